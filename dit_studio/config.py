@@ -1,0 +1,517 @@
+"""What a run is: one typed, checked schema behind TOML recipes, forms, the command line and the help texts.
+
+Every field carries its meaning, its unit and its range, and `fields_of` hands them to whoever draws or prints them.
+"""
+
+import difflib
+import functools
+import math
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+import platformdirs
+import tomli_w
+from msgspec import Meta
+from msgspec.structs import asdict, replace
+
+from dit_studio.errors import ConfigError, Problem
+
+# name                hidden  depth  heads     S to XL: Peebles & Xie 2023, table 1; the others suit a CPU
+_SIZES = {
+    "XXS":              (128,     6,     4),
+    "XS":               (256,     8,     4),
+    "S":                (384,    12,     6),
+    "B":                (768,    12,    12),
+    "L":               (1024,    24,    16),
+    "XL":              (1152,    28,    16),
+}  # fmt: skip
+PATCH_SIZES = (2, 4, 8)
+PRESETS = {f"{size}/{patch}": (*numbers, patch) for size, numbers in _SIZES.items() for patch in PATCH_SIZES}
+Preset = Literal[
+    "XXS/2", "XXS/4", "XXS/8", "XS/2", "XS/4", "XS/8", "S/2", "S/4", "S/8",
+    "B/2", "B/4", "B/8", "L/2", "L/4", "L/8", "XL/2", "XL/4", "XL/8",
+]  # fmt: skip
+
+
+def _about(description: str, *, unit: str = "", advanced: bool = False, title: str = "", **limits: Any) -> Meta:
+    return Meta(description=description, title=title or None, extra={"unit": unit, "advanced": advanced}, **limits)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a recipe."""
+
+
+class DataConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    path: Annotated[str, _about("A folder, zip or tar of images.", title="Images")] = ""
+    image_size: Annotated[
+        int, _about("Images are scaled and cropped to this square.", unit="pixels", ge=4, le=1024)
+    ] = 32
+    classes: Annotated[
+        Literal["auto", "folders", "labels", "suffix", "none"],
+        _about("Where the class of an image comes from; auto takes the first that fits."),
+    ] = "auto"
+    color: Annotated[Literal["rgb", "grey"], _about("Train on three colour channels or on one.", title="Colour")] = (
+        "rgb"
+    )
+    flip: Annotated[bool, _about("Mirror images left to right at random while training.", title="Random flip")] = True
+    validation_fraction: Annotated[
+        float,
+        _about(
+            "Share of the images held out to measure the validation loss.",
+            title="Held out",
+            advanced=True,
+            ge=0.0,
+            le=0.5,
+        ),
+    ] = 0.05
+
+
+class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    preset: Annotated[Preset, _about("Size and patch; the numbers below override it.")] = "XXS/2"
+    patch_size: (
+        Annotated[
+            int, _about("Side of a patch; smaller is better and slower.", unit="pixels", advanced=True, ge=1, le=64)
+        ]
+        | None
+    ) = None
+    hidden_size: Annotated[int, _about("Width of a token.", title="Width", advanced=True, ge=16, le=8192)] | None = None
+    depth: Annotated[int, _about("Number of blocks.", unit="blocks", advanced=True, ge=1, le=128)] | None = None
+    num_heads: (
+        Annotated[int, _about("Attention heads; they divide the width.", title="Heads", advanced=True, ge=1, le=128)]
+        | None
+    ) = None
+    mlp_ratio: Annotated[
+        float,
+        _about(
+            "Width of the MLP over the width of a token.", title="MLP ratio", unit="×", advanced=True, ge=0.5, le=16.0
+        ),
+    ] = 4.0
+    learn_sigma: Annotated[
+        bool,
+        _about(
+            "Also predict the variance of each step, trained by its variational bound.",
+            title="Learned variance",
+            advanced=True,
+        ),
+    ] = True
+    class_dropout_prob: Annotated[
+        float,
+        _about(
+            "Share of labels dropped while training, which classifier-free guidance needs.",
+            title="Label drop-out",
+            advanced=True,
+            ge=0.0,
+            lt=1.0,
+        ),
+    ] = 0.1
+
+
+class DiffusionConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    objective: Annotated[Literal["epsilon"], _about("What the model predicts.", title="Prediction", advanced=True)] = (
+        "epsilon"
+    )
+    schedule: Annotated[
+        Literal["linear", "cosine"],
+        _about("How noise grows with time: linear as in the paper, or the cosine of Nichol & Dhariwal.", advanced=True),
+    ] = "linear"
+    timesteps: Annotated[int, _about("Length of the noise schedule.", unit="steps", advanced=True, ge=10, le=4000)] = (
+        1000
+    )
+    beta_start: Annotated[
+        float, _about("First β of the linear schedule.", title="β start", advanced=True, gt=0.0, lt=1.0)
+    ] = 1e-4
+    beta_end: Annotated[
+        float, _about("Last β of the linear schedule.", title="β end", advanced=True, gt=0.0, lt=1.0)
+    ] = 0.02
+
+
+class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    steps: Annotated[int, _about("Optimiser steps in all.", unit="steps", ge=1, le=100_000_000)] = 20_000
+    batch_size: Annotated[int, _about("Images in one optimiser step.", unit="images", ge=1, le=65_536)] = 64
+    learning_rate: Annotated[float, _about("AdamW's step size after warm-up.", gt=0.0, le=1.0)] = 2e-4
+    seed: Annotated[int, _about("Fixes every random draw of the run.", ge=0, le=2**31 - 1)] = 0
+    checkpoint_every: Annotated[
+        int, _about("Save a checkpoint so often; 0: only at the end.", title="Checkpoint every", unit="steps", ge=0)
+    ] = 1000
+    preview_every: Annotated[int, _about("Sample every class this often; 0: never.", unit="steps", ge=0)] = 500
+    validate_every: Annotated[
+        int, _about("Measure the validation loss this often; 0: never.", unit="steps", advanced=True, ge=0)
+    ] = 250
+    keep_checkpoints: Annotated[
+        int,
+        _about(
+            "Newest checkpoints kept; 0: all.",
+            title="Checkpoints kept",
+            unit="checkpoints",
+            advanced=True,
+            ge=0,
+            le=10_000,
+        ),
+    ] = 3
+    warmup_steps: Annotated[
+        int,
+        _about(
+            "The learning rate rises linearly over so many steps.", title="Warm-up", unit="steps", advanced=True, ge=0
+        ),
+    ] = 100
+    learning_rate_schedule: Annotated[
+        Literal["constant", "cosine"],
+        _about("What the learning rate does after warm-up.", title="Rate schedule", advanced=True),
+    ] = "constant"
+    accumulate: Annotated[
+        int,
+        _about(
+            "Split a batch into so many parts, to save memory.",
+            title="Accumulation",
+            unit="parts",
+            advanced=True,
+            ge=1,
+            le=4096,
+        ),
+    ] = 1
+    ema_decay: Annotated[
+        float,
+        _about(
+            "Decay of the averaged weights, reached after a warm-up.", title="EMA decay", advanced=True, ge=0.0, lt=1.0
+        ),
+    ] = 0.9999
+    clip_grad_norm: Annotated[
+        float,
+        _about("Gradients longer than this are shortened; 0: never.", title="Gradient clipping", advanced=True, ge=0.0),
+    ] = 1.0
+    weight_decay: Annotated[float, _about("AdamW's weight decay.", advanced=True, ge=0.0, le=1.0)] = 0.0
+    beta1: Annotated[
+        float, _about("AdamW's decay of the mean gradient.", title="β₁", advanced=True, ge=0.0, lt=1.0)
+    ] = 0.9
+    beta2: Annotated[
+        float, _about("AdamW's decay of the squared gradient.", title="β₂", advanced=True, ge=0.0, lt=1.0)
+    ] = 0.999
+    precision: Annotated[
+        Literal["auto", "bf16", "fp16", "fp32"],
+        _about("Number format of the matrix products; auto takes what suits the device.", advanced=True),
+    ] = "auto"
+    gradient_checkpointing: Annotated[
+        bool, _about("Recompute activations in the backward pass: less memory, a third slower.", advanced=True)
+    ] = False
+    compile: Annotated[
+        bool, _about("Compile the model first: a slow start, faster steps.", title="Compile the model", advanced=True)
+    ] = False
+    device: Annotated[str, _about("auto, or the name of a device as torch knows it.", advanced=True)] = "auto"
+
+
+Sampler = Literal["ddim", "ddpm"]
+
+
+class SampleConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    sampler: Annotated[Sampler, _about("How the previews are drawn.", advanced=True)] = "ddim"
+    steps: Annotated[int, _about("Denoising steps of a preview.", unit="steps", ge=1, le=1000)] = 50
+    cfg: Annotated[
+        float, _about("Guidance scale: 1 is none; more follows the class more.", title="CFG scale", ge=0.0, le=100.0)
+    ] = 2.0
+    per_class: Annotated[
+        int, _about("Preview images of each class.", title="Images a class", unit="images", advanced=True, ge=1, le=16)
+    ] = 1
+    seed: Annotated[int, _about("Seed of the first preview image.", advanced=True, ge=0, le=2**31 - 1)] = 0
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that makes a run repeatable."""
+
+    about: Annotated[str, _about("What this recipe is for.")] = ""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    train: TrainConfig = TrainConfig()
+    sample: SampleConfig = SampleConfig()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "diffusion": DiffusionConfig,
+    "train": TrainConfig,
+    "sample": SampleConfig,
+}
+
+
+# ------------------------------------------------------------------------------------------------- fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One setting, as a form or a help text needs it. `minimum` and `maximum` are inclusive unless said otherwise."""
+
+    section: str
+    name: str
+    type: type  # bool, int, float or str
+    default: Any
+    title: str
+    description: str
+    unit: str = ""
+    is_advanced: bool = False
+    is_optional: bool = False
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    excludes_minimum: bool = False
+    excludes_maximum: bool = False
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def range_text(self) -> str:
+        """The values allowed, in words: "from 1 to 128", "one of ddim, ddpm"."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.type is bool:
+            return "true or false"
+        low = "" if self.minimum is None else f"{'above' if self.excludes_minimum else 'from'} {self.minimum:g}"
+        high = "" if self.maximum is None else f"{'below' if self.excludes_maximum else 'to'} {_number(self.maximum)}"
+        if low and not high and not self.excludes_minimum:
+            low = f"at least {self.minimum:g}"
+        kind = {int: "a whole number", float: "a number", str: "text"}[self.type]
+        return " ".join(part for part in (kind, low, high) if part)
+
+
+def _number(value: float) -> str:
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:,.0f}".replace(",", " ")
+
+
+@functools.cache
+def fields_of(section: str) -> tuple[Field, ...]:
+    """The settings of a section of the recipe, in the order of the schema."""
+    hints = typing.get_type_hints(SECTIONS[section], include_extras=True)
+    defaults = {item.name: item.default for item in msgspec.structs.fields(SECTIONS[section])}
+    return tuple(_field(section, name, hints[name], default) for name, default in defaults.items())
+
+
+def _field(section: str, name: str, hint: Any, default: Any) -> Field:
+    members = get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    kind, about = get_args(members[0])
+    choices = get_args(kind) if typing.get_origin(kind) is Literal else ()
+    return Field(
+        section=section,
+        name=name,
+        type=str if choices else kind,
+        default=default,
+        title=about.title or name.replace("_", " ").capitalize(),
+        description=about.description,
+        unit=about.extra["unit"],
+        is_advanced=about.extra["advanced"],
+        is_optional=len(members) > 1,
+        choices=choices,
+        minimum=about.ge if about.ge is not None else about.gt,
+        maximum=about.le if about.le is not None else about.lt,
+        excludes_minimum=about.gt is not None,
+        excludes_maximum=about.lt is not None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- checks
+
+
+def check_value(field: Field, value: Any) -> Any:
+    """The value in the field's own type; text is read as the type asks.
+
+    Raises: ConfigError with one problem that names the field, the value and the range.
+    """
+    try:
+        converted = msgspec.convert({field.name: value}, SECTIONS[field.section], strict=not isinstance(value, str))
+        result = getattr(converted, field.name)
+    except msgspec.ValidationError:
+        raise ConfigError([_out_of_range(field, value)]) from None
+    if isinstance(result, float) and not math.isfinite(result):
+        raise ConfigError([_out_of_range(field, value)])
+    return result
+
+
+def _out_of_range(field: Field, value: Any) -> Problem:
+    hint = ""
+    if field.choices and (near := difflib.get_close_matches(str(value), field.choices, n=1, cutoff=0.4)):
+        hint = f' Did you mean "{near[0]}"?'
+    return Problem(field.key, f"{field.key} = {value!r} is not possible: it takes {field.range_text}.{hint}", value)
+
+
+def _unknown(key: str, names: Iterable[str]) -> Problem:
+    section, _, name = key.rpartition(".")
+    names = list(names)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    prefix = f"{section}." if section else ""
+    hint = f"Did you mean {prefix}{near[0]}?" if near else f"Known here: {', '.join(names)}."
+    return Problem(key, f"There is no setting {key}. {hint}")
+
+
+def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
+    """A recipe from the tables of a TOML file.
+
+    Raises: ConfigError that lists every unknown name, every value out of range and every contradiction.
+    """
+    problems: list[Problem] = []
+    sections: dict[str, Any] = {}
+    for name, table in tables.items():
+        if name == "about" and isinstance(table, str):
+            sections["about"] = table
+        elif name not in SECTIONS:
+            problems.append(_unknown(name, [*SECTIONS, "about"]))
+        elif not isinstance(table, Mapping):
+            message = f"{name} = {table!r} is not possible: [{name}] is a table of settings."
+            problems.append(Problem(name, message, table))
+        else:
+            sections[name] = _parse_section(name, table, problems)
+    if problems:
+        raise ConfigError(problems)
+    recipe = Recipe(**sections)
+    if problems := check_recipe(recipe):
+        raise ConfigError(problems)
+    return recipe
+
+
+def _parse_section(name: str, table: Mapping[str, Any], problems: list[Problem]) -> Section:
+    known = {field.name: field for field in fields_of(name)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            problems.append(_unknown(f"{name}.{key}", known))
+            continue
+        try:
+            values[key] = check_value(known[key], value)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    return SECTIONS[name](**values)
+
+
+def check_recipe(recipe: Recipe) -> list[Problem]:
+    """What in the recipe contradicts itself: each setting may be in its range, and the whole still impossible."""
+    model, train, size = resolve_model(recipe.model), recipe.train, recipe.data.image_size
+    hidden, heads, patch = model.hidden_size or 0, model.num_heads or 1, model.patch_size or 1
+    problems: list[Problem] = []
+
+    def add(key: str, value: float, message: str) -> None:
+        problems.append(Problem(key, f"{key} = {value:g} is not possible: {message}", value))
+
+    if size % patch:
+        fits = ", ".join(str(number) for number in (1, *PATCH_SIZES) if size % number == 0)
+        add("model.patch_size", patch, f"it does not divide an image of {size} pixels; {fits} would.")
+    if hidden % heads:
+        add("model.num_heads", heads, f"it does not divide a width of {hidden}; {_divisor(hidden, heads)} would.")
+    if hidden % 4:
+        add(
+            "model.hidden_size",
+            hidden,
+            f"the position embedding needs a multiple of 4, as {hidden + 4 - hidden % 4} is.",
+        )
+    if train.batch_size % train.accumulate:
+        fits = str(_divisor(train.batch_size, train.accumulate))
+        add("train.accumulate", train.accumulate, f"it does not divide a batch of {train.batch_size}; {fits} would.")
+    if recipe.diffusion.beta_start > recipe.diffusion.beta_end:
+        low = recipe.diffusion.beta_start
+        add(
+            "diffusion.beta_end", recipe.diffusion.beta_end, f"noise grows with time, so at least beta_start = {low:g}."
+        )
+    if recipe.sample.steps > recipe.diffusion.timesteps:
+        limit = recipe.diffusion.timesteps
+        add("sample.steps", recipe.sample.steps, f"the noise schedule has {limit} steps, so at most {limit}.")
+    return problems
+
+
+def _divisor(number: int, near: int) -> int:
+    return max((value for value in range(1, near + 1) if number % value == 0), default=1)
+
+
+def resolve_model(model: ModelConfig) -> ModelConfig:
+    """The same model with every number of its preset written out."""
+    hidden, depth, heads, patch = PRESETS[model.preset]
+    return replace(
+        model,
+        hidden_size=model.hidden_size or hidden,
+        depth=model.depth or depth,
+        num_heads=model.num_heads or heads,
+        patch_size=model.patch_size or patch,
+    )
+
+
+# ------------------------------------------------------------------------------------------------- files and --set
+
+
+def load_recipe(path: Path, *, settings: Iterable[str] = ()) -> Recipe:
+    """A recipe from a TOML file, with settings such as "train.steps=100" laid over it.
+
+    A relative data.path is looked for from the working folder first, then beside the recipe.
+    Raises: ConfigError, also if the file cannot be read or is not TOML.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problem = Problem("recipe", f"The recipe {path} cannot be read: {error.strerror or error}.")
+        raise ConfigError([problem]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem("recipe", f"The recipe {path} is not valid TOML: {error}.")]) from error
+    recipe = parse_recipe(apply_settings(tables, settings))
+    beside = path.parent / recipe.data.path
+    if recipe.data.path and not Path(recipe.data.path).exists() and beside.exists():
+        recipe = replace(recipe, data=replace(recipe.data, path=str(beside)))
+    return recipe
+
+
+def apply_settings(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[str, Any]:
+    """The tables with "section.key=value" laid over them; values are text until a field reads them.
+
+    Raises: ConfigError if one has no "=" or no section.
+    """
+    merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and name):
+            message = f"--set {setting} is not possible: write section.key=value, as in train.steps=1000."
+            raise ConfigError([Problem(key, message, setting)])
+        if section in merged and not isinstance(merged[section], dict):
+            continue  # parse_recipe names it
+        merged.setdefault(section, {})[name] = text.strip()
+    return merged
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every setting written out, the preset's numbers too."""
+    resolved = replace(recipe, model=resolve_model(recipe.model))
+    tables: dict[str, Any] = {"about": recipe.about} if recipe.about else {}
+    tables |= {name: {key: value for key, value in asdict(getattr(resolved, name)).items() if value is not None}
+               for name in SECTIONS}  # fmt: skip
+    return tomli_w.dumps(tables)
+
+
+def recipe_to_tables(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, for a request to a worker; `parse_recipe` reads it back."""
+    result: dict[str, Any] = msgspec.to_builtins(recipe)
+    return result
+
+
+# ------------------------------------------------------------------------------------------------- places
+
+
+def runs_dir() -> Path:
+    """Where runs are kept: $DIT_STUDIO_RUNS, else a folder of the user's data."""
+    return Path(os.environ.get("DIT_STUDIO_RUNS") or platformdirs.user_data_path("dit-studio") / "runs")
+
+
+def cache_dir() -> Path:
+    """Where decoded data sets are kept: $DIT_STUDIO_CACHE, else the user's cache folder."""
+    return Path(os.environ.get("DIT_STUDIO_CACHE") or platformdirs.user_cache_path("dit-studio"))
+
+
+def resources_dir() -> Path:
+    """Icons, styles and recipes: inside the installed package, or beside it in a checkout."""
+    packed = Path(__file__).parent / "resources"
+    return packed if packed.is_dir() else Path(__file__).parent.parent / "resources"
+
+
+assert set(get_args(Preset)) == set(PRESETS)

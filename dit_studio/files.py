@@ -1,0 +1,97 @@
+"""How a file gets onto the disk: whole or not at all."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dit_studio.errors import DiskFullError, RunError
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path`: a temporary file beside it, fsync, rename.
+
+    Raises: DiskFullError or RunError, with the path; the old file, if any, is then still whole.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming_disk_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder_atomically(path: Path) -> Iterator[Path]:
+    """A temporary folder to fill; when the block ends well it becomes `path`, in place of what was there.
+
+    Raises: DiskFullError or RunError, with the path; the old folder, if any, is then still whole.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming_disk_errors(path):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            for file in temporary.iterdir():
+                _sync(file)
+            sync_folder(temporary)
+            if path.exists():
+                replaced = path.with_name(f".{path.name}.{os.getpid()}.old")
+                path.rename(replaced)
+                temporary.rename(path)
+                shutil.rmtree(replaced, ignore_errors=True)
+            else:
+                temporary.rename(path)
+            sync_folder(path.parent)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def naming_disk_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into a sentence about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            free = free_bytes(path)
+            raise DiskFullError(
+                f"There is no room to write {path}: {free / 2**20:.0f} MB are free.",
+                remedy="Free some space, or choose another folder, and resume.",
+                numbers={"free_bytes": free},
+            ) from error
+        raise RunError(
+            f"{path} cannot be written: {error.strerror or error}.", remedy="Choose a folder that you may write to."
+        ) from error
+
+
+def free_bytes(path: Path) -> int:
+    """Free space, in bytes, on the disk that holds `path` or will hold it."""
+    existing = path.absolute()
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    return shutil.disk_usage(existing).free
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames in `path` survive a power cut, where the system can (Windows cannot open a folder)."""
+    with suppress(OSError):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

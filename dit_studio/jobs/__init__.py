@@ -1,0 +1,1 @@
+"""Jobs: where the engine's generators run, and how their events reach whoever watches. Standard library only."""

@@ -1,0 +1,373 @@
+"""The run folder: everything a training job says, needs and leaves behind, as files that anyone may watch.
+
+run.toml  environment.json  status.json  events.jsonl  checkpoints/  previews/  evaluations/  commands/  log.txt  run.lock
+"""
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from dit_studio.config import Recipe, dump_recipe, load_recipe
+from dit_studio.errors import RunError, StudioError
+from dit_studio.events import (
+    AnyEvent,
+    Command,
+    Event,
+    Failure,
+    JobState,
+    Metrics,
+    PreviewSaved,
+    StateChanged,
+    Validation,
+    decode,
+    encode,
+)
+from dit_studio.files import naming_disk_errors, write_atomically
+
+HEARTBEAT_SECONDS = 2.0
+STALE_SECONDS = 30.0  # without a heartbeat from another machine, its process counts as gone
+_FLUSH_SECONDS = 0.1
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What `status.json` holds; enough for a row of the list of runs."""
+
+    state: JobState = JobState.IDLE
+    step: int = 0
+    steps: int = 0
+    message: str = ""
+    pid: int = 0
+    host: str = ""
+    heartbeat: float = 0.0  # wall clock, seconds since 1970
+    started: float = 0.0
+    seconds: float = 0.0  # of training so far
+    loss: float | None = None
+    validation_loss: float | None = None
+    preview: str = ""  # the newest picture, relative to the run folder
+    images_per_second: float | None = None
+
+
+class RunFolder:
+    """One run on disk. Any number may read; whoever holds `lock()` may write."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe) -> "RunFolder":
+        """A new run. Raises: RunError if there is one already, or if the folder cannot be written."""
+        folder = cls(path)
+        if folder.is_run():
+            raise RunError(f"{path} already holds a run.", remedy="Resume it, or choose another folder.")
+        with naming_disk_errors(path):
+            for name in ("checkpoints", "previews", "commands"):
+                (path / name).mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "run.toml", dump_recipe(recipe).encode())
+        folder.write_status(Status(steps=recipe.train.steps, started=time.time()))
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run. Raises: RunError if `path` is none."""
+        folder = cls(path)
+        if not folder.is_run():
+            raise RunError(f"{path} is not a run: it has no run.toml.", remedy="Choose a folder that training wrote.")
+        return folder
+
+    def is_run(self) -> bool:
+        return (self.path / "run.toml").is_file()
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def log_file(self) -> Path:
+        return self.path / "log.txt"
+
+    def recipe(self) -> Recipe:
+        """Raises: ConfigError if `run.toml` was edited into something impossible."""
+        return load_recipe(self.path / "run.toml")
+
+    # --------------------------------------------------------------------------------------------- status
+
+    def read_status(self) -> Status:
+        """What was written last; an unreadable file counts as idle."""
+        try:
+            return msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
+        except (OSError, msgspec.DecodeError):
+            return Status()
+
+    def write_status(self, status: Status) -> None:
+        write_atomically(self.path / "status.json", msgspec.json.encode(status))
+
+    def observed_status(self) -> Status:
+        """The status as it really is: a run whose process is gone is interrupted, whatever it wrote last."""
+        status = self.read_status()
+        if status.state.is_active and not self.is_alive(status):
+            return msgspec.structs.replace(status, state=JobState.INTERRUPTED)
+        return status
+
+    def is_alive(self, status: Status | None = None) -> bool:
+        """A process works on this run: it holds the lock here, or its heartbeat is fresh on another machine."""
+        status = status or self.read_status()
+        age = time.time() - status.heartbeat
+        if status.host and status.host != socket.gethostname():
+            return status.state.is_active and age < STALE_SECONDS
+        return self.is_locked() or (status.state is JobState.PREPARING and not status.pid and age < STALE_SECONDS)
+
+    def mark_interrupted(self, failure: Failure) -> bool:
+        """Write down that the run's process is gone; False if another process has taken the run meanwhile."""
+        try:
+            with self.lock():
+                status = self.read_status()
+                if status.state.is_active:
+                    with EventWriter(self) as writer:
+                        writer.append(failure)
+                        writer.append(StateChanged(state=JobState.INTERRUPTED, step=status.step))
+                    self.write_status(
+                        msgspec.structs.replace(status, state=JobState.INTERRUPTED, message=failure.message)
+                    )
+                return True
+        except StudioError:
+            return False
+
+    # --------------------------------------------------------------------------------------------- lock
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one writer of this run; the system lets go of the lock when the process ends, however it ends.
+
+        Raises: RunError if another process holds it.
+        """
+        with naming_disk_errors(self.path), (self.path / "run.lock").open("a+b") as file:
+            if not _try_lock(file):
+                raise RunError(f"{self.path} is in use by another process.", remedy="Stop that one first, or watch it.")
+            yield
+
+    def is_locked(self) -> bool:
+        try:
+            with (self.path / "run.lock").open("r+b") as file:
+                return not _try_lock(file)
+        except OSError:
+            return False
+
+    # --------------------------------------------------------------------------------------------- commands
+
+    def send(self, command: Command) -> None:
+        """Ask the run for something; it obeys at its next step. Asking twice is asking once."""
+        folder = self.path / "commands"
+        opposite = {Command.PAUSE: Command.RESUME, Command.RESUME: Command.PAUSE}.get(command)
+        with naming_disk_errors(folder):
+            folder.mkdir(exist_ok=True)
+            if opposite:
+                (folder / opposite).unlink(missing_ok=True)
+            (folder / command).touch()
+
+    def take_command(self) -> Command | None:
+        """The next command, removed from the folder; None if there is none."""
+        for command in (Command.STOP, Command.SAVE, Command.PREVIEW, Command.PAUSE, Command.RESUME):
+            try:
+                (self.path / "commands" / command).unlink()
+            except OSError:
+                continue
+            return command
+        return None
+
+    def forget_commands(self) -> None:
+        """Commands that a process which is gone never read mean nothing to the next."""
+        while self.take_command():
+            pass
+
+    # --------------------------------------------------------------------------------------------- history
+
+    def read_events(self) -> list[AnyEvent]:
+        """Everything the run has said so far."""
+        return EventReader(self).poll()
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted((self.path / "checkpoints").glob("step-*"), key=_step_of)
+
+
+def _step_of(path: Path) -> int:
+    digits = re.search(r"\d+", path.name)
+    return int(digits.group()) if digits else -1
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    """Lock the file for as long as it stays open; False if somebody else has it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+class EventWriter:
+    """Appends to `events.jsonl`, at most ten writes a second while metrics pour in."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.path / "events.jsonl"
+        self._pending: list[bytes] = []
+        self._flushed_at = 0.0
+
+    def __enter__(self) -> "EventWriter":
+        with naming_disk_errors(self._path):
+            self._file = self._path.open("a+b")
+            self._drop_half_line()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(StudioError):
+            self.flush()
+        self._file.close()
+
+    def append(self, event: Event) -> None:
+        if not event.time:
+            event = msgspec.structs.replace(event, time=time.time())
+        self._pending.append(encode(event) + b"\n")
+        if not isinstance(event, Metrics) or time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Raises: DiskFullError or RunError; what could not be written is tried again next time."""
+        if not self._pending:
+            return
+        with naming_disk_errors(self._path):
+            size = self._file.seek(0, os.SEEK_END)
+            try:
+                self._file.write(b"".join(self._pending))
+                self._file.flush()
+            except OSError:
+                self._file.truncate(size)
+                raise
+        self._pending.clear()
+        self._flushed_at = time.monotonic()
+
+    def _drop_half_line(self) -> None:
+        """What a process that was killed left behind after the last line's end."""
+        size = end = self._file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65_536)
+            self._file.seek(start)
+            newline = self._file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            self._file.truncate(end)
+
+
+class EventReader:
+    """Follows `events.jsonl` from its beginning; a half-written last line waits until it is whole."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._path = folder.path / "events.jsonl"
+        self._offset = 0
+        self.unreadable_lines = 0
+
+    def poll(self, *, limit_bytes: int = 64 * 2**20) -> list[AnyEvent]:
+        """The events written since the last call."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                block = file.read(limit_bytes)
+        except OSError:
+            return []
+        whole = block[: block.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return list(self._decode(whole))
+
+    def _decode(self, block: bytes) -> Iterator[AnyEvent]:
+        for line in block.splitlines():
+            try:
+                yield decode(line)
+            except msgspec.DecodeError:
+                self.unreadable_lines += 1
+
+
+def advance(status: Status, event: Event) -> Status:
+    """The status after an event."""
+    match event:
+        case StateChanged(state=state, step=step, message=message):
+            changes: dict[str, object] = {"state": state, "message": message, "step": step or status.step}
+        case Metrics():
+            changes = {
+                "step": event.step,
+                "loss": event.loss,
+                "seconds": event.seconds,
+                "images_per_second": event.images_per_second,
+            }
+        case Validation(loss=loss):
+            changes = {"validation_loss": loss}
+        case PreviewSaved(file=file):
+            changes = {"preview": file}
+        case Failure(message=message):
+            changes = {"message": message}
+        case _:
+            return status
+    return msgspec.structs.replace(status, **changes)
+
+
+# ------------------------------------------------------------------------------------------------- the list of runs
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """A row of the list of runs. `recipe` is None, and `problem` says why, if run.toml cannot be read."""
+
+    folder: RunFolder
+    status: Status
+    recipe: Recipe | None = None
+    problem: str = ""
+
+
+def list_runs(root: Path) -> list[RunSummary]:
+    """Every run directly below `root`, the newest first."""
+    try:
+        folders = [RunFolder(path) for path in root.iterdir()]
+    except OSError:
+        return []
+    summaries = [_summary(folder) for folder in folders if folder.is_run()]
+    return sorted(summaries, key=lambda summary: summary.status.started, reverse=True)
+
+
+def _summary(folder: RunFolder) -> RunSummary:
+    status = folder.observed_status()
+    try:
+        return RunSummary(folder=folder, status=status, recipe=folder.recipe())
+    except StudioError as error:
+        return RunSummary(folder=folder, status=status, problem=error.message)
+
+
+def new_run_path(root: Path, name: str) -> Path:
+    """A folder below `root` that does not exist yet, named by the time and by `name`."""
+    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{safe}"
+    path, count = root / stem, 1
+    while path.exists():
+        count += 1
+        path = root / f"{stem}-{count}"
+    return path

@@ -1,0 +1,30 @@
+"""The job table: every job by name, and the engine's generator that does it.
+
+The engine is named by text and imported where the job runs, so that a window never imports torch.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dit_studio.events import Event
+
+JOBS = {
+    "scan_data": "dit_studio.engine.data:scan",  # path, classes -> Progress…, DataSummary
+    "describe_device": "dit_studio.engine.plan:describe_device",  # -> DeviceSummary
+    "describe_model": "dit_studio.engine.plan:describe_model",  # recipe, num_classes -> ModelSummary
+    "preflight": "dit_studio.engine.plan:preflight",  # recipe, out -> Preflight
+    "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
+}
+
+
+def resolve(job: str) -> Callable[..., Iterator[Event]]:
+    """The generator function of a job. Raises: KeyError if there is no such job."""
+    module, _, function = JOBS[job].partition(":")
+    generator: Callable[..., Iterator[Event]] = getattr(importlib.import_module(module), function)
+    return generator
+
+
+def call(job: str, params: dict[str, Any]) -> Iterator[Event]:
+    """Run a job in this process and thread."""
+    yield from resolve(job)(**params)
