@@ -1,6 +1,6 @@
 """The run folder: everything a training job says, needs and leaves behind, as files that anyone may watch.
 
-run.toml  environment.json  status.json  events.jsonl  checkpoints/  previews/  evaluations/  commands/  log.txt  run.lock
+run.toml, environment.json, status.json, events.jsonl, checkpoints/, previews/, evaluations/, commands/, log.txt, run.lock
 """
 
 import os

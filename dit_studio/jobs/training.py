@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,9 +17,9 @@ import msgspec
 from dit_studio.config import recipe_to_tables
 from dit_studio.errors import StudioError
 from dit_studio.events import AnyEvent, Command, Event, Failure, JobState, Metrics, StateChanged
-from dit_studio.files import write_atomically
 from dit_studio.jobs import table
 from dit_studio.jobs.run_folder import HEARTBEAT_SECONDS, EventReader, EventWriter, RunFolder, Status, advance
+from dit_studio.jobs.worker import failure_of
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
@@ -42,7 +41,7 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
                 heart.beat(event)
             except StudioError as error:  # the disk is full: say so to whoever listens, and end
                 _log.error("%s", error)
-                yield _failure(error)
+                yield failure_of(error)
                 yield StateChanged(state=JobState.FAILED, message=error.message)
                 return
             yield event
@@ -61,7 +60,7 @@ def _events_of(folder: RunFolder, *, resume: bool) -> Iterator[Event]:
         )
     except Exception as error:  # noqa: BLE001  a job's every failure becomes an event
         _log.error("training failed", exc_info=error)
-        failure = _failure(error)
+        failure = failure_of(error)
         yield failure
         yield StateChanged(state=JobState.FAILED, message=failure.message)
 
@@ -77,18 +76,6 @@ def _command_source(folder: RunFolder) -> Callable[[bool], Command | None]:
         return command
 
     return next_command
-
-
-def _failure(error: BaseException) -> Failure:
-    details = "".join(traceback.format_exception(error))
-    if isinstance(error, StudioError):
-        return Failure(
-            message=error.message, remedy=error.remedy, code=error.code, numbers=error.numbers, details=details
-        )
-    message = f"Training stopped on an error that nobody foresaw: {type(error).__name__}: {error}"
-    return Failure(
-        message=message, remedy="The details tell where. Resume goes on from the last checkpoint.", details=details
-    )
 
 
 def _stamped(event: Event) -> Event:

@@ -1,0 +1,1 @@
+"""The engine: torch, never Qt. Generators that yield plain values."""

@@ -1,0 +1,120 @@
+"""A conversation with a warm process: requests and events as JSON lines on its standard streams, never pickle."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import IO, Any
+
+import msgspec
+
+from dit_studio.errors import StudioError
+from dit_studio.events import AnyEvent, Failure, decode, encode
+from dit_studio.jobs import table
+
+_DONE = b'{"kind":"done"}'
+
+
+class Worker:
+    """The client's end: starts the process when it is first needed, and again after it died."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+        self._life = threading.Lock()
+
+    def call(self, job: str, params: dict[str, Any]) -> Iterator[AnyEvent]:
+        """The events of one job; calls take turns. A process that dies on the way ends them with a Failure."""
+        with self._turn:
+            streams = self._start()
+            try:
+                requests, replies = streams
+                requests.write(json.dumps({"job": job, "params": params}).encode() + b"\n")
+                requests.flush()
+                for line in replies:
+                    if line.rstrip() == _DONE:
+                        return
+                    yield decode(line)
+            except (OSError, ValueError, msgspec.DecodeError) as error:
+                self.kill()
+                yield _death(str(error))
+                return
+            yield _death("it closed its output")
+
+    def kill(self) -> None:
+        """End the process, whatever it does; safe from any thread. The next call starts a new one."""
+        with self._life:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None and not stream.closed:
+                    _close(stream)
+
+    def _start(self) -> tuple[IO[bytes], IO[bytes]]:
+        with self._life:
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "dit_studio.jobs.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        return process.stdin, process.stdout
+
+
+def _close(stream: IO[bytes]) -> None:
+    try:
+        stream.close()
+    except (OSError, ValueError) as error:  # the other end is gone, or a reader sits in it
+        logging.getLogger(__name__).debug("closing a worker's stream: %s", error)
+
+
+def _death(reason: str) -> Failure:
+    return Failure(
+        message=f"The worker process ended in the middle of its work ({reason}).",
+        remedy="Try again: the next request starts a new one.",
+        code="killed",
+    )
+
+
+def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
+    """The process's end: answer requests until the client goes away."""
+    for line in requests:
+        request = json.loads(line)
+        for event in _answers(request["job"], request["params"]):
+            replies.write(event + b"\n")
+            replies.flush()
+
+
+def _answers(job: str, params: dict[str, Any]) -> Iterator[bytes]:
+    try:
+        for event in table.call(job, params):
+            yield encode(event)
+    except Exception as error:  # noqa: BLE001  a job's every failure becomes an event
+        yield encode(failure_of(error))
+    yield _DONE
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What a window or a log shows of an exception."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, StudioError):
+        return Failure(
+            message=error.message, remedy=error.remedy, code=error.code, numbers=error.numbers, details=details
+        )
+    return Failure(
+        message=f"An error that nobody foresaw: {type(error).__name__}: {error}",
+        remedy="The details tell where.",
+        details=details,
+    )
+
+
+if __name__ == "__main__":
+    out = sys.stdout.buffer
+    sys.stdout = sys.stderr  # a library that prints must not garble the conversation
+    serve(sys.stdin.buffer, out)
