@@ -1,30 +1,34 @@
-"""The only threads of the window: one runs one job and hands its events to the widgets as Qt signals."""
+"""The only threads of the window: one runs one job; a timer hands its events to the widgets as Qt signals."""
 
-import time
-from typing import Any
+import threading
 
-from PySide6.QtCore import QObject, QThread, Signal
+from PySide6.QtCore import QObject, QThread, QTimer, Signal
 
 from dit_studio.events import Event, Failure, Progress
 from dit_studio.jobs.launch import Job
 
-_INTERVAL_SECONDS = 0.1
+_INTERVAL_MS = 100
 
 
 class JobThread(QThread):
     """Runs one job.
 
     `received` carries lists of events, in order, at most ten times a second: of several progress events of a stage
-    the newest, of all others every one. `finished` (Qt's own) comes after the last of them.
+    the newest, of all others every one. `ended` comes once, after the last of them.
     """
 
     received = Signal(list)
+    ended = Signal()
 
     def __init__(self, job: Job, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._job = job
         self._pending: list[Event] = []
-        self._emitted_at = 0.0
+        self._lock = threading.Lock()
+        self._timer = QTimer(self, interval=_INTERVAL_MS)
+        self._timer.timeout.connect(self._hand_over)
+        self.started.connect(self._timer.start)
+        self.finished.connect(self._on_finished)
 
     def cancel(self) -> None:
         """Ask the job to stop yielding. `wait()` afterwards returns soon."""
@@ -35,21 +39,23 @@ class JobThread(QThread):
             for event in self._job.events():
                 if event is not None:
                     self._add(event)
-                if event is None or time.monotonic() - self._emitted_at >= _INTERVAL_SECONDS:
-                    self._emit()
         except Exception as error:  # noqa: BLE001  an exception here would vanish with the thread
             self._add(Failure(message=f"{type(error).__name__}: {error}", remedy="Try again."))
-        self._emit()
 
     def _add(self, event: Event) -> None:
-        if isinstance(event, Progress) and self._pending:
-            newest: Any = self._pending[-1]
-            if isinstance(newest, Progress) and newest.stage == event.stage:
+        with self._lock:
+            newest = self._pending[-1] if self._pending else None
+            if isinstance(event, Progress) and isinstance(newest, Progress) and newest.stage == event.stage:
                 self._pending.pop()
-        self._pending.append(event)
+            self._pending.append(event)
 
-    def _emit(self) -> None:
-        if self._pending:
+    def _hand_over(self) -> None:
+        with self._lock:
             events, self._pending = self._pending, []
-            self._emitted_at = time.monotonic()
+        if events:
             self.received.emit(events)
+
+    def _on_finished(self) -> None:
+        self._timer.stop()
+        self._hand_over()
+        self.ended.emit()
