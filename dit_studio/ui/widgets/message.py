@@ -1,0 +1,133 @@
+"""A card that says what happened and what to do about it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+
+from dit_studio.events import Failure
+from dit_studio.ui.icons import icon
+from dit_studio.ui.widgets.basics import Muted, Title, button, describe, set_property
+
+_DETAILS_HEIGHT = 160  # pixels
+
+
+class MessageCard(QFrame):
+    """A sentence, what to do, and buttons; hidden while there is nothing to say.
+
+    `action` carries the key of a button that was pressed; "dismiss" also clears the card.
+    """
+
+    action = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "message")
+        self._message = Title()
+        self._message.setWordWrap(True)
+        self._remedy = Muted()
+        for label in (self._message, self._remedy):
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._picture = QLabel()
+        self._buttons = QHBoxLayout()
+        self._details = _details_view()
+        self._build()
+        self.hide()
+
+    def show_failure(self, failure: Failure, actions: Sequence[tuple[str, str]] = ()) -> None:
+        """Show why a job failed; `actions` are the keys and labels of buttons."""
+        self._show("error", failure.message, failure.remedy)
+        for key, label in actions:
+            self._add_button(label, partial(self._on_pressed, key))
+        if failure.details:
+            self._details.setPlainText(failure.details)
+            self._add_details_buttons()
+        self._buttons.addStretch(1)
+        self._add_button("Dismiss", partial(self._on_pressed, "dismiss"), "Hide this message.")
+
+    def show_notice(self, message: str, *, level: str = "info") -> None:
+        """Show a sentence; `level` is "info", "warning" or "error"."""
+        self._show(level, message, "")
+        self._buttons.addStretch(1)
+        self._add_button("Dismiss", partial(self._on_pressed, "dismiss"), "Hide this message.")
+
+    def clear(self) -> None:
+        self.hide()
+        self._empty()
+
+    def text(self) -> str:
+        """The sentence shown."""
+        return self._message.text()
+
+    def _show(self, level: str, message: str, remedy: str) -> None:
+        self._empty()
+        set_property(self, "level", level)
+        self.setAccessibleName(f"{level.capitalize()}: {message}")
+        name = {"info": "info", "warning": "warning"}.get(level, "error")
+        self._picture.setPixmap(icon(name, name).pixmap(20, 20))
+        self._message.setText(message)
+        self._remedy.setText(remedy)
+        self._remedy.setVisible(bool(remedy))
+        self.show()
+
+    def _empty(self) -> None:
+        while item := self._buttons.takeAt(0):
+            if widget := item.widget():
+                widget.hide()
+                widget.deleteLater()
+        self._details.clear()
+        self._details.hide()
+
+    def _add_button(self, label: str, slot: partial[None], tooltip: str = "") -> QPushButton:
+        result = button(label, tooltip or label)
+        result.clicked.connect(slot)
+        self._buttons.addWidget(result)
+        return result
+
+    def _add_details_buttons(self) -> None:
+        details = button("Details", "Show or hide the technical details.")
+        details.setCheckable(True)
+        details.toggled.connect(self._details.setVisible)
+        copy = button("Copy", "Copy the message and its details to the clipboard.")
+        copy.clicked.connect(self._copy)
+        self._buttons.addWidget(details)
+        self._buttons.addWidget(copy)
+
+    def _copy(self) -> None:
+        parts = (self._message.text(), self._remedy.text(), self._details.toPlainText())
+        QGuiApplication.clipboard().setText("\n".join(part for part in parts if part))
+
+    def _on_pressed(self, key: str, _checked: bool = False) -> None:
+        if key == "dismiss":
+            self.clear()
+        self.action.emit(key)
+
+    def _build(self) -> None:
+        words = QVBoxLayout()
+        words.setSpacing(4)
+        words.addWidget(self._message)
+        words.addWidget(self._remedy)
+        top = QHBoxLayout()
+        top.setSpacing(8)
+        top.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignTop)
+        top.addLayout(words, 1)
+        self._buttons.setSpacing(8)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 12, 12, 12)
+        layout.setSpacing(8)
+        layout.addLayout(top)
+        layout.addLayout(self._buttons)
+        layout.addWidget(self._details)
+
+
+def _details_view() -> QPlainTextEdit:
+    view = QPlainTextEdit(readOnly=True)
+    view.hide()
+    view.setProperty("kind", "log")
+    view.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+    view.setFixedHeight(_DETAILS_HEIGHT)
+    view.setTabChangesFocus(True)
+    describe(view, "Details of the message", "Where and why it failed, for a bug report.")
+    return view
