@@ -1,0 +1,218 @@
+"""What runs, how far it is and how long it will take, and the buttons that steer it."""
+
+import time
+from typing import NamedTuple
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from dit_studio.events import Event, JobState, Metrics, Progress, Resumed, Started, StateChanged
+from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.ui.train import amounts
+from dit_studio.ui.train.pace import Pace
+from dit_studio.ui.train.state_pill import STATE_TEXTS, StatePill
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, button, describe, row, set_property
+
+
+class Labels(NamedTuple):
+    """What the buttons say in a state: "" is hidden, and a leading "-" is shown but off."""
+
+    start: str = ""
+    resume: str = ""
+    pause: str = ""
+    stop: str = ""
+    save: str = ""
+    preview: str = ""
+
+
+BUTTONS = {
+    JobState.IDLE: Labels(start="Start"),
+    JobState.PREPARING: Labels(pause="-Pause", stop="Stop and save", save="-Save now", preview="-Preview now"),
+    JobState.RUNNING: Labels(pause="Pause", stop="Stop and save", save="Save now", preview="Preview now"),
+    JobState.PAUSED: Labels(pause="Continue", stop="Stop and save", save="Save now", preview="Preview now"),
+    JobState.STOPPING: Labels(pause="-Pause", stop="End at once", save="-Save now", preview="-Preview now"),
+    JobState.STOPPED: Labels(start="Start a new run", resume="Resume"),
+    JobState.FINISHED: Labels(start="Start a new run"),
+    JobState.FAILED: Labels(start="Start a new run", resume="Resume"),
+    JobState.INTERRUPTED: Labels(start="Start a new run", resume="Resume"),
+}
+_TOOLTIPS = Labels(
+    start="Train a new run with the settings on the left (Ctrl+Return).",
+    resume="Go on from the newest checkpoint of this run.",
+    pause="Hold after the step in progress, or go on; the model stays in memory (Ctrl+P).",
+    stop="Save a checkpoint after the step in progress, then end (Ctrl+.). Pressed again: end at once, without saving.",
+    save="Save a checkpoint after the step in progress, and go on.",
+    preview="Sample every class after the step in progress, and go on.",
+)
+_SHORTCUTS = Labels(start="Ctrl+Return", pause="Ctrl+P", stop="Ctrl+.")
+_ASKED = {
+    "pause": "Asked: it pauses after the step in progress.",
+    "continue": "Asked: it goes on.",
+    "save": "Asked: it saves after the step in progress.",
+    "preview": "Asked: it draws previews after the step in progress.",
+}
+
+
+class RunBar(QWidget):
+    """The bar above the plots. `pressed` names the button: start, resume, pause, stop, save or preview."""
+
+    pressed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._pace, self._steps, self._metrics = Pace(), 0, Metrics(step=0, loss=None, learning_rate=0.0)
+        self._state, self._can_start, self._why_not = JobState.IDLE, True, ""
+        self._name = ElidedLabel("No run yet", role="heading")
+        self._pill, self._steps_label = StatePill(), Caption(wraps=False)
+        self._bar = QProgressBar(textVisible=False)
+        self._line, self._note = ElidedLabel(role="muted"), Caption()
+        self.buttons = {key: self._button(key) for key in Labels._fields}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        title = row(self._name, self._pill, self._steps_label)
+        title.setStretch(0, 1)
+        layout.addLayout(title)
+        layout.addLayout(row(*self.buttons.values(), None))
+        for widget in (self._bar, self._line, self._note):
+            layout.addWidget(widget)
+        self.show_run(None)
+        self.show_state(JobState.IDLE)
+
+    def _button(self, key: str) -> QPushButton:
+        result = button(key, getattr(_TOOLTIPS, key), kind="primary" if key in ("start", "resume") else "")
+        result.clicked.connect(lambda: self.pressed.emit(key))
+        return result
+
+    # --------------------------------------------------------------------------------------------- what it shows
+
+    @property
+    def summary(self) -> str:
+        """One line for the status bar: name, step, speed, time left."""
+        if self._state is JobState.IDLE:
+            return "No run"
+        parts = [f"{self._name.text()}  {STATE_TEXTS[self._state].lower()}"]
+        if self._steps_label.text():
+            parts.append(self._steps_label.text())
+        if self._state is JobState.RUNNING:
+            parts += self._speed()[:1]
+            remaining = self._pace.remaining_seconds(self._steps)
+            parts += [] if remaining is None else [f"{amounts.duration(remaining)} left"]
+        return " · ".join(parts)
+
+    def show_run(self, folder: RunFolder | None) -> None:
+        """Another run is shown, from its beginning."""
+        self._pace.restart()
+        self._metrics = Metrics(step=0, loss=None, learning_rate=0.0)
+        self._name.setText(folder.name if folder else "No run yet")
+        self._steps = folder.read_status().steps if folder else 0
+        self._line.setText("")
+        self._show_steps()
+
+    def show_state(self, state: JobState) -> None:
+        self._state = state
+        self._pill.show_state(state)
+        for key, text in BUTTONS[state]._asdict().items():
+            self._show_button(key, text)
+        self.set_can_start(self._can_start, self._why_not)
+        self._show_line()
+
+    def set_can_start(self, can_start: bool, why_not: str = "") -> None:
+        """Whether the settings allow a run, and if not, why."""
+        self._can_start, self._why_not = can_start, why_not
+        start = self.buttons["start"]
+        start.setEnabled(can_start)
+        start.setToolTip(_TOOLTIPS.start if can_start else f"{_TOOLTIPS.start}\nOff: {why_not}")
+        is_told = not can_start and bool(BUTTONS[self._state].start)
+        self.show_note(f"Start is off: {why_not}" if is_told else "")
+
+    def show_note(self, text: str) -> None:
+        """A line below: what was asked of the run, or why Start is off."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+
+    def note_asked(self, key: str) -> None:
+        """Say that the press was heard; the run obeys at its next step."""
+        self.show_note(_ASKED[key])
+
+    def add_events(self, events: list[Event]) -> None:
+        """Take in what the run says."""
+        progress: Progress | None = None
+        for event in events:
+            match event:
+                case Metrics():
+                    self._pace.add(event)
+                    self._metrics, progress = event, None
+                case Started(steps=steps):
+                    self._steps = steps
+                    self._pace.restart()
+                case Resumed() | StateChanged(state=JobState.PAUSED):
+                    self._pace.restart()
+                case Progress():
+                    progress = event
+            if not isinstance(event, Metrics | Progress) and self._state.is_active:
+                self.show_note("")
+        self._show_steps()
+        if progress is None:
+            self._show_line()
+        else:
+            self._show_progress(progress)
+
+    # --------------------------------------------------------------------------------------------- how
+
+    def _show_button(self, key: str, text: str) -> None:
+        widget = self.buttons[key]
+        widget.setVisible(bool(text))
+        widget.setEnabled(not text.startswith("-"))
+        widget.setText(text.removeprefix("-"))
+        widget.setShortcut(QKeySequence(getattr(_SHORTCUTS, key)))  # a new text forgets the shortcut
+        describe(widget, text.removeprefix("-") or key.capitalize(), getattr(_TOOLTIPS, key))
+        if key == "stop":
+            set_property(widget, "kind", "danger" if self._state is JobState.STOPPING else "")
+        if key == "start":
+            set_property(widget, "kind", "" if BUTTONS[self._state].resume else "primary")
+
+    def _show_steps(self) -> None:
+        step, steps = self._metrics.step, self._steps
+        self._steps_label.setText(f"step {amounts.count(step)} / {amounts.count(steps)}" if steps else "")
+        self._bar.setRange(0, max(1, steps))
+        self._bar.setValue(min(step, steps))
+        self._bar.setAccessibleName(f"Progress: step {step} of {steps}")
+
+    def _show_progress(self, progress: Progress) -> None:
+        total = f" / {amounts.count(progress.total)}" if progress.total else ""
+        unit = f" {progress.unit}" if progress.unit else ""
+        stage = progress.stage[:1].upper() + progress.stage[1:]
+        self._line.setText(f"{stage}: {amounts.count(progress.done)}{total}{unit}")
+        if self._state is JobState.PREPARING:
+            self._bar.setRange(0, progress.total or 0)
+            self._bar.setValue(progress.done)
+
+    def _show_line(self) -> None:
+        parts = self._speed() if self._state in (JobState.RUNNING, JobState.STOPPING) else []
+        if self._metrics.seconds:
+            parts.append(f"{amounts.duration(self._metrics.seconds)} of training")
+        if self._state is JobState.RUNNING:
+            parts.append(self._time_left())
+        elif self._state is JobState.IDLE:
+            parts = ["Choose images and a model on the left, then press Start."]
+        elif self._state is JobState.PREPARING and not parts:
+            parts = ["The process starts and reads the data."]
+        self._line.setText(" · ".join(parts))
+
+    def _speed(self) -> list[str]:
+        parts = []
+        if (steps_per_second := self._pace.steps_per_second) is not None:
+            parts.append(f"{amounts.rate(steps_per_second)} it/s")
+        if self._metrics.images_per_second is not None:
+            parts.append(f"{amounts.rate(self._metrics.images_per_second)} images/s")
+        return parts
+
+    def _time_left(self) -> str:
+        remaining = self._pace.remaining_seconds(self._steps)
+        if remaining is None:
+            return "estimating the time left"
+        end = time.localtime(time.time() + remaining)
+        clock = time.strftime("%H:%M" if remaining < 18 * 3600 else "%a %d %b %H:%M", end)
+        return f"{amounts.duration(remaining)} left, done at {clock}"

@@ -1,0 +1,182 @@
+"""The run that is shown: its folder, the thread that listens to it, and its state, from which every button derives."""
+
+import os
+import shutil
+import signal
+import socket
+import time
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from dit_studio.config import Recipe, runs_dir
+from dit_studio.errors import RunError
+from dit_studio.events import Command, Event, Failure, JobState, StateChanged
+from dit_studio.files import naming_disk_errors
+from dit_studio.jobs.launch import Job, Launcher
+from dit_studio.jobs.run_folder import RunFolder, new_run_path
+from dit_studio.ui.train.one_job import OneJob
+
+_CLOCK_SLACK_SECONDS = 1.0  # an event is written a moment before the status that knows of it
+_BEFORE_THE_STOP = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED)
+
+
+class RunSession(QObject):
+    """Starts, resumes, follows and commands one run at a time."""
+
+    run_changed = Signal(object)  # RunFolder: from now on events of this run come, from its first
+    received = Signal(list)
+    state_changed = Signal(object)  # JobState
+
+    def __init__(self, launcher: Launcher, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.state = JobState.IDLE
+        self.folder: RunFolder | None = None
+        self.failure: Failure | None = None  # why the run ended, if it failed or was interrupted
+        self._launcher = launcher
+        self._job = OneJob(self)
+        self._job.received.connect(self._on_received)
+        self._job.ended.connect(self._on_ended)
+        self._history_until = 0.0  # older changes of state are history
+        self._is_stop_asked = False
+
+    # --------------------------------------------------------------------------------------------- which run
+
+    def start(self, recipe: Recipe, name: str) -> RunFolder:
+        """Train a new run below `runs_dir()`. Raises: RunError or DiskFullError if its folder cannot be made."""
+        self._refuse_to_leave_a_run_in_this_process()
+        folder = RunFolder.create(new_run_path(runs_dir(), name), recipe)
+        self._show(folder, self._launcher.train(folder), JobState.PREPARING)
+        return folder
+
+    def resume(self, path: Path, *, checkpoint: Path | None = None) -> None:
+        """Go on from the newest checkpoint, or from an older one: the newer ones are then set aside.
+
+        Raises: RunError if `path` is no run, or is at work already.
+        """
+        self._refuse_to_leave_a_run_in_this_process()
+        folder = RunFolder.open(path)
+        if folder.is_alive():
+            raise RunError(f"{folder.name} is at work already.", remedy="Stop it first.")
+        if checkpoint is not None:
+            set_aside(newer_checkpoints(folder, checkpoint))
+        began = time.time()
+        self._show(folder, self._launcher.train(folder, resume=True), JobState.PREPARING, history_until=began)
+
+    def attach(self, path: Path) -> None:
+        """Show a run, whoever started it, with its whole history. Raises: RunError if `path` is none."""
+        self._refuse_to_leave_a_run_in_this_process()
+        folder = RunFolder.open(path)
+        status = folder.observed_status()
+        history_until = status.heartbeat - _CLOCK_SLACK_SECONDS
+        self._show(folder, self._launcher.follow(folder), status.state, history_until=history_until)
+
+    def _refuse_to_leave_a_run_in_this_process(self) -> None:
+        if self.state.is_active and self._launcher.in_process and self.folder is not None:
+            raise RunError(f"{self.folder.name} trains inside this window's process.", remedy="Stop it first.")
+
+    def _show(self, folder: RunFolder, job: Job, state: JobState, *, history_until: float = 0.0) -> None:
+        self._job.drop()
+        self.folder, self.failure = folder, None
+        self._history_until, self._is_stop_asked = history_until, False
+        self.run_changed.emit(folder)
+        self._set_state(state)
+        self._job.run(job)
+
+    # --------------------------------------------------------------------------------------------- what it is told
+
+    def pause(self) -> None:
+        self._send(Command.PAUSE)
+
+    def resume_running(self) -> None:
+        self._send(Command.RESUME)
+
+    def save_now(self) -> None:
+        self._send(Command.SAVE)
+
+    def preview_now(self) -> None:
+        self._send(Command.PREVIEW)
+
+    def stop(self) -> None:
+        """Save a checkpoint and end, at the next step."""
+        self._is_stop_asked = True
+        self._send(Command.STOP)
+        self._set_state(JobState.STOPPING)
+
+    def end_now(self) -> bool:
+        """Kill the process; False if there is none here that could be killed."""
+        if self.folder is None:
+            return False
+        status = self.folder.read_status()
+        if status.pid == os.getpid():
+            self._job.drop()
+            self._set_state(JobState.INTERRUPTED)
+            return True
+        if not status.pid or status.host != socket.gethostname() or not self.folder.is_locked():
+            return False
+        try:
+            os.kill(status.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        except ProcessLookupError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop listening, and wait for the threads; a run in a process of its own goes on."""
+        self._job.close()
+
+    def _send(self, command: Command) -> None:
+        if self.folder is not None and self.state.is_active:
+            self.folder.send(command)
+
+    # --------------------------------------------------------------------------------------------- what it says
+
+    def _on_received(self, events: list[Event]) -> None:
+        state = self.state
+        for event in events:
+            if isinstance(event, Failure):
+                self.failure = event
+            elif isinstance(event, StateChanged):
+                if event.state in _BEFORE_THE_STOP:
+                    self.failure = None
+                state = self._state_after(event, state)
+        self.state, before = state, self.state
+        self.received.emit(events)
+        if state is not before:
+            self.state_changed.emit(state)
+
+    def _state_after(self, event: StateChanged, state: JobState) -> JobState:
+        if 0 < event.time < self._history_until:
+            return state
+        if self._is_stop_asked and event.state in _BEFORE_THE_STOP:
+            self._send(Command.STOP)  # asked before the process was there to hear it
+            return state
+        return event.state
+
+    def _on_ended(self) -> None:
+        if self.state.is_active and self.folder is not None:  # it ended without saying how
+            state = self.folder.observed_status().state
+            self._set_state(JobState.INTERRUPTED if state.is_active or state is JobState.IDLE else state)
+
+    def _set_state(self, state: JobState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+
+def newer_checkpoints(folder: RunFolder, checkpoint: Path) -> list[Path]:
+    """The checkpoints of later steps than this one."""
+    ordered = folder.checkpoints()
+    names = [path.name for path in ordered]
+    if checkpoint.name not in names:
+        raise RunError(f"{checkpoint} is not a checkpoint of {folder.name}.", remedy="Choose one of the list.")
+    return ordered[names.index(checkpoint.name) + 1 :]
+
+
+def set_aside(checkpoints: list[Path]) -> None:
+    """Move checkpoints where resuming does not find them: checkpoints/set-aside. Raises: RunError."""
+    for checkpoint in checkpoints:
+        aside = checkpoint.parent / "set-aside"
+        with naming_disk_errors(aside):
+            aside.mkdir(exist_ok=True)
+            shutil.rmtree(aside / checkpoint.name, ignore_errors=True)
+            checkpoint.rename(aside / checkpoint.name)
