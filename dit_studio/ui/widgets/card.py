@@ -44,6 +44,7 @@ class Card(QFrame):
         self._fold = QToolButton(arrowType=Qt.ArrowType.DownArrow)
         self._fold.setCheckable(True)
         self._fold.setChecked(True)
+        self._fold.setProperty("kind", "disclosure")
         describe(self._fold, f"Show {title}", f"Show or hide {title}.")
         self._fold.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._fold.toggled.connect(self._on_folded)

@@ -120,7 +120,7 @@ class _Row:
     def mark(self, message: str) -> None:
         set_property(self.editor, "invalid", bool(message))
         self.editor.setAccessibleDescription(message or self.field.description)
-        self.problem.setText(message)
+        self.problem.setText(message.replace(self.field.key, self.field.title, 1))
         self.problem.setVisible(bool(message))
 
     def place(self, grid: QGridLayout, line: int) -> None:

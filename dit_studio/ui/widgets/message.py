@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 from dit_studio.events import Failure
 from dit_studio.ui.icons import icon
 from dit_studio.ui.widgets.basics import Muted, Title, button, describe, set_property
+from dit_studio.ui.widgets.flow import FlowLayout
 
 _DETAILS_HEIGHT = 160  # pixels
 
@@ -31,7 +32,7 @@ class MessageCard(QFrame):
         for label in (self._message, self._remedy):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._picture = QLabel()
-        self._buttons = QHBoxLayout()
+        self._buttons = FlowLayout()
         self._details = _details_view()
         self._build()
         self.hide()
@@ -44,13 +45,11 @@ class MessageCard(QFrame):
         if failure.details:
             self._details.setPlainText(failure.details)
             self._add_details_buttons()
-        self._buttons.addStretch(1)
         self._add_button("Dismiss", partial(self._on_pressed, "dismiss"), "Hide this message.")
 
     def show_notice(self, message: str, *, level: str = "info") -> None:
         """Show a sentence; `level` is "info", "warning" or "error"."""
         self._show(level, message, "")
-        self._buttons.addStretch(1)
         self._add_button("Dismiss", partial(self._on_pressed, "dismiss"), "Hide this message.")
 
     def clear(self) -> None:
@@ -66,7 +65,8 @@ class MessageCard(QFrame):
         set_property(self, "level", level)
         self.setAccessibleName(f"{level.capitalize()}: {message}")
         name = {"info": "info", "warning": "warning"}.get(level, "error")
-        self._picture.setPixmap(icon(name, name).pixmap(20, 20))
+        self._picture.setPixmap(icon(name, name).pixmap(QSize(20, 20), self.devicePixelRatio()))
+        self._picture.setHidden(self._picture.pixmap().isNull())
         self._message.setText(message)
         self._remedy.setText(remedy)
         self._remedy.setVisible(bool(remedy))
@@ -80,11 +80,10 @@ class MessageCard(QFrame):
         self._details.clear()
         self._details.hide()
 
-    def _add_button(self, label: str, slot: partial[None], tooltip: str = "") -> QPushButton:
+    def _add_button(self, label: str, slot: partial[None], tooltip: str = "") -> None:
         result = button(label, tooltip or label)
         result.clicked.connect(slot)
         self._buttons.addWidget(result)
-        return result
 
     def _add_details_buttons(self) -> None:
         details = button("Details", "Show or hide the technical details.")
@@ -113,7 +112,6 @@ class MessageCard(QFrame):
         top.setSpacing(8)
         top.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignTop)
         top.addLayout(words, 1)
-        self._buttons.setSpacing(8)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 12, 12, 12)
         layout.setSpacing(8)
