@@ -1,0 +1,294 @@
+"""Checkpoints: safetensors and JSON, written whole or not at all, and read without executing anything.
+
+step-0000500/   model.safetensors   ema.safetensors   optimizer.safetensors   rng.safetensors   state.json
+
+The two weight files carry their `ModelDescription` in their header, so that each is complete by itself.
+"""
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from dit_studio.config import DiffusionConfig, Recipe, resolve_model
+from dit_studio.engine.model import DiT
+from dit_studio.errors import CheckpointError
+from dit_studio.files import new_folder_atomically, write_atomically
+
+_METADATA_KEY = "dit_studio"
+_PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle"}
+COLOR_CHANNELS = {"rgb": 3, "grey": 1}
+
+
+class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be known of a model to build it and to sample from it."""
+
+    input_size: int
+    patch_size: int
+    in_channels: int
+    hidden_size: int
+    depth: int
+    num_heads: int
+    mlp_ratio: float
+    class_dropout_prob: float
+    num_classes: int
+    learn_sigma: bool
+    diffusion: DiffusionConfig
+    class_names: tuple[str, ...] = ()  # empty for a model without classes
+    step: int = 0
+    weights: str = "raw"  # "raw" or "ema"
+    seed: int = 0
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe, *, class_names: tuple[str, ...]) -> "ModelDescription":
+        """The model a recipe asks for. Without classes there is one label, and none to drop."""
+        model = resolve_model(recipe.model)
+        return cls(
+            input_size=recipe.data.image_size,
+            in_channels=COLOR_CHANNELS[recipe.data.color],
+            patch_size=model.patch_size or 0,
+            hidden_size=model.hidden_size or 0,
+            depth=model.depth or 0,
+            num_heads=model.num_heads or 0,
+            mlp_ratio=model.mlp_ratio,
+            class_dropout_prob=model.class_dropout_prob if class_names else 0.0,
+            num_classes=max(1, len(class_names)),
+            learn_sigma=model.learn_sigma,
+            diffusion=recipe.diffusion,
+            class_names=class_names,
+            seed=recipe.train.seed,
+        )
+
+    def build(self) -> DiT:
+        """A new model with random weights. Raises: ShapeError."""
+        return DiT(
+            input_size=self.input_size,
+            patch_size=self.patch_size,
+            in_channels=self.in_channels,
+            hidden_size=self.hidden_size,
+            depth=self.depth,
+            num_heads=self.num_heads,
+            mlp_ratio=self.mlp_ratio,
+            class_dropout_prob=self.class_dropout_prob,
+            num_classes=self.num_classes,
+            learn_sigma=self.learn_sigma,
+        )
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to sample: in eval mode, on its device."""
+
+    model: DiT
+    config: ModelDescription
+    path: Path
+
+
+class Progressed(msgspec.Struct, frozen=True, kw_only=True):
+    """`state.json`: where training stood. With the seed it also fixes the order of the data and every random draw."""
+
+    step: int
+    images_seen: int
+    seconds: float
+    ema_updates: int
+    scaler: dict[str, float] = {}
+    validation_loss: float | None = None
+
+
+# ------------------------------------------------------------------------------------------------- a model alone
+
+
+def load_model(path: str | Path, *, weights: str = "ema", device: torch.device | None = None) -> LoadedModel:
+    """The model of a run folder (its newest checkpoint), of a checkpoint folder, or of a .safetensors file.
+
+    Raises: CheckpointError if there is none, or if it is damaged, unsafe to read, or of another shape.
+    """
+    file = _weights_file(Path(path), weights)
+    tensors, description = read_weights(file)
+    with torch.device("meta"):
+        model = description.build()
+    _check_names_and_shapes(tensors, model, file)
+    model.load_state_dict(tensors, assign=True)
+    model.t_embedder.frequencies = type(model.t_embedder)(4).frequencies  # the one buffer that is not in the file
+    return LoadedModel(model=model.to(device).eval(), config=description, path=file)
+
+
+def read_weights(file: Path) -> tuple[dict[str, Tensor], ModelDescription]:
+    """The tensors of a weight file and what they make up. Raises: CheckpointError."""
+    tensors, metadata = _read_tensors(file)
+    try:
+        return tensors, msgspec.json.decode(metadata[_METADATA_KEY], type=ModelDescription)
+    except KeyError:
+        raise CheckpointError(
+            f"{file} does not say what model it holds.", remedy="Choose a checkpoint that DiT Studio wrote."
+        ) from None
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{file} describes its model in a way that cannot be read: {error}.") from error
+
+
+def write_weights(file: Path, model: nn.Module, description: ModelDescription) -> None:
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    _write_tensors(file, tensors, {_METADATA_KEY: msgspec.json.encode(description).decode()})
+
+
+def _weights_file(path: Path, weights: str) -> Path:
+    if path.suffix in _PICKLES:
+        raise CheckpointError(
+            f"{path} is a pickle, which can run any code when it is opened; nothing of it was read.",
+            remedy="Convert it to .safetensors where it comes from.",
+        )
+    if path.is_file():
+        return path
+    if (path / "checkpoints").is_dir():
+        found = list_checkpoints(path)
+        if not found:
+            raise CheckpointError(f"{path} has no checkpoint yet.", remedy="Train longer, or press Save now.")
+        path = found[-1]
+    file = path / ("ema.safetensors" if weights == "ema" else "model.safetensors")
+    if not file.is_file():
+        raise CheckpointError(
+            f"{path} holds no model.", remedy="Choose a run folder, a checkpoint folder or a .safetensors file."
+        )
+    return file
+
+
+def _check_names_and_shapes(tensors: dict[str, Tensor], model: nn.Module, file: Path) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or extra:
+        what = f"lacks {missing[0]}" if missing else f"has {extra[0]} too many"
+        raise CheckpointError(
+            f"{file} is of another shape: it {what} ({len(missing)} missing, {len(extra)} left over)."
+        )
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
+            found = tuple(tensors[name].shape)
+            raise CheckpointError(f"{file} is of another shape: {name} is {found}, and the model takes {shape}.")
+
+
+# ------------------------------------------------------------------------------------------------- a run's state
+
+
+@dataclass
+class TrainingState:
+    """Everything that training changes from step to step."""
+
+    model: DiT
+    ema: DiT
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+
+
+def checkpoint_name(step: int) -> str:
+    return f"step-{step:07d}"
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path for path in (run / "checkpoints").glob("step-*") if path.is_dir())
+
+
+def save_checkpoint(
+    folder: Path, state: TrainingState, *, description: ModelDescription, progressed: Progressed
+) -> int:
+    """Write a checkpoint and return its size in bytes; it becomes visible when it is whole and on the disk.
+
+    Raises: DiskFullError or RunError; the checkpoints before it are then untouched.
+    """
+    with new_folder_atomically(folder) as temporary:
+        for weights, model in (("raw", state.model), ("ema", state.ema)):
+            file = temporary / ("ema.safetensors" if weights == "ema" else "model.safetensors")
+            write_weights(file, model, msgspec.structs.replace(description, step=progressed.step, weights=weights))
+        _write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(state))
+        _write_tensors(temporary / "rng.safetensors", _rng_states(state.device))
+        write_atomically(temporary / "state.json", msgspec.json.encode(progressed))
+        return sum(file.stat().st_size for file in temporary.iterdir())
+
+
+def load_checkpoint(folder: Path, state: TrainingState) -> Progressed:
+    """Put a checkpoint back into `state`. Raises: CheckpointError; `state` may then be half-changed."""
+    for name, model in (("model", state.model), ("ema", state.ema)):
+        tensors, _ = read_weights(folder / f"{name}.safetensors")
+        _check_names_and_shapes(tensors, model, folder / f"{name}.safetensors")
+        model.load_state_dict(tensors)
+    _restore_optimizer(state, folder / "optimizer.safetensors")
+    _restore_rng(_read_tensors(folder / "rng.safetensors")[0], state.device)
+    try:
+        return msgspec.json.decode((folder / "state.json").read_bytes(), type=Progressed)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CheckpointError(f"{folder / 'state.json'} cannot be read: {error}.") from error
+
+
+def _optimizer_tensors(state: TrainingState) -> dict[str, Tensor]:
+    """AdamW's moments under the names of their parameters: "exp_avg.blocks.0…"."""
+    tensors = {}
+    for name, parameter in state.model.named_parameters():
+        for key, value in state.optimizer.state.get(parameter, {}).items():
+            tensors[f"{key}.{name}"] = torch.as_tensor(value).contiguous()
+    return tensors
+
+
+def _restore_optimizer(state: TrainingState, file: Path) -> None:
+    tensors, _ = _read_tensors(file)
+    by_parameter: dict[str, dict[str, Tensor]] = {}
+    for full_name, tensor in tensors.items():
+        key, _, name = full_name.partition(".")
+        by_parameter.setdefault(name, {})[key] = tensor
+    for name, parameter in state.model.named_parameters():
+        moments = by_parameter.pop(name, {})
+        for key, tensor in moments.items():
+            if key != "step" and tensor.shape != parameter.shape:
+                raise CheckpointError(f"{file} is of another shape: {key}.{name} is {tuple(tensor.shape)}.")
+        if moments:
+            place = {key: tensor if key == "step" else tensor.to(parameter.device) for key, tensor in moments.items()}
+            if getattr(state.optimizer, "defaults", {}).get("fused"):
+                place["step"] = place["step"].to(parameter.device)
+            state.optimizer.state[parameter] = place
+    if by_parameter:
+        raise CheckpointError(f"{file} is of another shape: {next(iter(by_parameter))} is not in the model.")
+
+
+def _rng_states(device: torch.device) -> dict[str, Tensor]:
+    """The process's own generators; training draws from generators of its own that the step fixes."""
+    states = {"cpu": torch.get_rng_state()}
+    module = torch.get_device_module(device)
+    if device.type != "cpu":
+        states["device"] = module.get_rng_state()
+    return states
+
+
+def _restore_rng(states: dict[str, Tensor], device: torch.device) -> None:
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
+    if "device" in states and device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states["device"])
+
+
+# ------------------------------------------------------------------------------------------------- safetensors
+
+
+def _read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Raises: CheckpointError if the file is missing, truncated or not safetensors. Nothing in it is executed."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{file} is missing.", remedy="Choose another checkpoint.") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{file} cannot be read: it is truncated, damaged or not a safetensors file ({error}).",
+            remedy="Choose another checkpoint.",
+        ) from error
+
+
+def _write_tensors(file: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    try:
+        save_file(tensors, file, metadata=metadata)
+    except SafetensorError as error:  # it hides the system's error in its text
+        number = errno.ENOSPC if "os error 28" in str(error) else errno.EIO
+        raise OSError(number, str(error)) from error

@@ -1,0 +1,220 @@
+"""Which device computes, in which number format, and how much memory it has: the only file that names a device."""
+
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from dit_studio.errors import ConfigError, DeviceMemoryError, Problem
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+_PLAIN_ATTENTION_SCORES = 32 * 2**20
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "failed to allocate", "not enough memory")
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The number format of matrix products; weights and sums stay in float32."""
+
+    name: str  # "bf16", "fp16" or "fp32"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return _DTYPES[self.name]
+
+    @property
+    def needs_scaler(self) -> bool:
+        """float16 loses small gradients unless the loss is scaled up."""
+        return self.name == "fp16"
+
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        return nullcontext() if self.name == "fp32" else torch.autocast(device.type, dtype=self.dtype)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """CUDA, then MPS, then the CPU; or the one that is named. Raises: ConfigError if it is not there."""
+    if name == "auto":
+        return torch.device(available_devices()[0])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in available_devices():
+        known = ", ".join(["auto", *available_devices()])
+        message = f'train.device = "{name}" is not on this machine: it takes one of {known}.'
+        raise ConfigError([Problem("train.device", message, name)])
+    return device
+
+
+def available_devices() -> list[str]:
+    """The kinds of device on this machine, the best first."""
+    found = ["cuda"] if torch.cuda.is_available() else []
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    return [*found, "cpu"]
+
+
+def pick_precision(device: torch.device, wanted: str = "auto") -> Precision:
+    """What suits the device, or what is wanted. Raises: ConfigError if the device cannot do it."""
+    if wanted == "auto":
+        return Precision(_best_precision(device))
+    if wanted == "fp16" and device.type == "cpu":
+        message = 'train.precision = "fp16" is not possible on a CPU: it takes bf16 or fp32.'
+        raise ConfigError([Problem("train.precision", message, wanted)])
+    return Precision(wanted)
+
+
+def _best_precision(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    if device.type == "cpu" and cpu_has_bf16():
+        return "bf16"
+    return "fp32"
+
+
+def cpu_has_bf16() -> bool:
+    """The processor multiplies bfloat16 matrices in hardware (AVX512-BF16, AMX or Arm's BF16)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    words = set(flags.split())
+    return bool(words & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def move(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """To the device; from pinned memory without waiting where that helps."""
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def set_float32_matmul(device: torch.device) -> None:
+    """TF32 stays off: float32 means float32, as the reference figures do."""
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def prefers_plain_attention(q: torch.Tensor) -> bool:
+    """Plain matrix products beat the fused kernel: on CPUs in bfloat16 (three times, forward and backward, at 256
+    tokens), while the scores are few enough to be kept. Shape: q (B, heads, N, d)."""
+    scores = q.shape[0] * q.shape[1] * q.shape[2] ** 2
+    return q.device.type == "cpu" and q.dtype == torch.bfloat16 and scores <= _PLAIN_ATTENTION_SCORES
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done what it was told, so that a clock reads true."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+# ------------------------------------------------------------------------------------------------- memory
+
+
+def memory_used(device: torch.device) -> int:
+    """Bytes that this process holds on the device (on a CPU: of main memory)."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_reserved(device))
+    if device.type == "mps":
+        return int(torch.mps.driver_allocated_memory())
+    return int(psutil.Process().memory_info().rss)
+
+
+def memory_total(device: torch.device) -> int:
+    """Bytes that the device has; on a CPU no more than the limit of this process's container."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type == "mps":
+        return int(torch.mps.recommended_max_memory())
+    return min([psutil.virtual_memory().total, *_container_limit()])
+
+
+def memory_free(device: torch.device) -> int:
+    """Bytes that are free for this process now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return min(psutil.virtual_memory().available, memory_total(device))
+
+
+def _container_limit() -> list[int]:
+    try:
+        return [int(Path("/sys/fs/cgroup/memory.max").read_text())]
+    except (OSError, ValueError):  # no such file, or "max"
+        return []
+
+
+@contextmanager
+def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[None]:
+    """Turn what a back end throws for want of memory into a DeviceMemoryError that carries `numbers`."""
+    failed = None
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error).splitlines()[0] if str(error) else "out of memory"
+        is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_memory and not any(word in text.lower() for word in _MEMORY_WORDS):
+            raise
+        failed = text
+    if failed is not None:  # raised outside the handler, whose traceback would keep the step's tensors alive
+        _empty_cache(device)
+        figures = {"total_bytes": memory_total(device), "used_bytes": memory_used(device), **numbers}
+        raise DeviceMemoryError(
+            f"A training step does not fit into the memory of {describe(device)}: {failed}",
+            remedy="Take a smaller batch, gradient checkpointing, or a smaller model.",
+            numbers=figures,
+        )
+
+
+def _empty_cache(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
+# ------------------------------------------------------------------------------------------------- words
+
+
+def describe(device: torch.device) -> str:
+    """The device's name as a person knows it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"Apple {platform.machine()} GPU"
+    return _cpu_name()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def missing_accelerator_hint() -> str:
+    """A sentence if a GPU is there that this torch was built without; else nothing."""
+    if available_devices()[0] != "cpu" or not _has_nvidia_gpu():
+        return ""
+    return (
+        f"An NVIDIA GPU is here, but torch {torch.__version__} cannot use it: "
+        "install a CUDA build of torch to train on it."
+    )
+
+
+def _has_nvidia_gpu() -> bool:
+    try:
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and b"GPU" in done.stdout

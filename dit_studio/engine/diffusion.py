@@ -1,0 +1,167 @@
+"""The forward process, and the loss that teaches a model to undo it.
+
+Sources: Ho et al. 2020 (arXiv:2006.11239), Nichol & Dhariwal 2021 (arXiv:2102.09672), as the published DiT uses them.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dit_studio.config import DiffusionConfig
+from dit_studio.errors import ShapeError
+
+Model = Callable[[Tensor, Tensor, Tensor], Tensor]
+BANDS = 4  # equal bands of the timestep for which the loss is reported apart
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss of each image, (B,): `total` is what is minimised, the sum of `mse` and `vb`.
+
+    `mse` is the mean squared error of the noise; `vb` the variational bound in bits per number, 0 without a learned
+    variance.
+    """
+
+    mse: Tensor
+    vb: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.mse + self.vb
+
+
+class Diffusion:
+    """A noise schedule with everything that follows from it. Tables are (T,) float32 tensors on `device`."""
+
+    def __init__(
+        self,
+        *,
+        schedule: str = "linear",
+        timesteps: int = 1000,
+        beta_start: float = 1e-4,
+        beta_end: float = 0.02,
+        device: torch.device | None = None,
+    ) -> None:
+        betas = make_betas(schedule, timesteps=timesteps, beta_start=beta_start, beta_end=beta_end)
+        alphas_cumprod = torch.cumprod(1 - betas, dim=0)  # ᾱ_t
+        previous = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod[:-1]])  # ᾱ_{t-1}
+        posterior_variance = betas * (1 - previous) / (1 - alphas_cumprod)  # β̃_t, Ho et al. (7)
+
+        def table(values: Tensor) -> Tensor:
+            return values.float().to(device)  # the float64 arithmetic stays on the CPU
+
+        self.timesteps = timesteps
+        self.betas = betas
+        self.alphas_cumprod = alphas_cumprod
+        self._signal = table(alphas_cumprod.sqrt())
+        self._noise = table((1 - alphas_cumprod).sqrt())
+        self._inverse_signal = table(alphas_cumprod.rsqrt())
+        self._inverse_noise = table((1 / alphas_cumprod - 1).sqrt())
+        self._mean_of_start = table(betas * previous.sqrt() / (1 - alphas_cumprod))
+        self._mean_of_now = table((1 - previous) * (1 - betas).sqrt() / (1 - alphas_cumprod))
+        self._log_beta = table(betas.log())
+        # β̃_0 is 0; its logarithm is taken to be that of β̃_1
+        self._log_posterior = table(torch.cat([posterior_variance[1:2], posterior_variance[1:]]).log())
+
+    @classmethod
+    def from_config(cls, config: DiffusionConfig, *, device: torch.device | None = None) -> "Diffusion":
+        return cls(
+            schedule=config.schedule,
+            timesteps=config.timesteps,
+            beta_start=config.beta_start,
+            beta_end=config.beta_end,
+            device=device,
+        )
+
+    def q_sample(self, x_start: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """x_t = √ᾱ_t · x_0 + √(1 - ᾱ_t) · ε. Ho et al. (4). Shapes: x (B, …), t (B,) whole -> (B, …)."""
+        return _at(self._signal, t, x_start) * x_start + _at(self._noise, t, x_start) * noise
+
+    def predict_start(self, x_t: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """x_0 from x_t and its noise; the inverse of `q_sample`."""
+        return _at(self._inverse_signal, t, x_t) * x_t - _at(self._inverse_noise, t, x_t) * noise
+
+    def losses(self, model: Model, x_start: Tensor, t: Tensor, y: Tensor, noise: Tensor) -> Loss:
+        """The training loss of each image, in float32 whatever the model computes in.
+
+        Shapes: x_start and noise (B, C, H, W), t and y (B,). The model returns C channels, or 2·C with a learned
+        variance. Raises: ShapeError if it returns anything else.
+        """
+        x_t = self.q_sample(x_start, t, noise)
+        output = model(x_t, t, y).float()
+        channels = x_start.shape[1]
+        if output.shape[1] not in (channels, 2 * channels):
+            raise ShapeError(
+                f"The model returned {output.shape[1]} channels for {channels}; it takes 1 or 2 times as many."
+            )
+        epsilon = output[:, :channels]
+        mse = _mean((epsilon - noise) ** 2)
+        if output.shape[1] == channels:
+            return Loss(mse=mse, vb=torch.zeros_like(mse))
+        # the bound trains the variance alone: the mean takes no gradient from it (Nichol & Dhariwal, 3.1)
+        vb = self._variational_bound(x_start, x_t, t, epsilon.detach(), output[:, channels:])
+        return Loss(mse=mse, vb=vb)
+
+    def _variational_bound(self, x_start: Tensor, x_t: Tensor, t: Tensor, epsilon: Tensor, fraction: Tensor) -> Tensor:
+        """A term of the variational bound, in bits per number. Nichol & Dhariwal (4) to (7)."""
+        log_variance = self.learned_log_variance(t, fraction)
+        true_mean = self._posterior_mean(x_start, x_t, t)
+        mean = self._posterior_mean(self.predict_start(x_t, t, epsilon), x_t, t)
+        kl = _mean(_gaussian_kl(true_mean, _at(self._log_posterior, t, x_t), mean, log_variance))
+        likelihood = _mean(-_discretised_log_likelihood(x_start, mean, 0.5 * log_variance))
+        return torch.where(t == 0, likelihood, kl) / math.log(2.0)
+
+    def learned_log_variance(self, t: Tensor, fraction: Tensor) -> Tensor:
+        """log σ² between log β̃_t (fraction -1) and log β_t (fraction 1). Nichol & Dhariwal (15)."""
+        weight = (fraction + 1) / 2
+        return weight * _at(self._log_beta, t, fraction) + (1 - weight) * _at(self._log_posterior, t, fraction)
+
+    def _posterior_mean(self, x_start: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
+        """The mean of q(x_{t-1} | x_t, x_0). Ho et al. (7)."""
+        return _at(self._mean_of_start, t, x_t) * x_start + _at(self._mean_of_now, t, x_t) * x_t
+
+
+def make_betas(schedule: str, *, timesteps: int, beta_start: float, beta_end: float) -> Tensor:
+    """β_t as (T,) float64. "linear": the paper's, scaled so that any T ends in the same noise; "cosine": Nichol &
+    Dhariwal (17), for which the two ends do not count."""
+    if schedule == "cosine":
+        at = [math.cos((i / timesteps + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(timesteps + 1)]
+        return torch.tensor([min(1 - b / a, 0.999) for a, b in itertools.pairwise(at)], dtype=torch.float64)
+    scale = 1000 / timesteps
+    betas = torch.linspace(scale * beta_start, scale * beta_end, timesteps, dtype=torch.float64)
+    return betas.clamp(max=0.999)
+
+
+def _at(table: Tensor, t: Tensor, like: Tensor) -> Tensor:
+    """The entries of a (T,) table at (B,) timesteps, shaped to multiply `like` (B, …)."""
+    return table[t].reshape(-1, *[1] * (like.dim() - 1))
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Over everything but the batch: (B, …) -> (B,)."""
+    return values.flatten(1).mean(dim=1)
+
+
+def _gaussian_kl(mean1: Tensor, log_variance1: Tensor, mean2: Tensor, log_variance2: Tensor) -> Tensor:
+    """KL(N1 ‖ N2) in nats, elementwise."""
+    ratio = log_variance1 - log_variance2
+    return 0.5 * (-1.0 - ratio + ratio.exp() + (mean1 - mean2) ** 2 * (-log_variance2).exp())
+
+
+def _discretised_log_likelihood(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
+    """log of the mass that a Gaussian puts on the 1/127.5-wide bin around each number of x in [-1, 1], in nats."""
+    inverse = (-log_scale).exp()
+    upper = _normal_cdf(inverse * (x - mean + 1 / 255))
+    lower = _normal_cdf(inverse * (x - mean - 1 / 255))
+    inside = (upper - lower).clamp(min=1e-12).log()
+    first, last = upper.clamp(min=1e-12).log(), (1 - lower).clamp(min=1e-12).log()
+    return torch.where(x < -0.999, first, torch.where(x > 0.999, last, inside))
+
+
+def _normal_cdf(x: Tensor) -> Tensor:
+    """The tanh approximation that the published code trains with."""
+    return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

@@ -1,0 +1,316 @@
+"""What a training step, a validation, a preview and a checkpoint are. The order of them is told in `training`."""
+
+import io
+import logging
+import math
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from dit_studio.config import Recipe
+from dit_studio.engine import device as devices
+from dit_studio.engine.batches import Batches, generator_for, seed_for, to_float
+from dit_studio.engine.checkpoint import (
+    ModelDescription,
+    Progressed,
+    TrainingState,
+    checkpoint_name,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from dit_studio.engine.data import ImageSet
+from dit_studio.engine.diffusion import BANDS, Diffusion, Loss, Model
+from dit_studio.engine.ema import Ema
+from dit_studio.engine.sampling import SampleRequest, Samples, sample
+from dit_studio.errors import CheckpointError, NotFiniteError
+from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
+from dit_studio.files import write_atomically
+
+_log = logging.getLogger(__name__)
+PREVIEW_CLASSES = 12  # columns of a preview at most
+_BAD_STEPS_LIMIT = 5  # in a row
+
+
+class Trainer:
+    """A model in training. `step` counts the optimiser steps that are done."""
+
+    def __init__(self, recipe: Recipe, images: ImageSet, run: Path) -> None:
+        train = recipe.train
+        self.recipe, self.images, self.run = recipe, images, run
+        self.device = devices.pick_device(train.device)
+        self.precision = devices.pick_precision(self.device, train.precision)
+        devices.set_float32_matmul(self.device)
+        self.description = ModelDescription.from_recipe(recipe, class_names=images.class_names)
+        self.diffusion = Diffusion.from_config(recipe.diffusion, device=self.device)
+
+        torch.manual_seed(seed_for(train.seed, 0, "initialisation"))
+        model = self.description.build().to(self.device).train()
+        model.gradient_checkpointing = train.gradient_checkpointing
+        self.model = model
+        self.ema = Ema(model, decay=train.ema_decay)
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            parameters,
+            lr=train.learning_rate,
+            betas=(train.beta1, train.beta2),
+            weight_decay=train.weight_decay,
+            fused=True,
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision.needs_scaler)
+        self._compiled = torch.compile(model) if train.compile else None
+
+        self.train_indices, self.validation_indices = images.split(recipe.data.validation_fraction, seed=0)
+        self.batches = Batches(
+            images, self.train_indices, batch_size=train.batch_size, seed=train.seed, flip=recipe.data.flip
+        )
+        self.step, self.images_seen, self.seconds = 0, 0, 0.0
+        self.validation_loss: float | None = None
+        self._bad_steps = 0
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are trained."""
+        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+
+    # --------------------------------------------------------------------------------------------- a step
+
+    def train_step(self) -> Metrics:
+        """One optimiser step.
+
+        Raises: DeviceMemoryError; NotFiniteError after a few steps in a row whose loss or gradient is not a number.
+        Such steps change no weight.
+        """
+        started = time.perf_counter()
+        train = self.recipe.train
+        rate = learning_rate_at(self.step, recipe=self.recipe)
+        with devices.naming_memory_errors(self.device, batch_size=train.batch_size, parameters=self.parameters):
+            loss, t = self._backward()
+            norm = self._update(rate, loss)
+        self.step += 1
+        self.images_seen += train.batch_size
+        mean = float(loss.mean())
+        elapsed = time.perf_counter() - started
+        self.seconds += elapsed
+        self._bad_steps = 0 if math.isfinite(mean) and math.isfinite(norm) else self._bad_steps + 1
+        return Metrics(
+            step=self.step,
+            loss=_finite(mean),
+            learning_rate=rate,
+            grad_norm=_finite(norm),
+            images_per_second=train.batch_size / elapsed,
+            memory_bytes=devices.memory_used(self.device),
+            images_seen=self.images_seen,
+            bands=self._bands(loss, t),
+            seconds=self.seconds,
+        )
+
+    def check_finite(self) -> None:
+        """Raises: NotFiniteError when too many steps in a row went wrong."""
+        if self._bad_steps < _BAD_STEPS_LIMIT:
+            return
+        rate = learning_rate_at(self.step - 1, recipe=self.recipe)
+        raise NotFiniteError(
+            f"The loss was not a number for {self._bad_steps} steps in a row, up to step {self.step}.",
+            remedy=f"Lower the learning rate ({rate:g}), clip gradients (train.clip_grad_norm = 1), or train in fp32.",
+            numbers={"step": self.step, "learning_rate": rate},
+        )
+
+    def _backward(self) -> tuple[Tensor, Tensor]:
+        """Gradients of the step's batch, part by part. Returns each image's loss (B,) on the CPU, and its t (B,)."""
+        train = self.recipe.train
+        images, labels = self.batches.at(self.step)
+        draws = generator_for(train.seed, self.step, "draws")
+        t = torch.randint(self.diffusion.timesteps, labels.shape, generator=draws)
+        labels = self.model.drop_labels(labels, generator=draws)
+        noise = torch.randn(
+            images.shape,
+            generator=generator_for(train.seed, self.step, "noise", device=self.device),
+            device=self.device,
+        )
+        losses = []
+        for part in torch.arange(len(labels)).chunk(train.accumulate):
+            x_start = to_float(images[part], self.device)
+            loss = self._losses(x_start, t[part].to(self.device), labels[part].to(self.device), noise[part])
+            share = loss.total.sum() / len(labels)
+            self.scaler.scale(share).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.total.detach())
+        return torch.cat(losses).cpu(), t
+
+    def _losses(self, x_start: Tensor, t: Tensor, y: Tensor, noise: Tensor) -> Loss:
+        return self.diffusion.losses(self._in_precision(self._compiled or self.model), x_start, t, y, noise)
+
+    def _in_precision(self, model: Model) -> Model:
+        """The model with its matrix products in the chosen number format; everything around it stays in float32."""
+
+        def forward(x: Tensor, t: Tensor, y: Tensor) -> Tensor:
+            with self.precision.autocast(self.device):
+                return model(x, t, y)
+
+        return forward
+
+    def _update(self, rate: float, loss: Tensor) -> float:
+        """Clip, step and average; returns the gradient's norm before clipping. Bad gradients change nothing."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.scaler.unscale_(self.optimizer)
+        limit = self.recipe.train.clip_grad_norm or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+        is_good = math.isfinite(norm) and bool(torch.isfinite(loss).all())
+        if is_good or self.scaler.is_enabled():  # the scaler looks at the gradients itself, and learns from bad ones
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if is_good:
+            self.ema.update(self.model)
+        return norm
+
+    def _bands(self, loss: Tensor, t: Tensor) -> tuple[float | None, ...]:
+        """The mean loss in equal bands of the timestep; None where the batch had none, or it is not a number."""
+        bands = t * BANDS // self.diffusion.timesteps
+        means = [loss[bands == band].mean().item() if (bands == band).any() else math.nan for band in range(BANDS)]
+        return tuple(_finite(mean) for mean in means)
+
+    # --------------------------------------------------------------------------------------------- looking at it
+
+    @torch.no_grad()
+    def validate(self) -> Validation:
+        """The averaged weights' loss on the held-out images, at timesteps and noise that never change."""
+        indices, steps = self.validation_indices, self.diffusion.timesteps
+        generator, model = generator_for(0, 0, "validation"), self._in_precision(self.ema.model)
+        t = ((torch.randperm(len(indices), generator=generator) + 0.5) / len(indices) * steps).long()
+        losses = []
+        for part in np.array_split(np.arange(len(indices)), math.ceil(len(indices) / self.recipe.train.batch_size)):
+            images = torch.from_numpy(self.images.images[indices[part]])
+            labels = torch.from_numpy(self.images.labels[indices[part]])
+            noise = torch.randn(images.shape, generator=generator).to(self.device)
+            x_start, y = to_float(images, self.device), labels.to(self.device)
+            loss = self.diffusion.losses(model, x_start, t[part].to(self.device), y, noise)
+            losses.append(loss.total.cpu())
+        loss_of_each = torch.cat(losses)
+        self.validation_loss = _finite(float(loss_of_each.mean()))
+        return Validation(step=self.step, loss=self.validation_loss, bands=self._bands(loss_of_each, t))
+
+    def preview(self) -> PreviewSaved:
+        """Samples of every class, or of evenly chosen ones, at the same seeds as always, as one picture."""
+        settings, classes = self.recipe.sample, self._preview_classes()
+        request = SampleRequest(
+            classes=classes,
+            count=len(classes) * settings.per_class,
+            seed=settings.seed,
+            sampler=settings.sampler,
+            steps=settings.steps,
+            cfg=settings.cfg if self.ema.model.null_class is not None else 1.0,
+        )
+        drawn = sample(self.ema.model, self.description, request, precision=self.precision)
+        images = torch.cat([batch.images for batch in drawn if isinstance(batch, Samples)])
+        file = f"previews/{checkpoint_name(self.step)}.png"
+        write_atomically(self.run / file, encode_png(grid(images, columns=len(classes))))
+        names = self.images.class_names
+        return PreviewSaved(
+            step=self.step,
+            file=file,
+            columns=len(classes),
+            rows=settings.per_class,
+            cell_size=self.description.input_size,
+            labels=tuple(names[number] for number in classes) if names else (),
+            seed=settings.seed,
+        )
+
+    def _preview_classes(self) -> tuple[int, ...]:
+        count = self.description.num_classes if self.images.class_names else 8
+        if not self.images.class_names:
+            return (0,) * count
+        chosen = np.linspace(0, count - 1, min(count, PREVIEW_CLASSES)).round().astype(int)
+        return tuple(int(number) for number in chosen)
+
+    # --------------------------------------------------------------------------------------------- saving
+
+    def save(self) -> CheckpointSaved:
+        """Write a checkpoint, and forget the oldest. Raises: DiskFullError or RunError."""
+        folder = self.run / "checkpoints" / checkpoint_name(self.step)
+        progressed = Progressed(
+            step=self.step,
+            images_seen=self.images_seen,
+            seconds=self.seconds,
+            ema_updates=self.ema.updates,
+            scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {},
+            validation_loss=self.validation_loss,
+        )
+        size = save_checkpoint(folder, self._state(), description=self.description, progressed=progressed)
+        self._forget_old_checkpoints()
+        return CheckpointSaved(step=self.step, file=f"checkpoints/{folder.name}", size_bytes=size)
+
+    def _forget_old_checkpoints(self) -> None:
+        keep = self.recipe.train.keep_checkpoints
+        for folder in list_checkpoints(self.run)[:-keep] if keep else []:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def restore(self) -> list[Notice]:
+        """Go on from the newest checkpoint that is whole; from the beginning if there is none.
+
+        Raises: CheckpointError if there are checkpoints and none of them fits.
+        """
+        notices: list[Notice] = []
+        found = list_checkpoints(self.run)
+        for folder in reversed(found):
+            try:
+                self._restore(folder)
+                return notices
+            except CheckpointError as error:
+                _log.warning("%s", error)
+                notices.append(Notice(message=f"{error.message} The checkpoint before it is used.", level="warning"))
+        if found:
+            raise CheckpointError(
+                f"None of the {len(found)} checkpoints of {self.run} can be used. The newest: {notices[0].message}",
+                remedy="Start a new run.",
+            )
+        return notices
+
+    def _restore(self, folder: Path) -> None:
+        progressed = load_checkpoint(folder, self._state())
+        self.step, self.images_seen, self.seconds = progressed.step, progressed.images_seen, progressed.seconds
+        self.ema.updates = progressed.ema_updates
+        self.validation_loss = progressed.validation_loss
+        if self.scaler.is_enabled() and progressed.scaler:
+            self.scaler.load_state_dict(dict(progressed.scaler))
+
+    def _state(self) -> TrainingState:
+        return TrainingState(model=self.model, ema=self.ema.model, optimizer=self.optimizer, device=self.device)
+
+
+def learning_rate_at(step: int, *, recipe: Recipe) -> float:
+    """The learning rate of a step, counted from 0: a linear warm-up, then constant or half a cosine down to 0."""
+    train = recipe.train
+    if step < train.warmup_steps:
+        return train.learning_rate * (step + 1) / train.warmup_steps
+    if train.learning_rate_schedule == "constant":
+        return train.learning_rate
+    share = (step - train.warmup_steps) / max(1, train.steps - train.warmup_steps)
+    return train.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def grid(images: Tensor, *, columns: int) -> np.ndarray:
+    """Images side by side, row by row, without gaps. Shapes: (B, C, H, W) uint8 -> (rows·H, columns·W, C)."""
+    count, channels, height, width = images.shape
+    rows = math.ceil(count / columns)
+    cells = torch.zeros(rows * columns, channels, height, width, dtype=torch.uint8)
+    cells[:count] = images
+    cells = cells.reshape(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
+    return cells.reshape(rows * height, columns * width, channels).numpy()
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """A PNG of (H, W, 3) or (H, W, 1) uint8 pixels."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

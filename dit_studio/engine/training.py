@@ -1,0 +1,121 @@
+"""The training job: the story of a run, told as a generator of events."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from dit_studio import __version__
+from dit_studio.config import parse_recipe
+from dit_studio.engine import data
+from dit_studio.engine import device as devices
+from dit_studio.engine.trainer import Trainer
+from dit_studio.errors import RunError
+from dit_studio.events import Command, Event, JobState, Resumed, Started, StateChanged
+from dit_studio.files import write_atomically
+
+NextCommand = Callable[[bool], Command | None]
+
+
+def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, resume: bool = False) -> Iterator[Event]:
+    """Train as the recipe says, in the run folder.
+
+    `next_command(wait)` is asked at every step boundary; with `wait` it may block until there is a command.
+    Raises: StudioError for everything that has a sentence.
+    """
+    settings, run = parse_recipe(recipe), Path(folder)
+    images = yield from data.load(settings.data)
+    trainer = Trainer(settings, images, run)
+    _write_environment(trainer)
+    yield Started(
+        steps=settings.train.steps,
+        parameters=trainer.parameters,
+        device=devices.describe(trainer.device),
+        precision=trainer.precision.name,
+        images=len(trainer.train_indices),
+        validation_images=len(trainer.validation_indices),
+        class_names=images.class_names,
+        batch_size=settings.train.batch_size,
+    )
+    if resume:
+        yield from trainer.restore()
+        yield Resumed(step=trainer.step)
+    if trainer.step >= settings.train.steps:
+        raise RunError(
+            f"This run has done all of its {settings.train.steps} steps.", remedy="Raise train.steps to go on."
+        )
+    yield StateChanged(state=JobState.RUNNING, step=trainer.step)
+    yield from _run(trainer, next_command)
+
+
+def _run(trainer: Trainer, next_command: NextCommand) -> Iterator[Event]:
+    steps = trainer.recipe.train.steps
+    while trainer.step < steps:
+        is_stopped = yield from _obey(trainer, next_command)
+        if is_stopped:
+            yield StateChanged(state=JobState.STOPPING, step=trainer.step, message="Saving a checkpoint.")
+            yield trainer.save()
+            yield StateChanged(state=JobState.STOPPED, step=trainer.step)
+            return
+        yield trainer.train_step()
+        trainer.check_finite()
+        yield from _what_is_due(trainer)
+    yield StateChanged(state=JobState.FINISHED, step=trainer.step)
+
+
+def _obey(trainer: Trainer, next_command: NextCommand) -> Generator[Event, None, bool]:
+    """Do what was asked since the last step; wait while paused. Returns whether to stop."""
+    is_paused = False
+    while (command := next_command(is_paused)) or is_paused:
+        match command:
+            case Command.STOP:
+                return True
+            case Command.SAVE:
+                yield trainer.save()
+            case Command.PREVIEW:
+                yield trainer.preview()
+            case Command.PAUSE if not is_paused:
+                is_paused = True
+                yield StateChanged(state=JobState.PAUSED, step=trainer.step)
+            case Command.RESUME if is_paused:
+                is_paused = False
+                yield StateChanged(state=JobState.RUNNING, step=trainer.step)
+    return False
+
+
+def _what_is_due(trainer: Trainer) -> Iterator[Event]:
+    """Validation, preview and checkpoint at their steps, and all of them at the last."""
+    train, step = trainer.recipe.train, trainer.step
+    is_last = step == train.steps
+    if _is_due(step, train.validate_every, is_last=is_last) and len(trainer.validation_indices):
+        yield trainer.validate()
+    if _is_due(step, train.preview_every, is_last=is_last):
+        yield trainer.preview()
+    if is_last or _is_due(step, train.checkpoint_every, is_last=False):
+        yield trainer.save()
+
+
+def _is_due(step: int, every: int, *, is_last: bool) -> bool:
+    return every > 0 and (is_last or step % every == 0)
+
+
+def _write_environment(trainer: Trainer) -> None:
+    """`environment.json`: what somebody needs to know who wants the same figures again."""
+    environment = {
+        "dit_studio": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": devices.describe(trainer.device),
+        "precision": trainer.precision.name,
+        "threads": torch.get_num_threads(),
+        "data_fingerprint": trainer.images.fingerprint,
+        "pid": os.getpid(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    write_atomically(trainer.run / "environment.json", msgspec.json.format(msgspec.json.encode(environment)))
