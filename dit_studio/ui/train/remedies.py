@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from dit_studio.config import PRESETS
 from dit_studio.events import Failure
 
@@ -28,6 +30,20 @@ def change_for(key: str, tables: Tables) -> Change | None:
     """What a remedy changes in the settings; None if `key` is not a remedy of the settings."""
     remedy = _REMEDIES.get(key)
     return remedy(tables) if remedy else None
+
+
+def with_numbers(failure: Failure) -> Failure:
+    """The same failure, its numbers told in words before what to do."""
+    words = [_number(name, value) for name, value in failure.numbers.items()]
+    return msgspec.structs.replace(
+        failure, remedy="\n".join(part for part in (" · ".join(words), failure.remedy) if part)
+    )
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("_bytes"):
+        return f"{name.removesuffix('_bytes').replace('_', ' ')}: {value / 1e9:.2f} GB"
+    return f"{name.replace('_', ' ')}: {value:g}"
 
 
 def _smaller_batch(tables: Tables) -> Change:

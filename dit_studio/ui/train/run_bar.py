@@ -89,9 +89,9 @@ class RunBar(QWidget):
 
     @property
     def summary(self) -> str:
-        """One line for the status bar: name, step, speed, time left."""
+        """One line for the status bar: name, step, speed, time left; "" without a run."""
         if self._state is JobState.IDLE:
-            return "No run"
+            return ""
         parts = [f"{self._name.text()}  {STATE_TEXTS[self._state].lower()}"]
         if self._steps_label.text():
             parts.append(self._steps_label.text())

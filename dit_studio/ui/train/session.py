@@ -40,6 +40,11 @@ class RunSession(QObject):
         self._history_until = 0.0  # older changes of state are history
         self._is_stop_asked = False
 
+    @property
+    def can_resume(self) -> bool:
+        """The run has ended before its time, and left a checkpoint."""
+        return self.state.can_resume and self.folder is not None and bool(self.folder.checkpoints())
+
     # --------------------------------------------------------------------------------------------- which run
 
     def start(self, recipe: Recipe, name: str) -> RunFolder:
@@ -52,12 +57,16 @@ class RunSession(QObject):
     def resume(self, path: Path, *, checkpoint: Path | None = None) -> None:
         """Go on from the newest checkpoint, or from an older one: the newer ones are then set aside.
 
-        Raises: RunError if `path` is no run, or is at work already.
+        Raises: RunError if `path` is no run, is at work already, or has no checkpoint.
         """
         self._refuse_to_leave_a_run_in_this_process()
         folder = RunFolder.open(path)
         if folder.is_alive():
             raise RunError(f"{folder.name} is at work already.", remedy="Stop it first.")
+        if not folder.checkpoints():
+            raise RunError(
+                f"{folder.name} has no checkpoint to go on from.", remedy="Start a new run with its settings."
+            )
         if checkpoint is not None:
             set_aside(newer_checkpoints(folder, checkpoint))
         began = time.time()
@@ -108,12 +117,12 @@ class RunSession(QObject):
         if self.folder is None:
             return False
         status = self.folder.read_status()
+        if not status.pid or status.host != socket.gethostname() or not self.folder.is_locked():
+            return False
         if status.pid == os.getpid():
             self._job.drop()
             self._set_state(JobState.INTERRUPTED)
             return True
-        if not status.pid or status.host != socket.gethostname() or not self.folder.is_locked():
-            return False
         try:
             os.kill(status.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
         except ProcessLookupError:

@@ -1,0 +1,50 @@
+"""What the Train page asks a person in windows of their own; a test passes functions that answer instead."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+
+def _folder(start: str) -> str:
+    return QFileDialog.getExistingDirectory(QApplication.activeWindow(), "Open a folder of images", start)
+
+
+def _archive(start: str) -> str:
+    kinds = "Archives of images (*.zip *.tar *.tar.gz *.tgz *.tar.xz *.tar.bz2);;All files (*)"
+    return QFileDialog.getOpenFileName(QApplication.activeWindow(), "Open an archive of images", start, kinds)[0]
+
+
+def _recipe_to_open(start: str) -> str:
+    return QFileDialog.getOpenFileName(QApplication.activeWindow(), "Open a recipe", start, "Recipes (*.toml)")[0]
+
+
+def _recipe_to_save(start: str) -> str:
+    return QFileDialog.getSaveFileName(QApplication.activeWindow(), "Save as a recipe", start, "Recipes (*.toml)")[0]
+
+
+def _confirm(question: str, action: str) -> bool:
+    box = QMessageBox(QMessageBox.Icon.Question, "DiT Studio", question, parent=QApplication.activeWindow())
+    yes = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    return box.clickedButton() is yes
+
+
+def _show_path(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialogs:
+    """Each choice of a path takes where to begin, and gives "" if nothing was chosen."""
+
+    folder: Callable[[str], str] = _folder
+    archive: Callable[[str], str] = _archive
+    recipe_to_open: Callable[[str], str] = _recipe_to_open
+    recipe_to_save: Callable[[str], str] = _recipe_to_save
+    confirm: Callable[[str, str], bool] = _confirm  # the question, and what the button says that does it
+    show_path: Callable[[Path], None] = _show_path

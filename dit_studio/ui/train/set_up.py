@@ -1,0 +1,223 @@
+"""The left side: the cards that make up a recipe, what is wrong with it, and whether a run could start."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from dit_studio.config import PRESETS, ModelConfig, Recipe, parse_recipe, recipe_to_tables, runs_dir
+from dit_studio.errors import ConfigError, Problem
+from dit_studio.events import Event
+from dit_studio.jobs.launch import Launcher
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.train.data_card import DataCard
+from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.train.model_card import ModelCard
+from dit_studio.ui.train.preflight import PreflightCard
+from dit_studio.ui.train.questions import Questions
+from dit_studio.ui.train.recipe_card import RecipeCard
+from dit_studio.ui.train.training_card import TrainingCard
+from dit_studio.ui.widgets.form import Form
+
+DESCRIBE_DELAY_MS = 250
+PREFLIGHT_DELAY_MS = 600
+
+
+class SetUp(QWidget):
+    """What is typed is remembered as it changes. `readiness_changed`: look again at `why_not_start`."""
+
+    readiness_changed = Signal()
+
+    def __init__(self, settings: Settings, launcher: Launcher, dialogs: Dialogs, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self.recipe_card = RecipeCard(dialogs, self.recipe)
+        self.data = DataCard(settings, launcher, dialogs)
+        self.model, self.training, self.preflight = ModelCard(), TrainingCard(), PreflightCard()
+        self.forms = {
+            "data": self.data.form,
+            "model": self.model.form,
+            "diffusion": self.model.diffusion,
+            "train": self.training.form,
+            "sample": self.training.sample,
+        }
+        self._problems: list[Problem] = []
+        self._questions = Questions(launcher, self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        for card in (self.recipe_card, self.data, self.model, self.training, self.preflight):
+            layout.addWidget(card)
+        layout.addStretch(1)
+        self._restore()
+        self._connect()
+
+    # --------------------------------------------------------------------------------------------- the settings
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The settings as the tables of a recipe; what cannot be used is left out."""
+        tables = {section: form.values() for section, form in self.forms.items()}
+        tables["data"]["path"] = self.data.path
+        return tables
+
+    def recipe(self) -> Recipe | None:
+        """The settings as a recipe; None if they are not possible."""
+        if any(form.problems() for form in self.forms.values()):
+            return None
+        try:
+            return parse_recipe(self.tables())
+        except ConfigError:
+            return None
+
+    def show_recipe(self, recipe: Recipe) -> None:
+        """Put the settings of a recipe into the forms; its images too, if they are there."""
+        tables = recipe_to_tables(recipe)
+        tables["model"] = without_preset_numbers(recipe.model)
+        path = tables["data"].pop("path")
+        for section, form in self.forms.items():
+            form.set_values(tables[section])
+        if path and path != self.data.path and Path(path).exists():
+            self.data.show_path(str(Path(path).absolute()))
+        else:
+            self._on_changed()
+
+    def change(self, values: dict[str, dict[str, Any]]) -> None:
+        """Put some values into the forms."""
+        for section, changed in values.items():
+            self.forms[section].set_values(changed)
+        self._on_changed()
+
+    def full_tables(self) -> dict[str, dict[str, Any]]:
+        """The settings with every default written out, for whoever computes with them."""
+        recipe = self.recipe() or Recipe()
+        return {section: recipe_to_tables(recipe)[section] | values for section, values in self.tables().items()}
+
+    # --------------------------------------------------------------------------------------------- readiness
+
+    def why_not_start(self) -> str:
+        """The sentence that says why a run cannot start; "" if it can."""
+        if not self.data.path:
+            return "open a folder of images first."
+        if self.data.is_scanning:
+            return "the images are being looked at."
+        if self.data.summary is None:
+            return "the images cannot be used."
+        if self._problems:
+            return self._problems[0].message
+        return self.preflight.why_not
+
+    def check_again(self) -> None:
+        """Look again at what may have changed outside: disk, memory, the place of runs."""
+        self.preflight.show_place()
+        self._ask()
+
+    def open_remembered(self) -> None:
+        """Look at the images that were open last, if they are still there."""
+        path = str(self._settings.form("data").get("path", ""))
+        if path and not self.data.path and Path(path).exists():
+            self.data.show_path(path)
+
+    def close_jobs(self) -> None:
+        self._questions.close()
+        self.data.close_jobs()
+
+    # --------------------------------------------------------------------------------------------- how
+
+    def _connect(self) -> None:
+        for section, form in self.forms.items():
+            if section != "data":  # its card says so itself
+                form.changed.connect(self._on_changed)
+        self.data.changed.connect(self._on_changed)
+        self.data.opened.connect(lambda path: self.preflight.propose_name(path.stem))
+        self.preflight.named.connect(self._save)
+        self.preflight.asked.connect(self.check_again)
+        self.recipe_card.chosen.connect(self.show_recipe)
+        self._questions.answered.connect(self._on_answered)
+
+    def _restore(self) -> None:
+        for section, form in self.forms.items():
+            form.set_values(self._settings.form(section))
+        self.preflight.name.setText(str(self._settings.form("run").get("name", "")))
+        self._problems = self._find_problems()
+        self.preflight.show_impossible("")
+
+    def _on_changed(self) -> None:
+        self._save()
+        self._problems = self._find_problems()
+        self._ask()
+
+    def _save(self) -> None:
+        for section, form in self.forms.items():
+            path = {"path": self.data.path} if section == "data" else {}
+            self._settings.save_form(section, _typed(form) | path)
+        self._settings.save_form("run", {"name": self.preflight.name.text()})
+
+    def _find_problems(self) -> list[Problem]:
+        """Each is also shown at its field."""
+        for form in self.forms.values():
+            form.set_values({})  # forget the marks of contradictions that may be gone
+        if problems := [problem for form in self.forms.values() for problem in form.problems()]:
+            return problems
+        try:
+            parse_recipe(self.tables())
+        except ConfigError as error:
+            for problem in error.problems:
+                section = problem.field.partition(".")[0]
+                if section in self.forms:
+                    self.forms[section].show_problem(problem)
+            return error.problems
+        return []
+
+    def _ask(self) -> None:
+        recipe = self.recipe()
+        if recipe is None:
+            self._questions.withdraw("describe_model")
+            self.model.show_answer(None)
+        else:
+            self.model.show_waiting()
+            self._questions.ask(
+                "describe_model",
+                delay_ms=DESCRIBE_DELAY_MS,
+                recipe=recipe_to_tables(recipe),
+                num_classes=len(self.data.summary.classes) if self.data.summary else 0,
+            )
+        self._ask_preflight(recipe)
+        self.readiness_changed.emit()
+
+    def _ask_preflight(self, recipe: Recipe | None) -> None:
+        if recipe is None or self.data.summary is None:
+            self._questions.withdraw("preflight")
+            self.preflight.show_impossible("")
+            return
+        self.preflight.show_waiting()
+        self._questions.ask(
+            "preflight", delay_ms=PREFLIGHT_DELAY_MS, recipe=recipe_to_tables(recipe), out=str(runs_dir())
+        )
+
+    def _on_answered(self, job: str, answer: Event) -> None:
+        if job == "describe_model":
+            self.model.show_answer(answer)
+        else:
+            self.preflight.show_answer(answer)
+        self.readiness_changed.emit()
+
+
+def _typed(form: Form) -> dict[str, Any]:
+    """What is typed into a form, also where it cannot be used."""
+    values = form.values()
+    for problem in form.problems():
+        name = problem.field.rpartition(".")[2]
+        values[name] = problem.value
+    return values
+
+
+def without_preset_numbers(model: ModelConfig) -> dict[str, Any]:
+    """The model's settings without the numbers that its preset gives anyway, so that another preset has its own."""
+    values: dict[str, Any] = msgspec.to_builtins(model)
+    names = ("hidden_size", "depth", "num_heads", "patch_size")
+    for name, number in zip(names, PRESETS[model.preset], strict=True):
+        if values[name] == number:
+            values[name] = None
+    return values
