@@ -1,0 +1,259 @@
+"""The window: a rail, the pages, a status bar; what is dropped, opened, closed and remembered."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Protocol, cast
+
+from PySide6.QtCore import QByteArray, QTimer, Signal, SignalInstance
+from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+
+from dit_studio.events import Failure
+from dit_studio.jobs.launch import Launcher
+from dit_studio.ui.closing import CloseChoice, ask_about_run
+from dit_studio.ui.device_label import DeviceLabel
+from dit_studio.ui.drops import DropSheet, kind_of, refusal
+from dit_studio.ui.rail import PageEntry, Rail
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.shortcuts import ShortcutSheet
+from dit_studio.ui.widgets.basics import ElidedLabel
+from dit_studio.ui.widgets.message import MessageCard
+
+PAGES = (
+    PageEntry("train", "Train", "Choose images and a model, train, and watch."),
+    PageEntry("runs", "Runs", "All runs: open, resume, compare."),
+    PageEntry("settings", "Settings", "Folders, theme, text size.", is_last=True),
+)
+DEFAULT_SIZE = (1280, 800)
+MINIMUM_SIZE = (1024, 640)
+_END_CHECK_MS = 100
+
+
+class TrainPageLike(Protocol):
+    """What the window needs of its Train page."""
+
+    status_changed: SignalInstance  # str: the run in progress, in a line
+    run_started: SignalInstance
+
+    def open_data(self, path: Path) -> None: ...
+    def open_run(self, path: Path) -> None: ...
+    def is_running(self) -> bool: ...
+    def stop_and_save(self) -> None: ...
+    def close_page(self) -> None: ...
+
+
+class MainWindow(QMainWindow):
+    """Pages are built when they are first shown. `make_train_page` and `ask` are there for tests to answer."""
+
+    closed = Signal()
+
+    def __init__(
+        self,
+        settings: Settings,
+        launcher: Launcher,
+        *,
+        make_train_page: Callable[[Settings, Launcher], QWidget] | None = None,
+        ask: Callable[[QWidget, bool], CloseChoice] = ask_about_run,
+    ) -> None:
+        super().__init__()
+        self._settings, self._launcher, self._ask = settings, launcher, ask
+        self._make_train_page = make_train_page or _train_page
+        self._pages: dict[str, QWidget] = {}
+        self._is_leaving = False
+        self._rail = Rail(PAGES)
+        self._stack = QStackedWidget()
+        self._message = MessageCard()
+        self._run_status = ElidedLabel("no run in progress", role="caption")
+        self._device = DeviceLabel(launcher)
+        self._notes = ElidedLabel(role="caption")
+        self._end_check = QTimer(self, interval=_END_CHECK_MS)
+        self._build()
+        self._connect()
+        self._restore()
+
+    # --------------------------------------------------------------------------------------------- pages
+
+    def show_page(self, key: str) -> None:
+        self._rail.show_page(key)
+        self._stack.setCurrentWidget(self.page(key))
+        self._settings.put(page=key)
+
+    def page(self, key: str) -> QWidget:
+        """The page, built now if it was not yet."""
+        if key not in self._pages:
+            self._pages[key] = self._make_page(key)
+            self._stack.addWidget(self._pages[key])
+        return self._pages[key]
+
+    @property
+    def train_page(self) -> TrainPageLike:
+        return cast(TrainPageLike, self.page("train"))
+
+    def open_path(self, path: Path) -> None:
+        """Open a run, or take a folder or archive as data set; say why not if it is neither."""
+        kind = kind_of(path)
+        if kind == "nothing":
+            self._message.show_notice(refusal(path), level="warning")
+            return
+        self._settings.add_recent(path)
+        self.show_page("train")
+        if kind == "run":
+            self.train_page.open_run(path if path.is_dir() else path.parent)
+        else:
+            self.train_page.open_data(path)
+
+    def come_to_front(self, path: Path | None = None) -> None:
+        """Another start of the program: show this window, and open its path."""
+        self.showNormal() if self.isMinimized() else self.show()
+        self.raise_()
+        self.activateWindow()
+        if path is not None:
+            self.open_path(path)
+
+    def show_failure(self, failure: Failure) -> None:
+        """An error that no page took care of."""
+        self._message.show_failure(failure)
+
+    def show_shortcuts(self) -> None:
+        ShortcutSheet([(entry.title, f"Ctrl+{number}") for number, entry in enumerate(PAGES, 1)], self).open()
+
+    def _make_page(self, key: str) -> QWidget:
+        if key == "train":
+            page = self._make_train_page(self._settings, self._launcher)
+            train = cast(TrainPageLike, page)
+            train.status_changed.connect(self._on_status)
+            train.run_started.connect(self._on_run_started)
+            return page
+        if key == "runs":
+            from dit_studio.ui.runs.page import RunsPage  # each page is imported when it is first shown
+
+            runs = RunsPage()
+            runs.open_run.connect(self.open_path)
+            runs.resume_run.connect(self._resume_run)
+            runs.train_asked.connect(partial(self.show_page, "train"))
+            return runs
+        from dit_studio.ui.settings_page import SettingsPage
+
+        return SettingsPage(self._settings, self._launcher)
+
+    def _resume_run(self, path: Path) -> None:
+        self.open_path(path)
+        resume = getattr(self.train_page, "resume", None)
+        if resume is not None:
+            resume()
+
+    # --------------------------------------------------------------------------------------------- what happens
+
+    def _on_status(self, text: str) -> None:
+        self._run_status.setText(text or "no run in progress")
+
+    def _on_run_started(self, _run: object) -> None:
+        self._message.clear()
+
+    def _on_hint(self, hint: str) -> None:
+        self._message.show_notice(hint, level="warning")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not event.spontaneous():
+            self._device.start()
+
+    # --------------------------------------------------------------------------------------------- the end
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._end_check.isActive():  # closed again while the run still saves: let it go on by itself
+            self._end_check.stop()
+        elif not self._is_leaving and self._is_running() and not self._may_close():
+            event.ignore()
+            return
+        self._leave()
+        event.accept()
+        self.closed.emit()
+
+    def leave(self) -> None:
+        """Close without a question; a run in a process of its own goes on."""
+        self._is_leaving = True
+        self.close()
+
+    def _is_running(self) -> bool:
+        return "train" in self._pages and self.train_page.is_running()
+
+    def _may_close(self) -> bool:
+        """What the user answers; "stop and save" closes later, when the run has ended."""
+        choice = self._ask(self, not self._launcher.in_process)
+        if choice is CloseChoice.STOP:
+            self.train_page.stop_and_save()
+            self._notes.setText("stops and saves; the window closes then")
+            self._end_check.start()
+        return choice is CloseChoice.KEEP_RUNNING
+
+    def _close_when_ended(self) -> None:
+        if not self._is_running():
+            self.close()
+
+    def _leave(self) -> None:
+        self._settings.put(geometry=bytes(self.saveGeometry().toBase64().data()).decode())
+        self._device.close_job()
+        for page in self._pages.values():
+            close_page = getattr(page, "close_page", None)
+            if close_page is not None:
+                close_page()
+        self._settings.flush()
+
+    # --------------------------------------------------------------------------------------------- set-up
+
+    def _build(self) -> None:
+        self.setWindowTitle("DiT Studio")
+        self.setMinimumSize(*MINIMUM_SIZE)
+        messages = QVBoxLayout()
+        messages.setContentsMargins(16, 8, 16, 0)
+        messages.addWidget(self._message)
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addLayout(messages)
+        right.addWidget(self._stack, 1)
+        centre = QWidget()
+        layout = QHBoxLayout(centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._rail)
+        layout.addLayout(right, 1)
+        self.setCentralWidget(centre)
+        self._drop_sheet = DropSheet(self)
+        self._build_status_bar()
+
+    def _build_status_bar(self) -> None:
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        bar.setContentsMargins(8, 0, 8, 0)
+        self._run_status.setAccessibleName("Run in progress")
+        self._notes.setAccessibleName("Notes")
+        for label, share in ((self._device, 5), (self._run_status, 5), (self._notes, 2)):
+            bar.addWidget(label, share)
+
+    def _connect(self) -> None:
+        self._rail.chosen.connect(self.show_page)
+        self._drop_sheet.dropped.connect(self.open_path)
+        self._device.hinted.connect(self._on_hint)
+        self._end_check.timeout.connect(self._close_when_ended)
+        for number, entry in enumerate(PAGES, 1):
+            QShortcut(QKeySequence(f"Ctrl+{number}"), self, partial(self.show_page, entry.key))
+        QShortcut(QKeySequence("Ctrl+Q"), self, self.close)
+        for keys in ("F1", "?"):
+            QShortcut(QKeySequence(keys), self, self.show_shortcuts)
+
+    def _restore(self) -> None:
+        self.resize(*DEFAULT_SIZE)
+        if self._settings.now.geometry:
+            self.restoreGeometry(QByteArray.fromBase64(self._settings.now.geometry.encode()))
+        keys = [entry.key for entry in PAGES]
+        self.show_page(self._settings.now.page if self._settings.now.page in keys else keys[0])
+        if self._settings.problem:
+            self._message.show_notice(self._settings.problem, level="warning")
+
+
+def _train_page(settings: Settings, launcher: Launcher) -> QWidget:
+    from dit_studio.ui.train.page import TrainPage
+
+    return TrainPage(settings, launcher)

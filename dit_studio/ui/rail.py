@@ -1,0 +1,65 @@
+"""The rail at the left of the window: one button a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from dit_studio.ui.icons import icon
+from dit_studio.ui.widgets.basics import describe
+
+RAIL_WIDTH = 80  # pixels
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """A page as the rail shows it; its shortcut is Ctrl and its place in the rail."""
+
+    key: str
+    title: str
+    tooltip: str
+    is_last: bool = False  # stands at the bottom of the rail
+
+
+class Rail(QFrame):
+    """`chosen` carries the key of a page whose button was pressed."""
+
+    chosen = Signal(str)
+
+    def __init__(self, entries: Sequence[PageEntry], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "rail")
+        self.setMinimumWidth(RAIL_WIDTH)
+        self._group = QButtonGroup(self, exclusive=True)
+        self._buttons: dict[str, QToolButton] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSpacing(8)
+        for number, entry in enumerate(entries, 1):
+            if entry.is_last:
+                layout.addStretch(1)
+            layout.addWidget(self._add_button(entry, number))
+
+    def show_page(self, key: str) -> None:
+        self._buttons[key].setChecked(True)
+
+    def _add_button(self, entry: PageEntry, number: int) -> QToolButton:
+        button = QToolButton()
+        button.setText(entry.title)
+        button.setIcon(icon(entry.key))
+        button.setIconSize(QSize(24, 24))
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        button.setCheckable(True)
+        button.setProperty("kind", "rail")
+        describe(button, entry.title, f"{entry.tooltip} (Ctrl+{number})")
+        button.clicked.connect(partial(self._on_clicked, entry.key))
+        self._group.addButton(button)
+        self._buttons[entry.key] = button
+        return button
+
+    def _on_clicked(self, key: str, _checked: bool = False) -> None:
+        self.chosen.emit(key)

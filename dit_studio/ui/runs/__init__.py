@@ -1,0 +1,1 @@
+"""The Runs page: every run, and what sets them apart."""
