@@ -1,0 +1,281 @@
+"""What can be said before a run starts: the device, what the model costs, and whether anything stands in the way."""
+
+import functools
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from dit_studio.config import Recipe, cache_dir, parse_recipe, resolve_model
+from dit_studio.engine import data
+from dit_studio.engine import device as devices
+from dit_studio.engine.checkpoint import COLOR_CHANNELS, ModelDescription
+from dit_studio.engine.model import DiT
+from dit_studio.errors import StudioError
+from dit_studio.events import (
+    Check,
+    CheckStatus,
+    DataSummary,
+    DeviceSummary,
+    ModelSummary,
+    Preflight,
+    Progress,
+)
+from dit_studio.files import free_bytes
+
+_STATE_COPIES = 5  # weights, gradients, AdamW's two moments, the averaged weights; all float32
+_PROCESS_BYTES = 400 * 2**20  # Python, torch and the buffers of a step
+_HALF_SHARE = 0.6  # of the activations' bytes when products are in 16 bits (measured on S/2)
+_SCAN_SECONDS = 60.0
+_EFFICIENCY = 0.4  # of the machine's own matmul rate that a training step reaches (measured on S/2 and XXS/2)
+
+
+def describe_device() -> Iterator[DeviceSummary]:
+    """The device that a run would take."""
+    device = devices.pick_device()
+    yield DeviceSummary(
+        backend=device.type,
+        name=devices.describe(device),
+        precision=devices.pick_precision(device).name,
+        torch_version=torch.__version__,
+        memory_used=devices.memory_total(device) - devices.memory_free(device),
+        memory_total=devices.memory_total(device),
+        hint=devices.missing_accelerator_hint(),
+    )
+
+
+def describe_model(recipe: dict[str, Any], num_classes: int) -> Iterator[ModelSummary]:
+    """What the recipe's model costs. Raises: ConfigError if its numbers do not fit each other."""
+    settings = parse_recipe(recipe)
+    cost = model_cost(settings, num_classes)
+    model = resolve_model(settings.model)
+    yield ModelSummary(
+        parameters=cost.parameters,
+        gflops=cost.gflops,
+        tokens=(settings.data.image_size // (model.patch_size or 1)) ** 2,
+        training_bytes=cost.training_bytes,
+        description=f"{model.depth} blocks × {model.hidden_size} wide × {model.num_heads} heads",
+    )
+
+
+class ModelCost(msgspec.Struct, frozen=True, kw_only=True):
+    parameters: int
+    gflops: float
+    training_bytes: int
+
+
+def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
+    """Walk the model, built without memory, and count. `gflops` counts a multiply-add once, as the paper does."""
+    names = tuple(str(number) for number in range(num_classes))
+    # the label table is left small and counted by arithmetic, so that the walk can be remembered
+    description = ModelDescription.from_recipe(settings, class_names=names[:1])
+    parameters, gflops, activations, block_input = _walk(msgspec.structs.replace(description, step=0))
+    hidden = resolve_model(settings.model).hidden_size or 0
+    parameters += max(0, num_classes - 1) * hidden
+    batch = settings.train.batch_size / settings.train.accumulate
+    if settings.train.gradient_checkpointing:
+        activations = activations // description.depth + description.depth * block_input
+    device = devices.pick_device()
+    if devices.pick_precision(device, settings.train.precision).name != "fp32":
+        activations = int(activations * _HALF_SHARE)
+    return ModelCost(
+        parameters=parameters,
+        gflops=gflops,
+        training_bytes=int(_STATE_COPIES * 4 * parameters + batch * activations + _PROCESS_BYTES),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _walk(description: ModelDescription) -> tuple[int, float, int, int]:
+    """Numbers in the state, Gflops an image, bytes an image keeps for the backward pass, bytes of a block's input."""
+    with torch.device("meta"):
+        model = description.build()
+    with FlopCounterMode(display=False) as flops, torch.no_grad():
+        _forward(model, 1)
+    kept = _kept_bytes(model, 2) - _kept_bytes(model, 1)
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    tokens = model.pos_embed.shape[1]
+    return numbers, flops.get_total_flops() / 2e9, kept, tokens * description.hidden_size * 4
+
+
+def _forward(model: DiT, batch: int) -> None:
+    shape = (batch, model.in_channels, model.input_size, model.input_size)
+    model(
+        torch.empty(shape, device="meta"),
+        torch.zeros(batch, device="meta"),
+        torch.zeros(batch, dtype=torch.long, device="meta"),
+    )
+
+
+def _kept_bytes(model: DiT, batch: int) -> int:
+    """Bytes of the tensors that autograd keeps for the backward pass, each storage counted once."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with saved_tensors_hooks(note, lambda tensor: tensor):
+        _forward(model, batch)
+    return sum(kept.values())
+
+
+# ------------------------------------------------------------------------------------------------- preflight
+
+
+def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight]:
+    """Everything that can be found out before Start, as a list of checks."""
+    settings = parse_recipe(recipe)
+    summary, data_checks = yield from _check_data(settings)
+    classes = len(summary.classes) if summary and settings.data.classes != "none" else 0
+    checks = [
+        *data_checks,
+        *_check_folder("Output folder", Path(out)),
+        *_check_folder("Cache folder", cache_dir()),
+        _check_disk(settings, Path(out), summary, classes),
+        _check_memory(settings, classes),
+        _check_time(settings, classes),
+    ]
+    yield Preflight(checks=tuple(checks))
+
+
+def _check_data(settings: Recipe) -> Generator[Progress, None, tuple[DataSummary | None, list[Check]]]:
+    """The data set's summary, or None, and what it says."""
+    if not settings.data.path:
+        return None, [_failed("Data", "No images are chosen.", "Drop a folder of images on the window.")]
+    try:
+        summary = yield from _scan(settings.data.path, settings.data.classes)
+    except StudioError as error:
+        return None, [_failed("Data", error.message, error.remedy)]
+    return summary, list(_data_checks(settings, summary))
+
+
+_scanned: dict[tuple[str, str], tuple[float, DataSummary]] = {}
+
+
+def _scan(path: str, classes: str) -> Generator[Progress, None, DataSummary]:
+    """What a data set holds; an answer not older than a minute is given again, as forms ask at every change."""
+    seen = _scanned.get((path, classes))
+    if seen and time.monotonic() - seen[0] < _SCAN_SECONDS:
+        return seen[1]
+    summary = None
+    for event in data.scan(path, classes):
+        if isinstance(event, DataSummary):
+            summary = event
+        elif isinstance(event, Progress):
+            yield event
+    assert summary is not None
+    _scanned[path, classes] = (time.monotonic(), summary)
+    return summary
+
+
+def _data_checks(settings: Recipe, summary: DataSummary) -> Iterator[Check]:
+    classes = f" in {len(summary.classes)} classes" if summary.classes else ", without classes"
+    yield Check(name="Data", status=CheckStatus.OK, message=f"{summary.images} images{classes}.")
+    if summary.problem_count:
+        first = summary.problems[0]
+        yield _warning(
+            "Data",
+            f"{summary.problem_count} files are left out, for instance {first.file}: {first.reason}",
+            "The rest trains. The data card lists them all.",
+        )
+    for warning in summary.warnings:
+        yield _warning("Data", warning)
+    if summary.images < 2:
+        yield _failed("Data", f"{summary.images} image is too little to train on.", "Take at least 2, better 1 000.")
+    elif settings.train.batch_size > summary.images:
+        yield _warning(
+            "Batch",
+            f"A batch of {settings.train.batch_size} is more than the {summary.images} images: each step repeats some.",
+            f"Take a batch of {summary.images} or less.",
+        )
+
+
+def _check_folder(name: str, path: Path) -> Iterator[Check]:
+    """One line if nothing can be written there."""
+    existing = path
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        yield _failed(name, f"{path} cannot be written: {error.strerror or error}.", "Choose another one in Settings.")
+
+
+def _check_disk(settings: Recipe, out: Path, summary: DataSummary | None, classes: int) -> Check:
+    kept = settings.train.keep_checkpoints or max(1, settings.train.steps // max(1, settings.train.checkpoint_every))
+    checkpoint = 4 * 4 * model_cost(settings, classes).parameters  # weights, average, two moments
+    channels, size = COLOR_CHANNELS[settings.data.color], settings.data.image_size
+    cache = summary.images * channels * size**2 if summary else 0
+    needed, free = checkpoint * (kept + 1) + cache, free_bytes(out)
+    message = f"{_gigabytes(needed)} needed for {kept} checkpoints and the cache, {_gigabytes(free)} free."
+    if needed > free:
+        return _failed("Disk", message, "Free some space, keep fewer checkpoints, or choose another folder.")
+    if needed > 0.8 * free:
+        return _warning("Disk", message, "Keep fewer checkpoints.")
+    return Check(name="Disk", status=CheckStatus.OK, message=message)
+
+
+def _check_memory(settings: Recipe, classes: int) -> Check:
+    device = devices.pick_device(settings.train.device)
+    needed, free = model_cost(settings, classes).training_bytes, devices.memory_free(device)
+    message = f"About {_gigabytes(needed)} to train, {_gigabytes(free)} free on {devices.describe(device)}."
+    if needed > devices.memory_total(device):
+        return _failed("Memory", message, "Take a smaller batch, gradient checkpointing, or a smaller model.")
+    if needed > 0.9 * free:
+        return _warning("Memory", message, "Take a smaller batch, or close other programs.")
+    return Check(name="Memory", status=CheckStatus.OK, message=message)
+
+
+def _check_time(settings: Recipe, classes: int) -> Check:
+    device = devices.pick_device(settings.train.device)
+    precision = devices.pick_precision(device, settings.train.precision)
+    rate = matmul_rate(device, precision.dtype)
+    flops = 2e9 * model_cost(settings, classes).gflops * 3 * settings.train.batch_size  # the backward pass costs two
+    seconds = settings.train.steps * flops / (rate * _EFFICIENCY)
+    message = f"About {_duration(seconds)} for {settings.train.steps} steps in {precision.name}, by a rough estimate."
+    if seconds > 7 * 86_400:
+        return _warning("Time", message, "Take fewer steps, a smaller model, or a larger patch.")
+    return Check(name="Time", status=CheckStatus.OK, message=message)
+
+
+@functools.lru_cache(maxsize=8)
+def matmul_rate(device: torch.device, dtype: torch.dtype, *, size: int = 1024, repeats: int = 5) -> float:
+    """Floating-point operations a second in a square matrix product on this machine; the best of `repeats`."""
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(repeats + 1):
+        devices.synchronise(device)
+        started = time.perf_counter()
+        torch.mm(a, b)
+        devices.synchronise(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def _failed(name: str, message: str, remedy: str) -> Check:
+    return Check(name=name, status=CheckStatus.FAILED, message=message, remedy=remedy)
+
+
+def _warning(name: str, message: str, remedy: str = "") -> Check:
+    return Check(name=name, status=CheckStatus.WARNING, message=message, remedy=remedy)
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"

@@ -1,0 +1,98 @@
+"""The forward process and the loss, against diffusers and against float64 arithmetic written down from the papers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDPMScheduler
+
+from dit_studio.engine.diffusion import Diffusion, make_betas
+from dit_studio.errors import ShapeError
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")])
+def test_schedule_and_q_sample_agree_with_diffusers(ours: str, theirs: str) -> None:
+    diffusion = Diffusion(schedule=ours)
+    scheduler = DDPMScheduler(num_train_timesteps=1000, beta_start=1e-4, beta_end=0.02, beta_schedule=theirs)
+    torch.testing.assert_close(diffusion.betas.float(), scheduler.betas, rtol=1e-5, atol=1e-7)
+    x, noise, t = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([0, 400, 999])
+    torch.testing.assert_close(diffusion.q_sample(x, t, noise), scheduler.add_noise(x, noise, t), rtol=1e-4, atol=1e-5)
+
+
+def test_a_shorter_linear_schedule_ends_in_the_same_noise() -> None:
+    long, short = Diffusion(timesteps=1000), Diffusion(timesteps=250)
+    assert short.alphas_cumprod[-1] == pytest.approx(float(long.alphas_cumprod[-1]), rel=0.25)
+    assert make_betas("linear", timesteps=10, beta_start=1e-4, beta_end=0.02).max() <= 0.999
+
+
+def test_predict_start_undoes_q_sample() -> None:
+    diffusion = Diffusion()
+    x, noise, t = torch.randn(4, 3, 8, 8), torch.randn(4, 3, 8, 8), torch.tensor([0, 10, 500, 900])
+    torch.testing.assert_close(
+        diffusion.predict_start(diffusion.q_sample(x, t, noise), t, noise), x, rtol=1e-3, atol=1e-3
+    )
+
+
+def reference_bound(x0: np.ndarray, x_t: np.ndarray, t: int, epsilon: np.ndarray, v: np.ndarray) -> float:
+    """The bound in bits per number, in float64, from the formulas of Ho et al. and Nichol & Dhariwal."""
+    beta = np.linspace(1e-4, 0.02, 1000)
+    bar = np.cumprod(1 - beta)
+    bar_before = np.append(1.0, bar)[:-1]
+    tilde = beta * (1 - bar_before) / (1 - bar)
+    low, high = math.log(tilde[max(t, 1)]), math.log(beta[t])
+    log_variance = (v + 1) / 2 * high + (1 - v) / 2 * low
+
+    def mean(start: np.ndarray) -> np.ndarray:
+        now = math.sqrt(1 - beta[t]) * (1 - bar_before[t]) / (1 - bar[t])
+        return math.sqrt(bar_before[t]) * beta[t] / (1 - bar[t]) * start + now * x_t
+
+    predicted = mean((x_t - math.sqrt(1 - bar[t]) * epsilon) / math.sqrt(bar[t]))
+    if t > 0:
+        kl = 0.5 * (log_variance - low + (np.exp(low) + (mean(x0) - predicted) ** 2) / np.exp(log_variance) - 1)
+        return float(kl.mean() / math.log(2))
+    scale = np.exp(0.5 * log_variance)
+
+    def cdf(z: np.ndarray) -> np.ndarray:
+        return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+    upper, lower = cdf((x0 - predicted + 1 / 255) / scale), cdf((x0 - predicted - 1 / 255) / scale)
+    mass = np.where(x0 < -0.999, upper, np.where(x0 > 0.999, 1 - lower, upper - lower))
+    return float(-np.log(np.maximum(mass, 1e-12)).mean() / math.log(2))
+
+
+@pytest.mark.parametrize("t", [0, 1, 2, 50, 500, 999])
+def test_variational_bound_agrees_with_float64(t: int) -> None:
+    generator = torch.Generator().manual_seed(t)
+    x0 = (torch.randint(0, 256, (1, 2, 6, 6), generator=generator) / 127.5 - 1).float()
+    noise, v = torch.randn(x0.shape, generator=generator), torch.rand(x0.shape, generator=generator) * 2 - 1
+    epsilon = noise + 0.1 * torch.randn(x0.shape, generator=generator)
+    diffusion, step = Diffusion(), torch.tensor([t])
+    loss = diffusion.losses(lambda *_: torch.cat([epsilon, v], dim=1), x0, step, step, noise)
+    x_t = diffusion.q_sample(x0, step, noise)
+    expected = reference_bound(
+        *(a.double().numpy() for a in (x0, x_t)), t, epsilon.double().numpy(), v.double().numpy()
+    )
+    assert loss.vb.item() == pytest.approx(expected, rel=2e-3, abs=2e-5)
+    assert loss.mse.item() == pytest.approx(((epsilon - noise) ** 2).mean().item(), rel=1e-5)
+    torch.testing.assert_close(loss.total, loss.mse + loss.vb)
+
+
+def test_the_bound_gives_the_mean_no_gradient() -> None:
+    diffusion = Diffusion()
+    x, noise, t = torch.rand(2, 3, 4, 4) * 2 - 1, torch.randn(2, 3, 4, 4), torch.tensor([3, 700])
+    output = torch.cat([noise, torch.zeros_like(noise)], dim=1).requires_grad_()
+    loss = diffusion.losses(lambda *_: output, x, t, t, noise)
+    (gradient,) = torch.autograd.grad(loss.vb.sum(), output)
+    assert torch.count_nonzero(gradient[:, :3]) == 0
+    assert torch.count_nonzero(gradient[:, 3:]) > 0
+
+
+def test_plain_epsilon_has_no_bound() -> None:
+    diffusion, noise = Diffusion(), torch.randn(2, 3, 4, 4)
+    loss = diffusion.losses(lambda x, *_: torch.zeros_like(x), torch.zeros(2, 3, 4, 4), torch.tensor([1, 2]),
+                            torch.tensor([0, 0]), noise)  # fmt: skip
+    assert torch.count_nonzero(loss.vb) == 0
+    torch.testing.assert_close(loss.total, noise.square().mean(dim=(1, 2, 3)))
+    with pytest.raises(ShapeError, match="returned 5 channels for 3"):
+        diffusion.losses(lambda *_: torch.zeros(2, 5, 4, 4), noise, torch.tensor([1, 2]), torch.zeros(2), noise)
