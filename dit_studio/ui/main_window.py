@@ -38,6 +38,7 @@ class TrainPageLike(Protocol):
 
     def open_data(self, path: Path) -> None: ...
     def open_run(self, path: Path) -> None: ...
+    def resume(self) -> None: ...
     def is_running(self) -> bool: ...
     def stop_and_save(self) -> None: ...
     def close_page(self) -> None: ...
@@ -139,9 +140,7 @@ class MainWindow(QMainWindow):
 
     def _resume_run(self, path: Path) -> None:
         self.open_path(path)
-        resume = getattr(self.train_page, "resume", None)
-        if resume is not None:
-            resume()
+        self.train_page.resume()
 
     # --------------------------------------------------------------------------------------------- what happens
 
@@ -206,12 +205,10 @@ class MainWindow(QMainWindow):
     def _build(self) -> None:
         self.setWindowTitle("DiT Studio")
         self.setMinimumSize(*MINIMUM_SIZE)
-        messages = QVBoxLayout()
-        messages.setContentsMargins(16, 8, 16, 0)
-        messages.addWidget(self._message)
+        self._message.setProperty("place", "window")
         right = QVBoxLayout()
         right.setSpacing(0)
-        right.addLayout(messages)
+        right.addWidget(self._message)
         right.addWidget(self._stack, 1)
         centre = QWidget()
         layout = QHBoxLayout(centre)
@@ -249,6 +246,7 @@ class MainWindow(QMainWindow):
             self.restoreGeometry(QByteArray.fromBase64(self._settings.now.geometry.encode()))
         keys = [entry.key for entry in PAGES]
         self.show_page(self._settings.now.page if self._settings.now.page in keys else keys[0])
+        self._rail.focus_shown()
         if self._settings.problem:
             self._message.show_notice(self._settings.problem, level="warning")
 

@@ -45,6 +45,11 @@ class Rail(QFrame):
     def show_page(self, key: str) -> None:
         self._buttons[key].setChecked(True)
 
+    def focus_shown(self) -> None:
+        """Give the keyboard to the button of the page that is shown."""
+        if shown := self._group.checkedButton():
+            shown.setFocus()
+
     def _add_button(self, entry: PageEntry, number: int) -> QToolButton:
         button = QToolButton()
         button.setText(entry.title)

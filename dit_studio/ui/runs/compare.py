@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -83,8 +83,8 @@ class ComparePanel(QSplitter):
         self._table.setColumnCount(len(self._rows) + 1)
         self._table.setHorizontalHeaderItem(0, QTableWidgetItem("Setting"))
         for number, row in enumerate(self._rows):
-            title = QTableWidgetItem(f"● {row.path.name}")
-            title.setForeground(QColor(_colour(number)))
+            title = QTableWidgetItem(row.path.name)
+            title.setIcon(_dot(_colour(number)))
             title.setToolTip(str(row.path))
             self._table.setHorizontalHeaderItem(number + 1, title)
         self._table.setRowCount(len(lines))
@@ -93,6 +93,7 @@ class ComparePanel(QSplitter):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
                 self._table.setItem(line, column, item)
+        self._table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self._nothing.setVisible(not lines)
         self._table.setVisible(bool(lines))
 
@@ -111,6 +112,7 @@ class ComparePanel(QSplitter):
         palette = theme.current()
         self._plot.setBackground(palette.surface)
         self._plot.clear()
+        self._plot.plotItem.legend.setLabelTextColor(palette.text)
         for name in ("left", "bottom"):
             axis = self._plot.getAxis(name)
             axis.setPen(palette.line)
@@ -118,13 +120,15 @@ class ComparePanel(QSplitter):
         for number, row in enumerate(self._rows):
             history = self._histories.get(row.path)
             if history is not None:
-                self._add_curves(pyqtgraph, history, _colour(number))
+                self._add_curves(pyqtgraph, history, _colour(number), row.path.name)
 
-    def _add_curves(self, pyqtgraph: Any, history: RunHistory, colour: str) -> None:
+    def _add_curves(self, pyqtgraph: Any, history: RunHistory, colour: str, name: str) -> None:
         loss, validation = history.loss, history.validation
         if len(loss):
             smooth = _positive(loss.smoothed(_SMOOTHING))
-            self._plot.plot(loss.x, smooth, pen=pyqtgraph.mkPen(colour, width=2), connect="finite")
+            self._plot.plot(
+                loss.x, smooth, pen=pyqtgraph.mkPen(colour, width=2), connect="finite", antialias=True, name=name
+            )
         if len(validation):
             y = _positive(validation.y)
             self._plot.plot(validation.x, y, pen=None, symbol="o", symbolSize=6, symbolBrush=colour, symbolPen=None)
@@ -134,6 +138,18 @@ def _positive(values: Any) -> Any:
     return np.where(values > 0, values, np.nan)
 
 
+def _dot(colour: str) -> QIcon:
+    pixmap = QPixmap(16, 16)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(colour))
+    painter.drawEllipse(4, 4, 8, 8)
+    painter.end()
+    return QIcon(pixmap)
+
+
 def _colour(number: int) -> str:
     return theme.CURVES[number % len(theme.CURVES)]
 
@@ -141,12 +157,17 @@ def _colour(number: int) -> str:
 def _make_plot() -> Any:
     import pyqtgraph  # a third of a second, so not before two runs are compared
 
-    plot: Any = pyqtgraph.PlotWidget()  # type: ignore[no-untyped-call]
+    from dit_studio.ui.train.axes import NumberAxis
+
+    axes = {side: NumberAxis(side) for side in ("left", "bottom")}
+    axes["left"].set_log(is_log=True)
+    plot: Any = pyqtgraph.PlotWidget(axisItems=axes)  # type: ignore[no-untyped-call]
     plot.setLogMode(x=False, y=True)
     plot.showGrid(x=True, y=True, alpha=0.15)
     plot.setLabel("bottom", "step")
     plot.setLabel("left", "loss")
-    plot.setMenuEnabled(False)
+    plot.setMenuEnabled(enableMenu=False)
+    plot.addLegend(offset=(-8, 8))
     plot.setMinimumHeight(120)
     describe(plot, "Losses of the runs compared", "Drag to move, wheel to zoom; the A button at the corner shows all.")
     return plot
@@ -159,6 +180,9 @@ def _make_table() -> QTableWidget:
     table.setTabKeyNavigation(False)
     table.setShowGrid(False)
     table.verticalHeader().hide()
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     describe(table, "Settings of the runs compared", "One line a setting, one column a run.")
     return table

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QFile, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QHideEvent, QImage, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtGui import QDesktopServices, QHideEvent, QImage, QKeySequence, QResizeEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from dit_studio.config import runs_dir
 from dit_studio.events import Event
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.runs.compare import RUN_LIMIT, ComparePanel
 from dit_studio.ui.runs.listing import THUMBNAIL_SIZE, ListRuns, RunRow, RunsListed
@@ -39,7 +40,8 @@ from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
-_WIDTHS = (240, 136, 136, 72, 80, 128, 72, 136, 88)  # pixels, by column
+_WIDTHS = (0, 120, 116, 72, 88, 112, 64, 104, 84)  # pixels, by column; the first takes what is left
+_MIN_NAME_WIDTH = 144
 
 
 def ask_to_delete(page: QWidget, question: str) -> bool:
@@ -210,8 +212,31 @@ class RunsPage(QWidget):
             QShortcut(QKeySequence(key), self.table, slot, context=Qt.ShortcutContext.WidgetShortcut)
 
 
-def _make_table(proxy: RunsProxy) -> QTableView:
-    table = QTableView()
+class _Table(QTableView):
+    """Gives the first column the room that the others leave."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._share_width()
+
+    def fit(self) -> None:
+        """Give the columns their widths at the font scale in use."""
+        for column, width in enumerate(_WIDTHS):
+            self.setColumnWidth(column, _scaled(width))
+        self.verticalHeader().setDefaultSectionSize(max(THUMBNAIL_SIZE + 8, 3 * theme.text_size(1)))
+        self._share_width()
+
+    def _share_width(self) -> None:
+        others = sum(self.columnWidth(column) for column in range(1, len(_WIDTHS)))
+        self.setColumnWidth(0, max(_scaled(_MIN_NAME_WIDTH), self.viewport().width() - others))
+
+
+def _scaled(width: int) -> int:
+    return width * theme.text_size(1) // theme.TEXT_SIZES[1]
+
+
+def _make_table(proxy: RunsProxy) -> _Table:
+    table = _Table()
     table.setModel(proxy)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -225,15 +250,14 @@ def _make_table(proxy: RunsProxy) -> QTableView:
     table.setItemDelegateForColumn(STATE, StateDelegate(table))
     table.setItemDelegateForColumn(PROGRESS, ProgressDelegate(table))
     table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(THUMBNAIL_SIZE + 8)
     table.setSortingEnabled(True)
     table.sortByColumn(STARTED, Qt.SortOrder.DescendingOrder)
     header = table.horizontalHeader()
     header.setHighlightSections(False)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-    for column, width in enumerate(_WIDTHS):
-        table.setColumnWidth(column, width)
+    table.fit()
+    theme.theme_changed.connect(table.fit)
     describe(table, "Runs", "All runs: Enter opens one; select several to compare them.")
     return table
 

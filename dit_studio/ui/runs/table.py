@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRectF, QSortFilterProxyModel, Qt
-from PySide6.QtGui import QColor, QPainter, QPixmap
+from PySide6.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from dit_studio.events import JobState
@@ -31,12 +31,12 @@ class Column:
 
 
 def _optional(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else f"{value:.3g}"
 
 
 def _data_name(row: RunRow) -> str:
     recipe = row.summary.recipe
-    return f"{Path(recipe.data.path).name} · {recipe.data.image_size} px" if recipe else ""
+    return Path(recipe.data.path).name if recipe else ""
 
 
 def _model_name(row: RunRow) -> str:
@@ -46,7 +46,10 @@ def _model_name(row: RunRow) -> str:
 
 def _started(row: RunRow) -> str:
     started = row.summary.status.started
-    return f"{datetime.fromtimestamp(started):%d %b %Y %H:%M}" if started else ""
+    if not started:
+        return ""
+    moment, now = datetime.fromtimestamp(started), datetime.now()
+    return f"{moment:%d %b %H:%M}" if moment.year == now.year else f"{moment:%d %b %Y}"
 
 
 def _share(row: RunRow) -> float:
@@ -81,7 +84,7 @@ COLUMNS = (
         "Loss of the averaged weights on held-out images, at noise that never changes.",
         is_number=True,
     ),
-    Column("Data", _data_name, lambda row: _data_name(row).lower(), "Data set and image size in pixels."),
+    Column("Data", _data_name, lambda row: _data_name(row).lower(), "Folder or archive of the images."),
     Column("Model", _model_name, _model_name, "Size and patch of the model."),
     Column("Started", _started, lambda row: row.summary.status.started, "When the run was started."),
     Column(
@@ -136,6 +139,8 @@ class RunsModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return COLUMNS[section].title
+        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[section].is_number:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return COLUMNS[section].tooltip if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -146,7 +151,7 @@ class RunsModel(QAbstractTableModel):
             case Qt.ItemDataRole.ToolTipRole:
                 return _tooltip(row)
             case Qt.ItemDataRole.DecorationRole if index.column() == 0 and row.thumbnail is not None:
-                return QPixmap.fromImage(row.thumbnail)
+                return _thumbnail_icon(row.thumbnail)
             case Qt.ItemDataRole.TextAlignmentRole if column.is_number:
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             case _ if role == SORT_ROLE:
@@ -154,6 +159,14 @@ class RunsModel(QAbstractTableModel):
             case _ if role == ROW_ROLE:
                 return row
         return None
+
+
+def _thumbnail_icon(image: QImage) -> QIcon:
+    """Not tinted where the row is selected."""
+    result, pixmap = QIcon(), QPixmap.fromImage(image)
+    result.addPixmap(pixmap, QIcon.Mode.Normal)
+    result.addPixmap(pixmap, QIcon.Mode.Selected)
+    return result
 
 
 def _tooltip(row: RunRow) -> str:

@@ -1,0 +1,149 @@
+"""Renders every page in its states to PNG files, for a person to look at.
+
+    python tests/ui/screenshots.py FOLDER [WORD…]      only the pictures whose names hold one of the words
+
+SCENES is the list to extend: a name, and a function that gives a window ready to be shown.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from example_runs import make_runs
+from PySide6.QtCore import QEventLoop, QPoint, QSize, QTimer
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QWidget
+from scripted import CPU, ScriptedLauncher
+
+from dit_studio.events import Failure
+from dit_studio.ui import theme
+from dit_studio.ui.app import make_app
+from dit_studio.ui.main_window import MainWindow
+from dit_studio.ui.runs.page import RunsPage
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.shortcuts import ShortcutSheet
+
+SIZES = ((1280, 800), (1024, 640))
+SETTLE_MS = 700  # time for the threads of a scene to answer
+FAILURE = Failure(
+    message="The training process was killed (signal 9), often because the machine ran out of memory.",
+    remedy="Resume goes on from step-0000500.",
+    code="killed",
+    details="Traceback (most recent call last):\n  …",
+)
+
+
+def _window(places: Path, page: str, **answers: object) -> MainWindow:
+    settings = Settings(places / "settings.json")
+    settings.put(page=page)
+    return MainWindow(settings, ScriptedLauncher(answers=answers))  # type: ignore[arg-type]
+
+
+def settings_page(places: Path) -> QWidget:
+    return _window(places, "settings")
+
+
+def runs_empty(places: Path) -> QWidget:
+    return _window(places, "runs")
+
+
+def runs_full(places: Path) -> QWidget:
+    make_runs(places / "runs")
+    return _window(places, "runs")
+
+
+def runs_compared(places: Path) -> QWidget:
+    window = runs_full(places)
+    assert isinstance(window, MainWindow)
+    page = window.page("runs")
+    assert isinstance(page, RunsPage)
+    QTimer.singleShot(300, page, page.table.selectAll)
+    return window
+
+
+def runs_failed(places: Path) -> QWidget:
+    window = runs_full(places)
+    assert isinstance(window, MainWindow)
+    window.show_failure(FAILURE)
+    return window
+
+
+def train_empty(places: Path) -> QWidget:
+    hint = "A GPU is there, but this torch was built without CUDA. Install the build for CUDA 12.8 to use it."
+    return _window(places, "train", describe_device=[type(CPU)(**{**_fields(CPU), "hint": hint})])
+
+
+def shortcuts(_places: Path) -> QWidget:
+    return ShortcutSheet([("Train", "Ctrl+1"), ("Runs", "Ctrl+2"), ("Settings", "Ctrl+3")])
+
+
+def _fields(event: object) -> dict[str, object]:
+    return {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
+
+
+SCENES: dict[str, Callable[[Path], QWidget]] = {
+    "settings": settings_page,
+    "runs-empty": runs_empty,
+    "runs-full": runs_full,
+    "runs-compared": runs_compared,
+    "runs-failed": runs_failed,
+    "train-empty": train_empty,
+    "shortcuts": shortcuts,
+}
+
+
+@contextmanager
+def _places() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["DIT_STUDIO_RUNS"] = str(Path(folder) / "runs")
+        os.environ["DIT_STUDIO_CACHE"] = str(Path(folder) / "cache")
+        yield Path(folder)
+
+
+def _settle(milliseconds: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def _picture(widget: QWidget, scale: int) -> QImage:
+    image = QImage(widget.size() * scale, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(scale)
+    image.fill(theme.current().ground)
+    painter = QPainter(image)
+    widget.render(painter, QPoint(0, 0))
+    painter.end()
+    return image
+
+
+def take(name: str, folder: Path) -> None:
+    """One scene in both themes, both sizes, and at 1× and 2×."""
+    app = make_app()
+    for mode in ("dark", "light"):
+        theme.apply_theme(app, mode)
+        with _places() as places:
+            widget = SCENES[name](places)
+            for width, height in SIZES if isinstance(widget, MainWindow) else (widget.sizeHint().toTuple(),):
+                widget.resize(QSize(width, height))
+                widget.show()
+                _settle(SETTLE_MS)
+                for scale in (1, 2):
+                    _picture(widget, scale).save(str(folder / f"{name}-{mode}-{width}-{scale}x.png"))
+            widget.close()
+            widget.deleteLater()
+
+
+def main(folder: Path, words: list[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SCENES:
+        if not words or any(word in name for word in words):
+            take(name, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
