@@ -16,15 +16,15 @@ from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.train.class_table import ClassTable
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.disclosure import Disclosure
+from dit_studio.ui.train.drop_area import DropArea
 from dit_studio.ui.train.one_job import OneJob
 from dit_studio.ui.train.thumbnails import Thumbnails
-from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button, describe, row, set_property
+from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button, describe, set_property
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
 from dit_studio.ui.widgets.message import MessageCard
 
 _NAMES = ("image_size", "classes", "color", "flip", "validation_fraction")
-_HINT = "Drop a folder, a zip or a tar of images here."
 _SOURCES = {
     "folders": "classes from folders",
     "labels": "classes from a table of labels",
@@ -84,7 +84,7 @@ class DataCard(Card):
         self._answer, self._scanned_classes = None, self._classes().currentText()
         self._location.setText(self.path)
         self._location.setVisible(bool(self.path))
-        self._hint.setVisible(not self.path)
+        self._drop_area.show_empty(is_empty=not self.path)
         if self.path:
             self._busy.show_progress("Looking at the images")
             self._cancel.show()
@@ -202,21 +202,21 @@ class DataCard(Card):
             event.ignore()  # the window says what it does with it
         else:
             event.acceptProposedAction()
-            set_property(self, "level", "info")
+            self._drop_area.show_aimed_at(is_aimed_at=True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         super().dragLeaveEvent(event)
-        set_property(self, "level", "")
+        self._drop_area.show_aimed_at(is_aimed_at=False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        set_property(self, "level", "")
+        self._drop_area.show_aimed_at(is_aimed_at=False)
         event.acceptProposedAction()
         self.open_path(dropped_path(event))
 
     # --------------------------------------------------------------------------------------------- widgets
 
     def _make_widgets(self) -> None:
-        self._hint = Caption(_HINT)
+        self._drop_area = DropArea(self._open_buttons())
         self._location = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
         self._busy, self._cancel = BusyBar(), button("Cancel", "Stop looking at the images.")
         self._cancel.clicked.connect(self.cancel)
@@ -229,8 +229,7 @@ class DataCard(Card):
         self._warnings = CheckLines()
 
     def _build(self) -> None:
-        self.body.addWidget(self._hint)
-        self.body.addLayout(row(*self._open_buttons(), None))
+        self.body.addWidget(self._drop_area)
         scanning = QVBoxLayout()
         scanning.addWidget(self._busy)
         scanning.addWidget(self._cancel, alignment=Qt.AlignmentFlag.AlignLeft)

@@ -1,6 +1,6 @@
 """A line that unfolds."""
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui.widgets.basics import describe, set_property
@@ -17,6 +17,7 @@ class Disclosure(QWidget):
         self.button.setCheckable(True)
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.button.setIconSize(QSize(12, 12))
         set_property(self.button, "kind", "disclosure")
         self.button.toggled.connect(self._on_toggled)
         content.hide()

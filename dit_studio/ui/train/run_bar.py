@@ -1,5 +1,6 @@
 """What runs, how far it is and how long it will take, and the buttons that steer it."""
 
+import re
 import time
 from typing import NamedTuple
 
@@ -54,6 +55,11 @@ _ASKED = {
 }
 
 
+def title_of(folder: RunFolder) -> str:
+    """The run's name as it was typed, without the time before it."""
+    return re.sub(r"^\d{8}-\d{6}-", "", folder.name)
+
+
 class RunBar(QWidget):
     """The bar above the plots. `pressed` names the button: start, resume, pause, stop, save or preview."""
 
@@ -62,11 +68,11 @@ class RunBar(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pace, self._steps, self._metrics = Pace(), 0, Metrics(step=0, loss=None, learning_rate=0.0)
-        self._state, self._can_start, self._why_not = JobState.IDLE, True, ""
+        self._state, self._why_not, self._said = JobState.IDLE, "", ""
         self._name = ElidedLabel("No run yet", role="heading")
         self._pill, self._steps_label = StatePill(), Caption(wraps=False)
         self._bar = QProgressBar(textVisible=False)
-        self._line, self._note = ElidedLabel(role="muted"), Caption()
+        self._line, self._note = ElidedLabel(role="muted"), ElidedLabel(role="caption")
         self.buttons = {key: self._button(key) for key in Labels._fields}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -105,7 +111,8 @@ class RunBar(QWidget):
         """Another run is shown, from its beginning."""
         self._pace.restart()
         self._metrics = Metrics(step=0, loss=None, learning_rate=0.0)
-        self._name.setText(folder.name if folder else "No run yet")
+        self._name.setText(title_of(folder) if folder else "No run yet")
+        self._name.setAccessibleDescription(str(folder.path) if folder else "")
         self._steps = folder.read_status().steps if folder else 0
         self._line.setText("")
         self._show_steps()
@@ -115,26 +122,29 @@ class RunBar(QWidget):
         self._pill.show_state(state)
         for key, text in BUTTONS[state]._asdict().items():
             self._show_button(key, text)
-        self.set_can_start(self._can_start, self._why_not)
+        self.set_why_not_start(self._why_not)
         self._show_line()
 
-    def set_can_start(self, can_start: bool, why_not: str = "") -> None:
-        """Whether the settings allow a run, and if not, why."""
-        self._can_start, self._why_not = can_start, why_not
+    def set_why_not_start(self, why_not: str) -> None:
+        """Why the settings do not allow a run; "" if they do."""
+        self._why_not = why_not
         start = self.buttons["start"]
-        start.setEnabled(can_start)
-        start.setToolTip(_TOOLTIPS.start if can_start else f"{_TOOLTIPS.start}\nOff: {why_not}")
-        is_told = not can_start and bool(BUTTONS[self._state].start)
-        self.show_note(f"Start is off: {why_not}" if is_told else "")
+        start.setEnabled(not why_not)
+        start.setToolTip(f"{_TOOLTIPS.start}\nOff: {why_not}" if why_not else _TOOLTIPS.start)
+        self._show_note()
 
-    def show_note(self, text: str) -> None:
-        """A line below: what was asked of the run, or why Start is off."""
-        self._note.setText(text)
-        self._note.setVisible(bool(text))
+    def say(self, text: str) -> None:
+        """A line below, until something else happens: what was asked of the run, or changed in the settings."""
+        self._said = text
+        self._show_note()
+
+    @property
+    def note(self) -> str:
+        return self._note.text()
 
     def note_asked(self, key: str) -> None:
         """Say that the press was heard; the run obeys at its next step."""
-        self.show_note(_ASKED[key])
+        self.say(_ASKED[key])
 
     def add_events(self, events: list[Event]) -> None:
         """Take in what the run says."""
@@ -152,7 +162,7 @@ class RunBar(QWidget):
                 case Progress():
                     progress = event
             if not isinstance(event, Metrics | Progress) and self._state.is_active:
-                self.show_note("")
+                self.say("")
         self._show_steps()
         if progress is None:
             self._show_line()
@@ -160,6 +170,10 @@ class RunBar(QWidget):
             self._show_progress(progress)
 
     # --------------------------------------------------------------------------------------------- how
+
+    def _show_note(self) -> None:
+        is_off = bool(self._why_not) and bool(BUTTONS[self._state].start)
+        self._note.setText(f"{self._said} {f'Start is off: {self._why_not}' if is_off else ''}".strip())
 
     def _show_button(self, key: str, text: str) -> None:
         widget = self.buttons[key]
@@ -176,6 +190,7 @@ class RunBar(QWidget):
     def _show_steps(self) -> None:
         step, steps = self._metrics.step, self._steps
         self._steps_label.setText(f"step {amounts.count(step)} / {amounts.count(steps)}" if steps else "")
+        self._steps_label.setVisible(bool(steps))
         self._bar.setRange(0, max(1, steps))
         self._bar.setValue(min(step, steps))
         self._bar.setAccessibleName(f"Progress: step {step} of {steps}")
