@@ -78,30 +78,45 @@ def decode(file: BinaryIO, *, image_size: int, color: str) -> Pixels:
     Raises: UnusableImageError.
     """
     with _naming_problems(), _open(file) as image:
-        image.draft("L" if color == "grey" else "RGB", (image_size, image_size))  # JPEG: decode at 1/2, 1/4 or 1/8
-        return fit(image, image_size=image_size, color=color)
+        drafted = image.draft("L" if color == "grey" else "RGB", (image_size, image_size))  # JPEG: 1/2, 1/4 or 1/8
+        extent = None if drafted is None else drafted[1][2:]
+        return fit(image, image_size=image_size, color=color, extent=extent)
 
 
-def fit(image: Image.Image, *, image_size: int, color: str) -> Pixels:
-    """The middle square of an upright image, scaled: (C, image_size, image_size), C = 1 for "grey", 3 for "rgb".
+def fit(image: Image.Image, *, image_size: int, color: str, extent: tuple[float, float] | None = None) -> Pixels:
+    """The middle square of an image, upright and scaled: (C, image_size, image_size), C = 1 for "grey", 3 for "rgb".
 
+    `extent`: the width and height that the picture really fills, where a last pixel is only in part of it.
     What is transparent lies on white. Colour profiles are left alone. 16-bit grey keeps its upper eight bits.
     Scaling as in ADM: halve by a box filter while that leaves enough, then bicubic; smaller images are enlarged.
     Source: Dhariwal & Nichol 2021, arXiv:2105.05233, guided_diffusion/image_datasets.py, `center_crop_arr`.
     """
     image.load()
-    if (turn := _UPRIGHT.get(_orientation(image))) is not None:
-        image = image.transpose(turn)
+    turn = _UPRIGHT.get(_orientation(image))
     image = _in_mode(image, "L" if color == "grey" else "RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    if side >= 2 * image_size:
-        square = square.reduce(1 << ((side // image_size).bit_length() - 1))
-    if square.width != image_size:
-        square = square.resize((image_size, image_size), Image.Resampling.BICUBIC)
+    width, height = extent or image.size
+    if (side := int(min(width, height))) >= 2 * image_size:
+        halvings = (side // image_size).bit_length() - 1
+        halved = int(width) >> halvings, int(height) >> halvings
+        image = image.resize(halved, Image.Resampling.BOX, box=(0, 0, width, height))
+        width, height = halved
+    square = _middle(image, width, height, image_size)
+    if turn is not None:
+        square = square.transpose(turn)
     pixels = np.asarray(square, dtype=np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _middle(image: Image.Image, width: float, height: float, image_size: int) -> Image.Image:
+    """Scale so that the shorter side has `image_size` pixels and keep the middle, without making the rest."""
+    scale = image_size / int(min(width, height))
+    edges: list[float] = []
+    for side in (width, height):
+        scaled = round(int(side) * scale)
+        start = (scaled - image_size) // 2
+        edges += [start * side / scaled, min((start + image_size) * side / scaled, side)]
+    left, right, top, bottom = edges
+    return image.resize((image_size, image_size), Image.Resampling.BICUBIC, box=(left, top, right, bottom))
 
 
 def _in_mode(image: Image.Image, mode: str) -> Image.Image:
