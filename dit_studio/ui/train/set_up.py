@@ -7,7 +7,16 @@ import msgspec
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from dit_studio.config import PRESETS, ModelConfig, Recipe, parse_recipe, recipe_to_tables, runs_dir
+from dit_studio.config import (
+    PRESETS,
+    SECTIONS,
+    ModelConfig,
+    Recipe,
+    fields_of,
+    parse_recipe,
+    recipe_to_tables,
+    runs_dir,
+)
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event
 from dit_studio.jobs.launch import Launcher
@@ -105,7 +114,7 @@ class SetUp(QWidget):
         if self.data.summary is None:
             return "the images cannot be used."
         if self._problems:
-            return self._problems[0].message
+            return _told(self._problems[0])
         return self.preflight.why_not
 
     def check_again(self) -> None:
@@ -202,6 +211,13 @@ class SetUp(QWidget):
         else:
             self.preflight.show_answer(answer)
         self.readiness_changed.emit()
+
+
+def _told(problem: Problem) -> str:
+    """The problem in a sentence that calls the setting as its form does."""
+    section = problem.field.partition(".")[0]
+    titles = {field.key: field.title for field in fields_of(section)} if section in SECTIONS else {}
+    return problem.message.replace(problem.field, titles.get(problem.field, problem.field), 1)
 
 
 def _typed(form: Form) -> dict[str, Any]:
