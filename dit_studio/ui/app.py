@@ -42,7 +42,9 @@ def run_window(path: Path | None = None, *, in_process: bool = False) -> int:
     if hand_over(name, path):
         return 0
     doorbell = Doorbell(name, app)
-    crash = _watch_crashes(settings.path.with_name("crash.log"))
+    crash_log = settings.path.with_name("crash.log")
+    crash = _crash_of_last_time(crash_log)
+    _record_crashes(crash_log)
     apply_places(settings)
     theme.apply_theme(app, settings.now.theme, settings.now.font_scale)
     launcher = Launcher(in_process=in_process or settings.now.in_process)
@@ -84,20 +86,26 @@ def display_problem() -> str:
     return ""
 
 
-def _watch_crashes(path: Path) -> Failure | None:
-    """Have a crash of the process written to `path`; what one left there before, if it did."""
+def _crash_of_last_time(path: Path) -> Failure | None:
+    """What the process wrote there as it crashed, if it did."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text(errors="replace") if path.exists() else ""
-        faulthandler.enable(path.open("w"))  # stays open as long as the process lives
     except OSError as error:
-        _log.warning("crashes will not be recorded: %s", error)
-        return None
+        text = f"{path} cannot be read: {error}"
     if not text.strip():
         return None
     return Failure(
         message="The window crashed last time.", remedy="The details belong into a bug report.", details=text
     )
+
+
+def _record_crashes(path: Path) -> None:
+    """Have a crash of this process written to `path`, in place of what was there."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        faulthandler.enable(path.open("w"))  # open as long as the process lives
+    except OSError as error:
+        _log.warning("crashes will not be recorded: %s", error)
 
 
 class _Errors(QObject):

@@ -10,6 +10,7 @@ from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 _log = logging.getLogger(__name__)
 _LIMIT_MS = 2000
+_READ_LIMIT_MS = 200  # the other side writes as soon as it is connected
 _HEARD = b"heard\n"
 
 
@@ -49,13 +50,12 @@ class Doorbell(QObject):
 
     def _on_connected(self) -> None:
         socket = self._server.nextPendingConnection()
-        socket.disconnected.connect(socket.deleteLater)
-        socket.readyRead.connect(lambda: self._read(socket))
-        self._read(socket)
-
-    def _read(self, socket: QLocalSocket) -> None:
-        if socket.canReadLine():
-            text = bytes(socket.readLine().data()).decode().rstrip("\n")
-            socket.write(_HEARD)
-            socket.flush()
+        while not socket.canReadLine() and socket.waitForReadyRead(_READ_LIMIT_MS):
+            pass
+        line = bytes(socket.readLine().data())
+        socket.write(_HEARD)
+        socket.flush()
+        socket.deleteLater()
+        if line.endswith(b"\n"):
+            text = line.decode().rstrip("\n")
             self.rang.emit(Path(text) if text else None)

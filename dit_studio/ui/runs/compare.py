@@ -1,5 +1,6 @@
 """Runs side by side: their losses in one plot, their settings in one table."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHeaderView,
+    QLabel,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
@@ -41,6 +43,8 @@ class ComparePanel(QSplitter):
         self._job = OneJob(self)
         self._job.received.connect(self._on_received)
         self._plot_card, self._table_card = Card("Loss"), Card("Settings")
+        self._legend = QLabel(wordWrap=True, textFormat=Qt.TextFormat.RichText)
+        self._plot_card.body.addWidget(self._legend)
         self._waiting = Muted("Reading the losses…")
         self._plot_card.body.addWidget(self._waiting, 1, Qt.AlignmentFlag.AlignCenter)
         self._note = Caption("Smoothed training loss over steps, logarithmic; dots: validation loss.")
@@ -66,6 +70,7 @@ class ComparePanel(QSplitter):
         self._rows = list(rows)
         if is_new:
             self._fill_table()
+            self._legend.setText("&ensp; ".join(_legend_entry(number, row) for number, row in enumerate(rows)))
             self._job.run(ReadLosses([row.summary.folder for row in rows]))
 
     def close_job(self) -> None:
@@ -101,7 +106,7 @@ class ComparePanel(QSplitter):
         if self._plot is None:
             self._plot = _make_plot()
             self._waiting.hide()
-            self._plot_card.body.insertWidget(0, self._plot, 1)
+            self._plot_card.body.insertWidget(1, self._plot, 1)
         self._restyle()
 
     def _restyle(self) -> None:
@@ -112,7 +117,6 @@ class ComparePanel(QSplitter):
         palette = theme.current()
         self._plot.setBackground(palette.surface)
         self._plot.clear()
-        self._plot.plotItem.legend.setLabelTextColor(palette.text)
         for name in ("left", "bottom"):
             axis = self._plot.getAxis(name)
             axis.setPen(palette.line)
@@ -120,15 +124,13 @@ class ComparePanel(QSplitter):
         for number, row in enumerate(self._rows):
             history = self._histories.get(row.path)
             if history is not None:
-                self._add_curves(pyqtgraph, history, _colour(number), row.path.name)
+                self._add_curves(pyqtgraph, history, _colour(number))
 
-    def _add_curves(self, pyqtgraph: Any, history: RunHistory, colour: str, name: str) -> None:
+    def _add_curves(self, pyqtgraph: Any, history: RunHistory, colour: str) -> None:
         loss, validation = history.loss, history.validation
         if len(loss):
             smooth = _positive(loss.smoothed(_SMOOTHING))
-            self._plot.plot(
-                loss.x, smooth, pen=pyqtgraph.mkPen(colour, width=2), connect="finite", antialias=True, name=name
-            )
+            self._plot.plot(loss.x, smooth, pen=pyqtgraph.mkPen(colour, width=2), connect="finite", antialias=True)
         if len(validation):
             y = _positive(validation.y)
             self._plot.plot(validation.x, y, pen=None, symbol="o", symbolSize=6, symbolBrush=colour, symbolPen=None)
@@ -136,6 +138,10 @@ class ComparePanel(QSplitter):
 
 def _positive(values: Any) -> Any:
     return np.where(values > 0, values, np.nan)
+
+
+def _legend_entry(number: int, row: RunRow) -> str:
+    return f'<span style="color: {_colour(number)}">●</span>&nbsp;{html.escape(row.path.name).replace(" ", "&nbsp;")}'
 
 
 def _dot(colour: str) -> QIcon:
@@ -167,7 +173,6 @@ def _make_plot() -> Any:
     plot.setLabel("bottom", "step")
     plot.setLabel("left", "loss")
     plot.setMenuEnabled(enableMenu=False)
-    plot.addLegend(offset=(-8, 8))
     plot.setMinimumHeight(120)
     describe(plot, "Losses of the runs compared", "Drag to move, wheel to zoom; the A button at the corner shows all.")
     return plot
@@ -179,6 +184,7 @@ def _make_table() -> QTableWidget:
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setTabKeyNavigation(False)
     table.setShowGrid(False)
+    table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     table.verticalHeader().hide()
     header = table.horizontalHeader()
     header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)

@@ -40,7 +40,7 @@ from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
-_WIDTHS = (0, 120, 116, 72, 88, 112, 64, 104, 84)  # pixels, by column; the first takes what is left
+_WIDTHS = (0, 120, 108, 68, 68, 100, 64, 112, 88)  # pixels, by column; the first takes what is left
 _MIN_NAME_WIDTH = 144
 
 

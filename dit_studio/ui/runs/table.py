@@ -78,7 +78,7 @@ COLUMNS = (
         is_number=True,
     ),
     Column(
-        "Validation",
+        "Val. loss",
         lambda row: _optional(row.summary.status.validation_loss),
         lambda row: _endless(row.summary.status.validation_loss),
         "Loss of the averaged weights on held-out images, at noise that never changes.",

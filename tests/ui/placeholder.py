@@ -1,0 +1,35 @@
+"""A Train page that only notes what the window asks of it."""
+
+from pathlib import Path
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+
+class PlaceholderPage(QWidget):
+    status_changed = Signal(str)
+    run_started = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, Path | None]] = []
+        self.runs = False
+        QVBoxLayout(self).addWidget(QLabel("Train"))
+
+    def open_data(self, path: Path) -> None:
+        self.calls.append(("open_data", path))
+
+    def open_run(self, path: Path) -> None:
+        self.calls.append(("open_run", path))
+
+    def resume(self) -> None:
+        self.calls.append(("resume", None))
+
+    def is_running(self) -> bool:
+        return self.runs
+
+    def stop_and_save(self) -> None:
+        self.calls.append(("stop_and_save", None))
+
+    def close_page(self) -> None:
+        self.calls.append(("close_page", None))

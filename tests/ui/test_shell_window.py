@@ -1,0 +1,256 @@
+"""The window as a user meets it: pages, device, drops, closing, what it remembers."""
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from placeholder import PlaceholderPage
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+from scripted import CPU, ScriptedLauncher
+
+from dit_studio.config import Recipe
+from dit_studio.events import DeviceSummary, Failure
+from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.ui.closing import CloseChoice
+from dit_studio.ui.device_label import device_text
+from dit_studio.ui.drops import kind_of
+from dit_studio.ui.main_window import MainWindow
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.shortcuts import ShortcutSheet
+
+Open = Callable[..., MainWindow]
+
+
+@pytest.fixture
+def page() -> PlaceholderPage:
+    return PlaceholderPage()
+
+
+@pytest.fixture
+def open_window(qtbot: QtBot, settings: Settings, launcher: ScriptedLauncher, page: PlaceholderPage) -> Open:
+    def open_it(choice: CloseChoice = CloseChoice.KEEP_RUNNING) -> MainWindow:
+        window = MainWindow(
+            settings,
+            launcher,
+            make_train_page=lambda *_: page,
+            ask=lambda _window, _can_keep: choice,  # type: ignore[arg-type]
+        )
+        qtbot.addWidget(window)
+        with qtbot.waitExposed(window):
+            window.show()
+        return window
+
+    return open_it
+
+
+def _texts(widget: QWidget) -> str:
+    return "\n".join(label.text() for label in widget.findChildren(QLabel) if label.isVisible())
+
+
+def _button(window: QWidget, name: str) -> QToolButton:
+    return next(button for button in window.findChildren(QToolButton) if button.accessibleName() == name)
+
+
+def _drag(window: MainWindow, path: Path) -> tuple[bool, str]:
+    """Hover with a file: whether it is taken, and what the sheet then says."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    actions, buttons, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    event = QDragEnterEvent(QPointF(50, 50), actions, data, buttons, keys)
+    event.ignore()
+    QApplication.sendEvent(window, event)
+    return event.isAccepted(), window._drop_sheet._text if window._drop_sheet.isVisible() else ""
+
+
+def _drop(window: MainWindow, path: Path) -> None:
+    _drag(window, path)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    actions, buttons, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(window, QDropEvent(QPointF(50, 50), actions, data, buttons, keys))
+
+
+# ------------------------------------------------------------------------------------------------- pages
+
+
+def test_the_rail_and_the_shortcuts_show_pages(open_window: Open, qtbot: QtBot, settings: Settings) -> None:
+    window = open_window()
+    qtbot.mouseClick(_button(window, "Runs"), Qt.MouseButton.LeftButton)
+    assert settings.now.page == "runs"
+    assert "No runs yet" in _texts(window)
+    qtbot.keyClick(window, Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
+    assert settings.now.page == "settings"
+    assert _button(window, "Settings").isChecked()
+
+
+def test_pages_are_built_when_first_shown(open_window: Open) -> None:
+    window = open_window()
+    assert set(window._pages) == {"train"}
+
+
+def test_page_and_size_are_back_at_the_next_start(
+    open_window: Open, qtbot: QtBot, settings: Settings, launcher: ScriptedLauncher
+) -> None:
+    window = open_window()
+    window.resize(1100, 700)
+    window.show_page("settings")
+    window.close()
+    again = MainWindow(Settings(settings.path), launcher)  # type: ignore[arg-type]
+    qtbot.addWidget(again)
+    assert again.height() == 700  # the offscreen screen is 800 pixels wide, so the width is cut
+    assert _button(again, "Settings").isChecked()
+
+
+def test_f1_shows_the_shortcuts_and_escape_closes_them(open_window: Open, qtbot: QtBot) -> None:
+    window = open_window()
+    qtbot.keyClick(window, Qt.Key.Key_F1)
+    sheet = window.findChild(ShortcutSheet)
+    assert sheet is not None
+    assert "Ctrl+2" in _texts(sheet)
+    qtbot.keyClick(sheet, Qt.Key.Key_Escape)
+    assert not sheet.isVisible()
+
+
+# ------------------------------------------------------------------------------------------------- status
+
+
+def test_the_device_is_asked_for_and_shown(open_window: Open, qtbot: QtBot) -> None:
+    window = open_window()
+    assert "checking the device…" in _texts(window)
+    qtbot.waitUntil(lambda: "CPU · Test CPU · fp32 · 3.2 / 8.6 GB · torch 2.13.0" in _texts(window))
+
+
+def test_a_hint_about_the_device_is_shown_as_a_banner(
+    open_window: Open, qtbot: QtBot, launcher: ScriptedLauncher
+) -> None:
+    hint = "A GPU is there, but this torch was built without it."
+    launcher.answers["describe_device"] = [msgspec.structs.replace(CPU, hint=hint)]
+    window = open_window()
+    qtbot.waitUntil(lambda: hint in _texts(window))
+
+
+def test_a_device_that_cannot_be_asked_is_unknown(open_window: Open, qtbot: QtBot, launcher: ScriptedLauncher) -> None:
+    launcher.answers["describe_device"] = [Failure(message="The worker ended.")]
+    window = open_window()
+    qtbot.waitUntil(lambda: "the device is unknown" in _texts(window))
+
+
+def test_the_text_of_a_large_device() -> None:
+    device = DeviceSummary(
+        backend="cuda",
+        name="H200",
+        precision="bf16",
+        torch_version="2.13.0",
+        memory_used=12 * 10**9,
+        memory_total=139 * 10**9,
+    )
+    assert device_text(device) == "CUDA · H200 · bf16 · 12.0 / 139 GB · torch 2.13.0"
+
+
+def test_the_run_in_progress_stands_in_the_status_bar(open_window: Open, page: PlaceholderPage) -> None:
+    window = open_window()
+    page.status_changed.emit("landscapes-B4  step 1 240/20 000 · 3.1 it/s · ETA 1 h 40 min")
+    assert "step 1 240/20 000" in _texts(window)
+    page.status_changed.emit("")
+    assert "no run in progress" in _texts(window)
+
+
+# ------------------------------------------------------------------------------------------------- drops
+
+
+def test_a_folder_dropped_becomes_the_data_set(
+    open_window: Open, page: PlaceholderPage, settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "images mit ünï"
+    folder.mkdir()
+    window = open_window()
+    window.show_page("settings")
+    assert _drag(window, folder) == (True, "Drop to use as data set")
+    _drop(window, folder)
+    assert page.calls == [("open_data", folder)]
+    assert settings.now.page == "train"
+    assert settings.now.recent == [str(folder)]
+    assert not window._drop_sheet.isVisible()
+
+
+def test_a_run_dropped_is_opened(open_window: Open, page: PlaceholderPage, tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path / "run", Recipe())
+    window = open_window()
+    assert _drag(window, run.path) == (True, "Drop to open the run")
+    _drop(window, run.path)
+    assert page.calls == [("open_run", run.path)]
+
+
+def test_what_cannot_be_opened_is_named(open_window: Open, page: PlaceholderPage, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    window = open_window()
+    _drop(window, tmp_path / "notes.txt")
+    assert "notes.txt cannot be opened" in _texts(window)
+    window.open_path(tmp_path / "gone")
+    assert f"{tmp_path / 'gone'} does not exist" in _texts(window)
+    assert page.calls == []
+
+
+def test_kinds_of_paths(tmp_path: Path) -> None:
+    archive = tmp_path / "images.TAR.gz"
+    tarfile.open(archive, "w:gz").close()
+    run = RunFolder.create(tmp_path / "run", Recipe())
+    kinds = [kind_of(path) for path in (archive, run.path, run.path / "run.toml", tmp_path, tmp_path / "none.zip")]
+    assert kinds == ["data", "run", "run", "data", "nothing"]
+
+
+# ------------------------------------------------------------------------------------------------- the end
+
+
+def test_closing_without_a_run_asks_nothing(open_window: Open, page: PlaceholderPage) -> None:
+    window = open_window(CloseChoice.CANCEL)
+    assert window.close()
+    assert page.calls == [("close_page", None)]
+
+
+def test_cancel_keeps_the_window(open_window: Open, page: PlaceholderPage) -> None:
+    page.runs = True
+    window = open_window(CloseChoice.CANCEL)
+    assert not window.close()
+    assert page.calls == []
+    page.runs = False
+
+
+def test_keep_running_closes_at_once(open_window: Open, page: PlaceholderPage) -> None:
+    page.runs = True
+    window = open_window(CloseChoice.KEEP_RUNNING)
+    assert window.close()
+    assert page.calls == [("close_page", None)]
+
+
+def test_stop_and_save_closes_when_the_run_has_ended(open_window: Open, page: PlaceholderPage, qtbot: QtBot) -> None:
+    page.runs = True
+    window = open_window(CloseChoice.STOP)
+    assert not window.close()
+    assert page.calls == [("stop_and_save", None)]
+    assert "stops and saves" in _texts(window)
+    with qtbot.waitSignal(window.closed):
+        page.runs = False
+    assert page.calls[-1] == ("close_page", None)
+
+
+def test_an_error_nobody_caught_is_a_card(open_window: Open, qtbot: QtBot) -> None:
+    window = open_window()
+    window.show_failure(Failure(message="An error: KeyError", remedy="The window goes on.", details="Traceback"))
+    assert "An error: KeyError" in _texts(window)
+    dismiss = next(b for b in window.findChildren(QPushButton) if b.text() == "Dismiss")
+    qtbot.mouseClick(dismiss, Qt.MouseButton.LeftButton)
+    assert "An error: KeyError" not in _texts(window)
+
+
+def test_another_start_opens_its_path_here(open_window: Open, page: PlaceholderPage, tmp_path: Path) -> None:
+    window = open_window()
+    window.showMinimized()
+    window.come_to_front(tmp_path)
+    assert not window.isMinimized()
+    assert page.calls == [("open_data", tmp_path)]
