@@ -14,7 +14,7 @@ from PIL import Image
 
 from dit_studio.config import cache_dir
 from dit_studio.engine import pictures
-from dit_studio.engine.file_list import PROGRESS_SECONDS, FileList, list_files
+from dit_studio.engine.file_list import PROGRESS_SECONDS, FileList, list_files, looks_like_image
 from dit_studio.engine.image_files import Header, Pixels
 from dit_studio.engine.left_out import shown
 from dit_studio.engine.pictures import Picture, PictureSet, find_pictures, in_parallel
@@ -116,7 +116,8 @@ def _candidates(found: PictureSet) -> frozenset[int]:
     if found.labels is None:
         return frozenset()
     classes = range(min(max(1, len(found.class_names)), _CANDIDATES))
-    order = [np.flatnonzero(found.labels == label)[:_CANDIDATES].tolist() for label in classes]
+    labels = np.where([looks_like_image(member.name) for member in found.files.members], found.labels, -1)
+    order = [np.flatnonzero(labels == label)[:_CANDIDATES].tolist() for label in classes]
     return frozenset(_in_turn(order, _CANDIDATES))
 
 
@@ -169,6 +170,8 @@ def _shown_pictures(tally: _Tally) -> list[tuple[int, Pixels]]:
 
 
 def _write_row(folder: Path, name: str, row: Sequence[Pixels]) -> str:
+    if not row:
+        return ""
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(row, axis=2).transpose(1, 2, 0).copy()).save(buffer, "PNG")
     file = folder / f"{name}.png"

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
@@ -160,7 +161,7 @@ def _open(file: BinaryIO) -> Iterator[Image.Image]:
     file.seek(0)
     with Image.open(file, formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise UnusableImageError(_too_large(f"{image.width} × {image.height}"))
+            raise UnusableImageError(_too_large(image.width * image.height))
         yield image
 
 
@@ -194,7 +195,8 @@ def _naming_problems() -> Iterator[None]:
     except UnidentifiedImageError:
         raise UnusableImageError(NOT_AN_IMAGE) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnusableImageError(_too_large("it")) from error
+        claimed = re.search(r"\(([0-9]+) pixels\)", str(error))
+        raise UnusableImageError(_too_large(int(claimed[1]) if claimed else 2 * MAX_PIXELS)) from error
     except Exception as error:  # a damaged file makes a decoder raise whatever it likes
         raise UnusableImageError(reason(error)) from error
 
@@ -213,5 +215,5 @@ def reason(error: Exception) -> str:
     return f"damaged: {text or type(error).__name__}"
 
 
-def _too_large(size: str) -> str:
-    return f"too large: {size} has more pixels than the limit of {MAX_PIXELS / 1e6:.0f} million"
+def _too_large(pixels: int) -> str:
+    return f"too large: {pixels / 1e6:,.0f} million pixels, the limit is {MAX_PIXELS / 1e6:.0f} million"
