@@ -1,0 +1,235 @@
+"""The Runs page: the list, what can be done with a run, the comparison."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from example_runs import make_run, make_runs
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from dit_studio.config import parse_recipe, runs_dir
+from dit_studio.events import JobState
+from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.ui.runs import page as page_module
+from dit_studio.ui.runs.differences import settings_table
+from dit_studio.ui.runs.page import RunsPage
+
+
+class Answers:
+    """What a user would answer, and what was shown to them."""
+
+    def __init__(self) -> None:
+        self.says_yes = True
+        self.questions: list[str] = []
+        self.folders: list[Path] = []
+
+    def confirm(self, _page: object, question: str) -> bool:
+        self.questions.append(question)
+        return self.says_yes
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def runs() -> list[RunFolder]:
+    return make_runs(runs_dir())
+
+
+@pytest.fixture
+def page(qtbot: QtBot, answers: Answers) -> Iterator[RunsPage]:
+    result = RunsPage(confirm=answers.confirm, show=answers.folders.append)
+    qtbot.addWidget(result)
+    yield result
+    result.close_page()
+
+
+def _show(qtbot: QtBot, page: RunsPage, count: int) -> None:
+    page.show()
+    qtbot.waitUntil(lambda: page.table.model().rowCount() == count)
+
+
+def _column(page: RunsPage, column: int) -> list[str]:
+    model = page.table.model()
+    return [model.index(line, column).data() for line in range(model.rowCount())]
+
+
+def _select(page: RunsPage, *names: str) -> None:
+    page.table.clearSelection()
+    for line, name in enumerate(_column(page, 0)):
+        if name in names:
+            flags = QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows
+            page.table.selectionModel().select(page.table.model().index(line, 0), flags)
+
+
+def _texts(page: RunsPage) -> str:
+    return "\n".join(label.text() for label in page.findChildren(QLabel) if label.isVisible())
+
+
+def test_without_runs_the_page_says_what_to_do(page: RunsPage, qtbot: QtBot) -> None:
+    page.show()
+    assert "No runs yet" in _texts(page)
+    with qtbot.waitSignal(page.train_asked):
+        page.empty.clicked.emit()
+
+
+@pytest.mark.usefixtures("runs")
+def test_every_run_is_listed_newest_first(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    assert _column(page, 0) == ["flowers and 數據", "landscapes-S4-cosine", "landscapes-B4", "digits-XXS"]
+    assert _column(page, 1) == ["Interrupted", "Failed", "Stopped", "Finished"]
+    assert _column(page, 2) == ["90 / 2 000", "610 / 2 000", "1 240 / 2 000", "2 000 / 2 000"]
+    assert _column(page, 6) == ["XS/4", "S/4", "B/4", "XXS/2"]
+
+
+@pytest.mark.usefixtures("runs")
+def test_previews_are_thumbnails_of_the_first_sample(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    icon = page.table.model().index(0, 0).data(Qt.ItemDataRole.DecorationRole)
+    size = icon.actualSize(page.table.iconSize())
+    assert (size.width(), size.height()) == (40, 40)
+
+
+@pytest.mark.usefixtures("runs")
+def test_sorting_by_a_number(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    page.table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
+    assert _column(page, 2) == ["90 / 2 000", "610 / 2 000", "1 240 / 2 000", "2 000 / 2 000"]
+    page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    assert _column(page, 0)[-1] == "flowers and 數據"  # no validation loss yet: the worst
+
+
+@pytest.mark.usefixtures("runs")
+def test_the_filter_takes_words_of_any_column(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    qtbot.keyClicks(page.filter, "landscapes fail")
+    assert _column(page, 0) == ["landscapes-S4-cosine"]
+    assert "1 of 4 runs" in _texts(page)
+    page.filter.clear()
+    assert len(_column(page, 0)) == 4
+
+
+@pytest.mark.usefixtures("runs")
+def test_enter_and_double_click_open_a_run(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    _select(page, "landscapes-B4")
+    with qtbot.waitSignal(page.open_run) as opened:
+        qtbot.keyClick(page.table, Qt.Key.Key_Return)
+    assert opened.args == [runs_dir() / "landscapes-B4"]
+    with qtbot.waitSignal(page.open_run):
+        page.table.doubleClicked.emit(QModelIndex())
+
+
+@pytest.mark.usefixtures("runs")
+def test_buttons_follow_the_selection(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    buttons = (page.open, page.resume, page.folder, page.delete)
+    assert [button.isEnabled() for button in buttons] == [False] * 4
+    _select(page, "digits-XXS")
+    assert [button.isEnabled() for button in buttons] == [True, False, True, True]  # finished: nothing to resume
+    _select(page, "landscapes-B4")
+    assert [button.isEnabled() for button in buttons] == [True] * 4
+    _select(page, "landscapes-B4", "digits-XXS")
+    assert [button.isEnabled() for button in buttons] == [False, False, False, True]
+
+
+@pytest.mark.usefixtures("runs")
+def test_resume_and_show_folder(page: RunsPage, qtbot: QtBot, answers: Answers) -> None:
+    _show(qtbot, page, 4)
+    _select(page, "landscapes-B4")
+    with qtbot.waitSignal(page.resume_run) as resumed:
+        page.resume.click()
+    assert resumed.args == [runs_dir() / "landscapes-B4"]
+    page.folder.click()
+    assert answers.folders == [runs_dir() / "landscapes-B4"]
+
+
+@pytest.mark.usefixtures("runs")
+def test_delete_asks_and_moves_to_the_trash(
+    page: RunsPage, qtbot: QtBot, answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_module, "_move_to_trash", lambda path: bool(path.rename(tmp_path / "trash")))
+    _show(qtbot, page, 4)
+    _select(page, "digits-XXS")
+    answers.says_yes = False
+    page.delete.click()
+    assert (runs_dir() / "digits-XXS").exists()
+    answers.says_yes = True
+    qtbot.keyClick(page.table, Qt.Key.Key_Delete)
+    assert answers.questions == ["Move digits-XXS, with checkpoints and previews, to the trash?"] * 2
+    qtbot.waitUntil(lambda: "digits-XXS" not in _column(page, 0))
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_trash_that_refuses_is_reported(page: RunsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_module, "_move_to_trash", lambda _path: False)
+    _show(qtbot, page, 4)
+    _select(page, "digits-XXS")
+    page.delete.click()
+    assert "digits-XXS could not be moved to the trash" in _texts(page)
+    qtbot.waitUntil(lambda: not page._job.is_running)
+
+
+def test_a_run_at_work_is_not_deleted(page: RunsPage, qtbot: QtBot, answers: Answers) -> None:
+    folder = make_run(runs_dir(), "busy", "digits", "S/2", JobState.RUNNING, 10)
+    with folder.lock():
+        _show(qtbot, page, 1)
+        assert _column(page, 1) == ["Running"]
+        _select(page, "busy")
+        page.delete.click()
+    assert "busy is at work" in _texts(page)
+    assert answers.questions == []
+
+
+@pytest.mark.usefixtures("runs")
+def test_news_keep_the_selection(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    _select(page, "landscapes-B4")
+    make_run(runs_dir(), "another", "digits", "S/2", JobState.FINISHED, 2000)
+    page.refresh()
+    qtbot.waitUntil(lambda: len(_column(page, 0)) == 5)
+    assert [row.path.name for row in page.selected()] == ["landscapes-B4"]
+
+
+def test_a_run_whose_recipe_is_broken_is_listed_all_the_same(page: RunsPage, qtbot: QtBot) -> None:
+    folder = make_run(runs_dir(), "edited", "digits", "S/2", JobState.FINISHED, 2000)
+    (folder.path / "run.toml").write_text("[train]\nsteps = 0\n")
+    _show(qtbot, page, 1)
+    assert _column(page, 0) == ["edited"]
+    assert "train.steps = 0" in page.table.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+
+
+@pytest.mark.usefixtures("runs")
+def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot) -> None:
+    _show(qtbot, page, 4)
+    _select(page, "landscapes-B4", "digits-XXS")
+    compare = page._compare
+    assert compare.isVisible()
+    qtbot.waitUntil(lambda: compare._plot is not None)
+    curves = compare._plot.listDataItems()
+    assert len(curves) == 4  # for each run the loss and its validation
+    x = curves[0].getOriginalDataset()[0]
+    assert np.array_equal(x, np.arange(1, len(x) * 5, 5))
+    names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]
+    assert names[:2] == ["data.path", "model.preset"]
+    assert "train.batch_size" not in names
+    compare._only_differences.click()
+    names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]
+    assert "train.batch_size" in names
+
+
+def test_differences_between_recipes() -> None:
+    one = parse_recipe({"model": {"preset": "XXS/2"}, "train": {"steps": 100}})
+    other = parse_recipe({"model": {"preset": "XXS/4"}, "train": {"steps": 100, "learning_rate": 1e-5}})
+    assert settings_table([one, other], only_differences=True) == [
+        ("model.preset", ["XXS/2", "XXS/4"]),
+        ("model.patch_size", ["2", "4"]),
+        ("train.learning_rate", ["0.0002", "1e-05"]),
+    ]
+    assert ("train.steps", ["100", "?"]) in settings_table([one, None], only_differences=True)
+    assert ("train.steps", ["100", "100"]) in settings_table([one, other], only_differences=False)
