@@ -1,0 +1,84 @@
+"""The graphics items of one line: raw values, the smoothed line, points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtGui import QColor
+
+from dit_studio.ui.train.curves import Floats, RunHistory, XAxis
+from dit_studio.ui.train.decimation import envelope, sampled, visible
+from dit_studio.ui.train.lines import Line
+
+_FAINT = 0.3  # opacity of raw values behind a smoothed line
+_MOST_POINTS = 120  # more are shown as a line only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How all plots of a run are seen."""
+
+    axis: XAxis
+    smoothing: float
+    is_log: bool
+    low: float  # range of the x axis, in its unit
+    high: float
+
+
+class LineItems:
+    """Draws a Line in a view box, in about as many points as there are pixels."""
+
+    def __init__(self, line: Line, box: pg.ViewBox) -> None:
+        self._raw = pg.PlotCurveItem(pen=_pen(line.colour, _FAINT if line.is_smooth else 1.0), antialias=False)
+        self._smooth = pg.PlotCurveItem(pen=pg.mkPen(line.colour, width=2), antialias=False)
+        self._points = pg.ScatterPlotItem(size=6, pen=None, brush=pg.mkBrush(line.colour), pxMode=True)
+        self._box = box
+        used = (line.is_raw, line.is_smooth, line.has_points)
+        items = (self._raw, self._smooth, self._points)
+        self._shown = [item for item, is_used in zip(items, used, strict=True) if is_used]
+        for z, item in enumerate(self._shown, start=1):
+            item.setZValue(z)
+            box.addItem(item, ignoreBounds=True)
+
+    def remove(self) -> None:
+        for item in self._shown:
+            self._box.removeItem(item)
+
+    def draw(self, line: Line, history: RunHistory, look: Look, *, steps: tuple[float, float], width: int) -> Floats:
+        """Draw what lies between two steps on `width` pixels. Gives the values that the y range should show."""
+        curve = line.curve
+        part = visible(curve.x, low=steps[0], high=steps[1])
+        shown = np.empty(0)
+        if line.is_raw:
+            x, y = envelope(curve.x, curve.y, part, buckets=width)
+            shown = _draw(self._raw, history.positions(x, look.axis), _axis_values(y, line, look))
+            self._draw_points(line, history.positions(x, look.axis), shown)
+        if line.is_smooth:
+            x, y = sampled(curve.x, curve.smoothed(look.smoothing), part, buckets=width)
+            shown = _draw(self._smooth, history.positions(x, look.axis), _axis_values(y, line, look))
+        return shown
+
+    def _draw_points(self, line: Line, x: Floats, y: Floats) -> None:
+        if line.has_points and np.isfinite(y).sum() <= _MOST_POINTS:
+            finite = np.isfinite(y)
+            self._points.setData(x[finite], y[finite])
+        elif line.has_points:
+            self._points.clear()
+
+
+def _draw(item: pg.PlotCurveItem, x: Floats, y: Floats) -> Floats:
+    item.setData(x, y, connect="finite")
+    return y
+
+
+def _axis_values(y: Floats, line: Line, look: Look) -> Floats:
+    """In the unit of the axis, and as powers of ten on a logarithmic one; NaN for what it cannot show."""
+    if not look.is_log:
+        return y * line.scale
+    return np.log10(y * line.scale, where=y > 0, out=np.full(y.shape, np.nan))
+
+
+def _pen(colour: str, opacity: float) -> object:
+    faded = QColor(colour)
+    faded.setAlphaF(opacity)
+    return pg.mkPen(faded)

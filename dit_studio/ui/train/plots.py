@@ -1,0 +1,305 @@
+"""The centre of the Train page: live plots of one run."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QBuffer, QIODevice, QTimer, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
+from PySide6.QtWidgets import QFileDialog, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+
+from dit_studio.errors import StudioError
+from dit_studio.events import Event
+from dit_studio.files import write_atomically
+from dit_studio.ui import theme
+from dit_studio.ui.icons import icon
+from dit_studio.ui.train.amounts import count
+from dit_studio.ui.train.curves import Flag, RunHistory, XAxis
+from dit_studio.ui.train.flags import FlagStrip, flag_colour
+from dit_studio.ui.train.line_items import Look
+from dit_studio.ui.train.lines import LOSS, OTHERS
+from dit_studio.ui.train.plot_controls import PlotControls
+from dit_studio.ui.train.plot_export import to_csv
+from dit_studio.ui.train.plot_panel import PlotPanel
+from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, describe, row
+
+ChooseFile = Callable[[str, str], Path | None]  # proposed name, filter -> where to write, None: nowhere
+
+_REDRAW_MS = 100
+_BETWEEN_PLOTS_MS = 15  # so that input is handled between two of them
+_EVENTS_AT_ONCE = 2000
+_HEADROOM = 0.05  # of the x range, so that its ticks stay for a while
+_KEY_STEP = 0.01  # of the x range
+_MARKED = ("resume", "not finite", "failure")
+_AXES: dict[XAxis, str] = {"step": "Step", "images": "Images seen", "seconds": "Training time"}
+_TIME_UNITS = ((7200, "h", 3600), (120, "min", 60), (0, "s", 1))  # from so many seconds on
+
+
+def ask_for_file(name: str, pattern: str) -> Path | None:
+    chosen, _ = QFileDialog.getSaveFileName(None, "Save as", name, pattern)
+    return Path(chosen) if chosen else None
+
+
+class TrainPlots(QWidget):
+    """The loss, and below it one of the other plots, over the same x axis.
+
+    Plots are drawn at most ten times a second, one at a time, and only while they can be seen.
+    """
+
+    checkpoint_clicked = Signal(int)
+    preview_clicked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None, *, choose_file: ChooseFile = ask_for_file) -> None:
+        super().__init__(parent)
+        self.history = RunHistory()
+        self._choose_file = choose_file
+        self._pending: list[Event] = []
+        self._stale: list[PlotPanel] = []
+        self._x_range = (0.0, 1.0)
+        self._step: float | None = None  # below the crosshair
+        self._marks: list[tuple[float, str]] = []
+        self._loss = PlotPanel(LOSS)
+        self._others: dict[int, PlotPanel] = {}  # by tab, made when first shown
+        self._controls = PlotControls()
+        self._flags = FlagStrip()
+        self._tabs = QTabBar()
+        self._axis_box = NoScrollComboBox()
+        self._note = Caption(wraps=False)
+        self._below = QStackedWidget()
+        self._pages = QStackedWidget()
+        self._take_in_timer = QTimer(self, singleShot=True, interval=0)
+        self._redraw_timer = QTimer(self, singleShot=True)
+        self._build()
+        self._connect()
+        self._on_tab_changed(0)
+
+    # ------------------------------------------------------------------------------------------------- the run
+
+    def add_events(self, events: Sequence[Event]) -> None:
+        """Take in what a run said. A long history goes in piece by piece, while the window stays alive."""
+        self._pending.extend(events)
+        if not self._take_in_timer.isActive():
+            self._take_in()
+
+    def clear(self) -> None:
+        """Forget the run."""
+        self._pending.clear()
+        self.history = RunHistory()
+        self._step = None
+        self._pages.setCurrentIndex(0)
+        self.fit()
+
+    def fit(self) -> None:
+        """Show the whole run, and keep doing so as it goes on."""
+        self._controls.set_following(True)
+        for panel in self._panels():
+            panel.view.follows_y = True
+        self._make_stale(delay_ms=0)
+
+    def _take_in(self) -> None:
+        now, self._pending = self._pending[:_EVENTS_AT_ONCE], self._pending[_EVENTS_AT_ONCE:]
+        self.history.add(now)
+        if not self.history.is_empty:
+            self._pages.setCurrentIndex(1)
+        if self._pending:
+            self._take_in_timer.start()
+        self._make_stale(delay_ms=_REDRAW_MS)
+
+    # ------------------------------------------------------------------------------------------------- drawing
+
+    def _panels(self) -> list[PlotPanel]:
+        return [self._loss, *self._others.values()]
+
+    def _visible_panels(self) -> list[PlotPanel]:
+        return [self._loss, self._others[self._tabs.currentIndex()]]
+
+    def _make_stale(self, *, delay_ms: int) -> None:
+        """Draw the visible plots again, soon."""
+        self._stale = self._visible_panels()
+        if delay_ms == 0 or not self._redraw_timer.isActive():
+            self._redraw_timer.start(delay_ms)
+
+    def _redraw_next(self) -> None:
+        if not self.isVisible() or not self._stale:
+            return
+        panel = self._stale.pop(0)
+        if panel is self._loss:
+            self._follow()
+            self._show_flags()
+            self._show_note()
+        panel.draw(self.history, self._look(), step=self._step)
+        if self._stale:
+            self._redraw_timer.start(_BETWEEN_PLOTS_MS)
+
+    def _look(self) -> Look:
+        low, high = self._x_range
+        return Look(
+            axis=self._axis(), smoothing=self._controls.smoothing, is_log=self._controls.is_log, low=low, high=high
+        )
+
+    def _axis(self) -> XAxis:
+        return list(_AXES)[self._axis_box.currentIndex()]
+
+    def _follow(self) -> None:
+        """Move the x range on, unless the user has chosen one."""
+        last = self.history.position(self.history.last_step, self._axis())
+        if self._controls.is_following and not last <= self._x_range[1] <= last * (1 + 2 * _HEADROOM):
+            self._x_range = (0.0, last * (1 + _HEADROOM) or 1.0)
+        unit, seconds = next((unit, size) for least, unit, size in _TIME_UNITS if last >= least)
+        is_time = self._axis() == "seconds"
+        title = f"{_AXES[self._axis()]} ({unit})" if is_time else _AXES[self._axis()]
+        for panel in self._visible_panels():
+            panel.view.set_x_unit("" if panel is self._loss else title, 1 / seconds if is_time else 1.0)
+
+    def _show_flags(self) -> None:
+        flags = self.history.flags
+        positions = self.history.positions(np.array([flag.step for flag in flags], float), self._axis())
+        low, high = self._x_range
+        seen = [index for index, x in enumerate(positions) if low <= x <= high]
+        self._flags.show_flags([flags[index] for index in seen], self._loss.view.pixels(positions[seen], self._x_range))
+        marks = [
+            (float(x), flag_colour(flag.kind)) for flag, x in zip(flags, positions, strict=True) if flag.kind in _MARKED
+        ]
+        if marks != self._marks:
+            self._marks = marks
+            self._loss.view.show_marks(marks)
+
+    def _show_note(self) -> None:
+        hidden = sum(panel.hidden_values(self.history) for panel in self._visible_panels())
+        is_needed = self._controls.is_log and hidden > 0
+        self._note.setText(f"{count(hidden)} values ≤ 0 are not shown" if is_needed else "")
+        self._note.setVisible(is_needed)
+
+    def _point_at(self, step: float | None) -> None:
+        self._step = step
+        for panel in self._visible_panels():
+            panel.point_at(self.history, self._look(), step=step)
+
+    # ------------------------------------------------------------------------------------------------- the user
+
+    def _on_pointed(self, x: float | None) -> None:
+        if x is None:
+            self._point_at(None)
+            return
+        step = float(self.history.steps_at(np.array([x]), self._axis())[0])
+        self._point_at(min(max(round(step), 0), self.history.last_step))
+
+    def _on_stepped(self, direction: int) -> None:
+        low, high = self._x_range
+        here = high if self._step is None else self.history.position(self._step, self._axis())
+        self._on_pointed(min(max(here + direction * _KEY_STEP * (high - low), low), high))
+
+    def _on_zoomed(self, low: float, high: float) -> None:
+        self._controls.set_following(False)
+        self._x_range = (low, high)
+        self._make_stale(delay_ms=0)
+
+    def _on_flag_chosen(self, flag: Flag) -> None:
+        if flag.kind == "checkpoint":
+            self.checkpoint_clicked.emit(flag.step)
+        elif flag.kind == "preview":
+            self.preview_clicked.emit(flag.step)
+
+    def _on_tab_changed(self, index: int) -> None:
+        if index not in self._others:
+            self._others[index] = self._new_panel(index)
+        self._below.setCurrentWidget(self._others[index])
+        self._make_stale(delay_ms=0)
+
+    def _on_look_changed(self) -> None:
+        self._make_stale(delay_ms=0)
+
+    def _on_axis_changed(self) -> None:
+        self._step = None
+        self.fit()
+
+    def _on_theme_changed(self) -> None:
+        for panel in self._panels():
+            panel.view.restyle()
+        self._marks = []
+        self._make_stale(delay_ms=0)
+
+    def _save_csv(self) -> None:
+        if path := self._choose_file("curves.csv", "Table (*.csv)"):
+            self._save(path, to_csv(self.history))
+
+    def _save_png(self) -> None:
+        if path := self._choose_file("plots.png", "Picture (*.png)"):
+            buffer = QBuffer()
+            buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+            self._pages.grab().save(buffer, "PNG")
+            self._save(path, bytes(buffer.data().data()))
+
+    def _save(self, path: Path, data: bytes) -> None:
+        try:
+            write_atomically(path, data)
+        except StudioError as error:
+            self._note.setText(str(error))
+        else:
+            self._note.setText(f"Saved {path.name}.")
+        self._note.show()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._make_stale(delay_ms=0)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._make_stale(delay_ms=0)
+
+    # ------------------------------------------------------------------------------------------------- building
+
+    def _connect(self) -> None:
+        self._controls.changed.connect(self._on_look_changed)
+        self._controls.fit_wanted.connect(self.fit)
+        self._controls.csv_wanted.connect(self._save_csv)
+        self._controls.png_wanted.connect(self._save_png)
+        self._flags.chosen.connect(self._on_flag_chosen)
+        self._flags.pointed.connect(self._point_at)
+        self._tabs.currentChanged.connect(self._on_tab_changed)
+        self._axis_box.currentIndexChanged.connect(self._on_axis_changed)
+        self._take_in_timer.timeout.connect(self._take_in)
+        self._redraw_timer.timeout.connect(self._redraw_next)
+        self._connect_view(self._loss)
+        theme.theme_changed.connect(self._on_theme_changed)
+
+    def _connect_view(self, panel: PlotPanel) -> None:
+        panel.view.zoomed.connect(self._on_zoomed)
+        panel.view.pointed.connect(self._on_pointed)
+        panel.view.stepped.connect(self._on_stepped)
+        panel.view.fit_wanted.connect(self.fit)
+
+    def _new_panel(self, index: int) -> PlotPanel:
+        panel = PlotPanel(OTHERS[index])
+        self._connect_view(panel)
+        self._below.addWidget(panel)
+        return panel
+
+    def _build(self) -> None:
+        for index, kind in enumerate(OTHERS):
+            self._tabs.addTab(kind.name)
+            self._tabs.setTabToolTip(index, kind.about)
+        self._tabs.setExpanding(False)
+        self._tabs.setDrawBase(False)
+        describe(self._tabs, "Plot below the loss", "")
+        self._axis_box.addItems(list(_AXES.values()))
+        describe(
+            self._axis_box, "Horizontal axis", "Horizontal axis of all plots: steps, images seen, or training time."
+        )
+        plots = QWidget()
+        layout = QVBoxLayout(plots)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._loss, 3)
+        layout.addWidget(self._flags)
+        layout.addLayout(row(self._tabs, None, self._axis_box))
+        layout.addWidget(self._below, 2)
+        empty = EmptyState(icon("plot"), "No run yet", "Press Start. The loss appears here after the first steps.")
+        self._pages.addWidget(empty)
+        self._pages.addWidget(plots)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(4)
+        page.addWidget(self._controls)
+        page.addWidget(self._pages, 1)
+        page.addWidget(self._note)
