@@ -46,24 +46,29 @@ def find_classes(files: FileList, choice: str) -> Classes:
     Adds to `files.left_out` what has no class. Raises: DataError if the chosen source gives none.
     """
     table_problems = LeftOut()
+    conflicts: list[str] = []
     found = {
         "folders": _by_folder(files),
-        "labels": _by_table(files, table_problems),
+        "labels": _by_table(files, table_problems, conflicts),
         "suffix": _by_suffix(files),
     }
     counts = {source: _count(files, classes) for source, classes in found.items()}
     sources = tuple(source for source, (kinds, _) in counts.items() if kinds >= 2)
+    warnings = _split_warnings(files)
     if choice == "auto":
-        choice = next((source for source in sources if _fits(source, *counts[source], len(files.members))), "none")
+        images = sum(looks_like_image(member.name) for member in files.members)
+        choice = next((source for source in sources if _fits(source, *counts[source], images)), "none")
+        if choice == "none" and table_problems.count:
+            first = table_problems.problems[0]
+            warnings += (f"The table of labels is not used: {first.file}: {first.reason}.",)
     if choice == "none":
-        return Classes("none", sources, (), np.zeros(len(files.members), np.int64), _split_warnings(files))
+        return Classes("none", sources, (), np.zeros(len(files.members), np.int64), warnings)
     if choice not in sources and not (choice == "labels" and counts["labels"][0]):
         raise _no_classes(files, choice, sources)
     if choice == "labels":
-        for problem in table_problems.problems:
-            files.left_out.add(problem.file, problem.reason)
-        files.left_out.count += table_problems.count - len(table_problems.problems)
-    return _numbered(files, choice, sources, found[choice])
+        files.left_out.extend(table_problems)
+        warnings += tuple(conflicts[:1])
+    return _numbered(files, choice, sources, found[choice], warnings)
 
 
 def _count(files: FileList, classes: _Names) -> tuple[int, int]:
@@ -90,18 +95,20 @@ def _no_classes(files: FileList, choice: str, sources: tuple[str, ...]) -> DataE
     )
 
 
-def _numbered(files: FileList, source: str, sources: tuple[str, ...], classes: _Names) -> Classes:
+def _numbered(
+    files: FileList, source: str, sources: tuple[str, ...], classes: _Names, warnings: tuple[str, ...]
+) -> Classes:
     names = sorted({name for name in classes if name is not None}, key=natural_key)
     number = {name: index for index, name in enumerate(names)}
     labels = np.array([-1 if name is None else number[name] for name in classes], np.int64)
     why = {
         "folders": "it lies beside the class folders, in none of them",
-        "labels": "the table of labels has no row for it",
+        "labels": "the table of labels gives it no class",
     }.get(source, "")
     for index in np.flatnonzero(labels < 0):
         name = files.members[index].name
         files.left_out.add(name, why if looks_like_image(name) else NOT_AN_IMAGE)
-    return Classes(source, sources, _readable(files, names), labels, _split_warnings(files))
+    return Classes(source, sources, _readable(files, names), labels, warnings)
 
 
 # ------------------------------------------------------------------------------------------------- folders
@@ -165,7 +172,7 @@ def _by_suffix(files: FileList) -> _Names:
 # ------------------------------------------------------------------------------------------------- tables
 
 
-def _by_table(files: FileList, problems: LeftOut) -> _Names:
+def _by_table(files: FileList, problems: LeftOut, conflicts: list[str]) -> _Names:
     """The classes of labels.csv (file,label) or metadata.jsonl (file_name and label, as Hugging Face has it)."""
     classes: _Names = [None] * len(files.members)
     tables = [name for name in files.texts if PurePosixPath(name).name.lower() in _TABLES]
@@ -177,14 +184,14 @@ def _by_table(files: FileList, problems: LeftOut) -> _Names:
         for line, file, label in read(files.texts[table]):
             where = f"{shown(table)}, line {line}"
             number = numbers.get(_plain(str(PurePosixPath(table).parent / file)))
-            if not file or not label:
-                problems.add(file or table, f"{where}: a file and a label are needed")
+            if not file:
+                problems.add(table, f"{where} names no file")
             elif number is None:
                 problems.add(file, f"{where} names it, but it is not there")
-            elif classes[number] not in (None, label):
-                problems.add(file, f'{where}: labelled "{label}", but "{classes[number]}" before; the first counts')
+            elif label and classes[number] not in (None, label):
+                conflicts.append(f'{where} calls {file} "{label}", after "{classes[number]}"; the first counts.')
             else:
-                classes[number] = label
+                classes[number] = label or classes[number]
     return classes
 
 

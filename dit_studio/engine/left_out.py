@@ -23,6 +23,10 @@ class LeftOut:
         if len(self._problems) < _LIMIT:
             self._problems.append(FileProblem(file=shown(file), reason=shown(reason)))
 
+    def extend(self, others: "LeftOut") -> None:
+        self.count += others.count
+        self._problems.extend(others.problems[: _LIMIT - len(self._problems)])
+
     def sentence(self, total: int) -> str:
         """For instance "2 of 10 files were left out: a.jpg (empty: …); b.txt (not an image …)."."""
         named = "; ".join(f"{problem.file} ({problem.reason})" for problem in self._problems[:3])

@@ -114,8 +114,22 @@ def test_rows_and_files_without_each_other_are_named(tmp_path: Path) -> None:
     assert classes.source == "labels"
     assert by_file == {"a.png": "cat", "b.png": "dog"}
     assert "line 4 names it, but it is not there" in left_out["gone.png"]
-    assert "the first counts" in left_out["b.png"]
-    assert "no row for it" in left_out["c.png"] or "a label are needed" in left_out["c.png"]
+    assert "gives it no class" in left_out["c.png"]
+    assert set(left_out) == {"gone.png", "c.png"}
+    assert classes.warnings == ('labels.csv, line 5 calls b.png "cat", after "dog"; the first counts.',)
+
+
+def test_a_table_that_names_no_file_is_spoken_of(tmp_path: Path) -> None:
+    classes, by_file, _ = _classes(_folder(tmp_path, "a.png", "b.png", labels_csv="x.png,cat\ny.png,dog\n"))
+    assert classes.source == "none"
+    assert len(by_file) == 2
+    assert "x.png: labels.csv, line 1 names it, but it is not there" in classes.warnings[0]
+
+
+def test_captions_beside_the_images_do_not_hide_the_folders(tmp_path: Path) -> None:
+    images = [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(3)]
+    captions = [name.replace("png", suffix) for name in images for suffix in ("txt", "json")]
+    assert _classes(_folder(tmp_path, *images, *captions))[0].source == "folders"
 
 
 def test_metadata_jsonl_as_hugging_face_writes_it(tmp_path: Path) -> None:
