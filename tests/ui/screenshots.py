@@ -38,47 +38,47 @@ FAILURE = Failure(
 )
 
 
-def _window(places: Path, page: str, **answers: object) -> MainWindow:
-    settings = Settings(places / "settings.json")
+def _window(place: Path, page: str, **answers: object) -> MainWindow:
+    settings = Settings(place / "settings.json")
     settings.put(page=page)
     return MainWindow(settings, ScriptedLauncher(answers=answers))  # type: ignore[arg-type]
 
 
-def settings_page(places: Path) -> QWidget:
-    return _window(places, "settings")
+def settings_page(place: Path) -> QWidget:
+    return _window(place, "settings")
 
 
-def runs_empty(places: Path) -> QWidget:
-    return _window(places, "runs")
+def runs_empty(place: Path) -> QWidget:
+    return _window(place, "runs")
 
 
-def runs_full(places: Path) -> QWidget:
-    make_runs(places / "runs")
-    return _window(places, "runs")
+def runs_full(place: Path) -> QWidget:
+    make_runs(place / "runs")
+    return _window(place, "runs")
 
 
-def runs_compared(places: Path) -> QWidget:
-    window = runs_full(places)
+def runs_compared(place: Path) -> QWidget:
+    window = runs_full(place)
     assert isinstance(window, MainWindow)
     page = window.page("runs")
     assert isinstance(page, RunsPage)
-    QTimer.singleShot(300, page, page.table.selectAll)
+    page.table.model().rowsInserted.connect(page.table.selectAll)
     return window
 
 
-def runs_failed(places: Path) -> QWidget:
-    window = runs_full(places)
+def runs_failed(place: Path) -> QWidget:
+    window = runs_full(place)
     assert isinstance(window, MainWindow)
     window.show_failure(FAILURE)
     return window
 
 
-def train_empty(places: Path) -> QWidget:
+def train_empty(place: Path) -> QWidget:
     hint = "A GPU is there, but this torch was built without CUDA. Install the build for CUDA 12.8 to use it."
-    return _window(places, "train", describe_device=[type(CPU)(**{**_fields(CPU), "hint": hint})])
+    return _window(place, "train", describe_device=[type(CPU)(**{**_fields(CPU), "hint": hint})])
 
 
-def shortcuts(_places: Path) -> QWidget:
+def shortcuts(_place: Path) -> QWidget:
     return ShortcutSheet([("Train", "Ctrl+1"), ("Runs", "Ctrl+2"), ("Settings", "Ctrl+3")])
 
 
@@ -98,7 +98,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
 
 
 @contextmanager
-def _places() -> Iterator[Path]:
+def places() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DIT_STUDIO_RUNS"] = str(Path(folder) / "runs")
         os.environ["DIT_STUDIO_CACHE"] = str(Path(folder) / "cache")
@@ -126,8 +126,8 @@ def take(name: str, folder: Path) -> None:
     app = make_app()
     for mode in ("dark", "light"):
         theme.apply_theme(app, mode)
-        with _places() as places:
-            widget = SCENES[name](places)
+        with places() as folder_of_scene:
+            widget = SCENES[name](folder_of_scene)
             for width, height in SIZES if isinstance(widget, MainWindow) else (widget.sizeHint().toTuple(),):
                 widget.resize(QSize(width, height))
                 widget.show()

@@ -1,0 +1,143 @@
+"""A walk over every page in every state: names, tooltips, keyboard, and that it all fits the smallest window."""
+
+from collections.abc import Iterator
+
+import pytest
+from leaks import running_objects
+from PySide6.QtCore import QThread
+from PySide6.QtGui import QAccessible
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollBar,
+    QTabBar,
+    QTextEdit,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+from screenshots import SCENES, places
+
+from dit_studio.ui import theme
+from dit_studio.ui.main_window import MINIMUM_SIZE, MainWindow
+from dit_studio.ui.widgets.basics import ElidedLabel
+
+CONTROLS = (
+    QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QTabBar, QTextEdit,
+)  # fmt: skip
+INSIDE = (
+    QLineEdit,
+    QComboBox,
+    QAbstractSpinBox,
+    QAbstractItemView,
+    QTabBar,
+)  # what these are made of is their own affair
+WINDOWS = [name for name in SCENES if name != "shortcuts"]
+
+
+@pytest.fixture(params=WINDOWS)
+def window(request: pytest.FixtureRequest, qtbot: QtBot) -> Iterator[MainWindow]:
+    with places() as folder:
+        result = SCENES[request.param](folder)
+        assert isinstance(result, MainWindow)
+        qtbot.addWidget(result)
+        result.resize(*MINIMUM_SIZE)
+        with qtbot.waitActive(result):
+            result.show()
+        qtbot.waitUntil(lambda: not any(isinstance(thing, QThread) for thing in running_objects()))
+        yield result
+        result.leave()
+
+
+def _controls(window: MainWindow) -> list[QWidget]:
+    return [
+        widget
+        for widget in window.findChildren(QWidget)
+        if isinstance(widget, CONTROLS)
+        and not isinstance(widget, QScrollBar | QHeaderView)
+        and not isinstance(widget.parent(), INSIDE)
+        and widget.isVisible()
+        and widget.isEnabled()
+    ]
+
+
+def _words(widget: QWidget) -> str:
+    text = getattr(widget, "text", str)
+    return f"{type(widget).__name__} {widget.accessibleName() or (text() if callable(text) else '')!r}"
+
+
+def _spoken_name(widget: QWidget) -> str:
+    return QAccessible.queryAccessibleInterface(widget).text(QAccessible.Text.Name).strip()
+
+
+def _has_tooltip(widget: QWidget) -> bool:
+    if isinstance(widget, QTabBar):
+        return all(widget.tabToolTip(index) for index in range(widget.count()))
+    return bool(widget.toolTip())
+
+
+def _reached_by_tab(window: MainWindow) -> set[QWidget]:
+    """Every widget that has the keyboard at some time while Tab is pressed once around."""
+    reached: set[QWidget] = set()
+    while (focused := QApplication.focusWidget()) is not None and focused not in reached:
+        reached.add(focused)
+        QTest.keyClick(focused, "\t")
+    assert focused is not None, "nothing has the keyboard"
+    return reached
+
+
+def _group_of(widget: QWidget) -> list[QAbstractButton]:
+    """The buttons between which arrow keys move, of which Tab reaches the one that is down."""
+    group = widget.group() if isinstance(widget, QAbstractButton) else None
+    return group.buttons() if group is not None and group.exclusive() else []
+
+
+def test_every_control_has_a_name_and_a_tooltip(window: MainWindow) -> None:
+    controls = _controls(window)
+    assert controls
+    assert [_words(widget) for widget in controls if not _spoken_name(widget)] == []
+    assert [_words(widget) for widget in controls if not _has_tooltip(widget)] == []
+
+
+def test_the_keyboard_reaches_every_control(window: MainWindow) -> None:
+    reached = _reached_by_tab(window)
+    missed = [widget for widget in _controls(window) if not reached & {widget, widget.focusProxy(), *_group_of(widget)}]
+    assert [_words(widget) for widget in missed] == []
+
+
+def test_every_page_fits_the_smallest_window(window: MainWindow) -> None:
+    page, room = window._stack.currentWidget(), window._stack.size()
+    least = page.minimumSizeHint()
+    assert (window.width(), window.height()) == MINIMUM_SIZE
+    assert least.width() <= room.width(), "too wide"
+    assert least.height() <= room.height(), "too high"
+
+
+@pytest.mark.parametrize("mode", ["dark", "light"])
+def test_no_text_is_clipped(window: MainWindow, qapp: QApplication, mode: str) -> None:
+    theme.apply_theme(qapp, mode)
+    qapp.processEvents()
+    cut = [_words(widget) for widget in window.findChildren(QWidget) if widget.isVisible() and _is_clipped(widget)]
+    theme.apply_theme(qapp, "dark")
+    assert cut == []
+
+
+def _is_clipped(widget: QWidget) -> bool:
+    """The text of a label or button does not fit into it."""
+    if isinstance(widget, ElidedLabel) or isinstance(widget.parent(), INSIDE):
+        return False
+    if isinstance(widget, QLabel) and widget.text():
+        if widget.wordWrap():
+            return widget.heightForWidth(widget.width()) > widget.height()
+        return widget.sizeHint().width() > widget.width() or widget.sizeHint().height() > widget.height()
+    if isinstance(widget, QAbstractButton) and widget.text():
+        return widget.sizeHint().width() > widget.width() or widget.sizeHint().height() > widget.height()
+    return False
