@@ -116,7 +116,7 @@ def looks_like_image(name: str) -> bool:
 
 def natural_key(text: str) -> tuple[list[str | int], str]:
     """Sorts "img2" before "img10"."""
-    parts: list[str | int] = list(re.split(r"([0-9]+)", text.casefold()))
+    parts: list[str | int] = list(re.split(r"([0-9]{1,99})", text.casefold()))
     parts[1::2] = map(int, parts[1::2])
     return parts, text
 
@@ -344,7 +344,7 @@ def _is_wanted(files: FileList, name: str, size_bytes: int) -> bool:
     path = PurePosixPath(name)
     if any(_is_junk(part) for part in path.parts if part not in (".", "..")):
         return False
-    if path.is_absolute() or ".." in path.parts or "\\" in name:
+    if path.is_absolute() or ".." in path.parts:
         files.left_out.add(name, "its name leads out of the archive")
     elif size_bytes > MAX_FILE_BYTES:
         files.left_out.add(name, f"too large: {size_bytes:,} bytes, the limit is {MAX_FILE_BYTES:,}")

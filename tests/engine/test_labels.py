@@ -46,6 +46,7 @@ def _classes(root: Path, choice: str = "auto") -> tuple[Classes, dict[str, str],
 
 def test_numbers_in_names_sort_as_numbers() -> None:
     assert sorted(["img10", "img2", "Img1", "10", "9"], key=natural_key) == ["9", "10", "Img1", "img2", "img10"]
+    assert natural_key("9" * 10_000) > natural_key("9" * 9_000)  # more digits than Python turns into one number
 
 
 def test_subfolders_are_classes_in_natural_order(tmp_path: Path) -> None:
