@@ -13,8 +13,10 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from dit_studio.config import resources_dir
 from dit_studio.errors import StudioError
 from dit_studio.events import Failure
 from dit_studio.jobs.launch import Launcher
@@ -75,6 +77,7 @@ def make_app() -> QApplication:
     locale.setlocale(locale.LC_NUMERIC, "C")
     app.setApplicationName("DiT Studio")
     app.setDesktopFileName("dit-studio")
+    app.setWindowIcon(QIcon(str(resources_dir() / "icons" / "dit-studio.svg")))
     return app
 
 

@@ -6,6 +6,7 @@ SCENES is the list to extend: a name, and a function that gives a window ready t
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,8 +16,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from example_runs import make_runs
-from PySide6.QtCore import QEventLoop, QPoint, QSize, QTimer
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
 from scripted import CPU, ScriptedLauncher
 
@@ -28,6 +28,7 @@ from dit_studio.ui.runs.page import RunsPage
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
 
+_SCALE = "QT_SCALE_FACTOR"
 SIZES = ((1280, 800), (1024, 640))
 SETTLE_MS = 700  # time for the threads of a scene to answer
 FAILURE = Failure(
@@ -111,34 +112,27 @@ def _settle(milliseconds: int) -> None:
     loop.exec()
 
 
-def _picture(widget: QWidget, scale: int) -> QImage:
-    image = QImage(widget.size() * scale, QImage.Format.Format_RGB32)
-    image.setDevicePixelRatio(scale)
-    image.fill(theme.current().ground)
-    painter = QPainter(image)
-    widget.render(painter, QPoint(0, 0))
-    painter.end()
-    return image
-
-
 def take(name: str, folder: Path) -> None:
-    """One scene in both themes, both sizes, and at 1× and 2×."""
+    """One scene in both themes and both sizes, at the scale that Qt was started with."""
     app = make_app()
     for mode in ("dark", "light"):
         theme.apply_theme(app, mode)
-        with places() as folder_of_scene:
-            widget = SCENES[name](folder_of_scene)
+        with places() as place:
+            widget = SCENES[name](place)
             for width, height in SIZES if isinstance(widget, MainWindow) else (widget.sizeHint().toTuple(),):
                 widget.resize(QSize(width, height))
                 widget.show()
                 _settle(SETTLE_MS)
-                for scale in (1, 2):
-                    _picture(widget, scale).save(str(folder / f"{name}-{mode}-{width}-{scale}x.png"))
+                widget.grab().save(str(folder / f"{name}-{mode}-{width}-{os.environ[_SCALE]}x.png"))
             widget.close()
             widget.deleteLater()
 
 
 def main(folder: Path, words: list[str]) -> None:
+    if _SCALE not in os.environ:  # Qt takes its scale once, at its start
+        for scale in ("1", "2"):
+            subprocess.run([sys.executable, *sys.argv], env={**os.environ, _SCALE: scale}, check=True)
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for name in SCENES:
         if not words or any(word in name for word in words):

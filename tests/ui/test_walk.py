@@ -31,15 +31,17 @@ from dit_studio.ui.main_window import MINIMUM_SIZE, MainWindow
 from dit_studio.ui.widgets.basics import ElidedLabel
 
 CONTROLS = (
-    QAbstractButton, QAbstractItemView, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QPlainTextEdit, QTabBar, QTextEdit,
-)  # fmt: skip
-INSIDE = (
-    QLineEdit,
-    QComboBox,
-    QAbstractSpinBox,
+    QAbstractButton,
     QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
     QTabBar,
-)  # what these are made of is their own affair
+    QTextEdit,
+)
+INSIDE = (QLineEdit, QComboBox, QAbstractSpinBox, QAbstractItemView, QTabBar)  # their parts are their own affair
 WINDOWS = [name for name in SCENES if name != "shortcuts"]
 
 
@@ -84,7 +86,7 @@ def _has_tooltip(widget: QWidget) -> bool:
     return bool(widget.toolTip())
 
 
-def _reached_by_tab(window: MainWindow) -> set[QWidget]:
+def _reached_by_tab() -> set[QWidget]:
     """Every widget that has the keyboard at some time while Tab is pressed once around."""
     reached: set[QWidget] = set()
     while (focused := QApplication.focusWidget()) is not None and focused not in reached:
@@ -108,7 +110,7 @@ def test_every_control_has_a_name_and_a_tooltip(window: MainWindow) -> None:
 
 
 def test_the_keyboard_reaches_every_control(window: MainWindow) -> None:
-    reached = _reached_by_tab(window)
+    reached = _reached_by_tab()
     missed = [widget for widget in _controls(window) if not reached & {widget, widget.focusProxy(), *_group_of(widget)}]
     assert [_words(widget) for widget in missed] == []
 

@@ -40,7 +40,7 @@ from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
-_WIDTHS = (0, 120, 108, 68, 68, 100, 64, 112, 88)  # pixels, by column; the first takes what is left
+_WIDTHS = (0, 120, 108, 68, 72, 100, 64, 108, 92)  # pixels, by column; the first takes what is left
 _MIN_NAME_WIDTH = 144
 
 
@@ -162,9 +162,11 @@ class RunsPage(QWidget):
         self.filter.setMaximumWidth(280)
         describe(self.filter, "Filter the runs", "Show the runs in which all these words occur, in any column.")
         self.open = button("Open", "Show the run on the Train page (Enter).", kind="primary")
-        self.resume = button("Resume", "Go on training from the last checkpoint.")
-        self.folder = button("Show folder", "Open the run's folder in the file manager.")
-        self.delete = button("Delete", "Move the run to the trash (Delete).", kind="danger")
+        self.resume = button("Resume", "Go on training from the last checkpoint.", icon=icon("resume"))
+        self.folder = button("Show folder", "Open the run's folder in the file manager.", icon=icon("folder"))
+        self.delete = button(
+            "Delete", "Move the run to the trash (Delete).", kind="danger", icon=icon("trash", "error")
+        )
         self._hint = Caption(wraps=False)
         self.table = _make_table(self._proxy)
         self._compare = ComparePanel()
