@@ -94,7 +94,7 @@ class PlotView(pg.GraphicsView):
     def restyle(self) -> None:
         """Take the colours of the theme in use; the next draw makes the lines anew."""
         palette = theme.current()
-        self.setBackground(palette.surface)
+        self.setBackground(palette.ground)
         font = self.font()
         font.setPixelSize(theme.text_size(0))
         for axis in (self._left, self._bottom):

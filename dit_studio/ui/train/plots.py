@@ -294,7 +294,9 @@ class TrainPlots(QWidget):
         layout.addWidget(self._flags)
         layout.addLayout(row(self._tabs, None, self._axis_box))
         layout.addWidget(self._below, 2)
-        empty = EmptyState(icon("plot"), "No run yet", "Press Start. The loss appears here after the first steps.")
+        empty = EmptyState(
+            icon("train", "muted"), "No run yet", "Press Start. The loss appears here after the first steps."
+        )
         self._pages.addWidget(empty)
         self._pages.addWidget(plots)
         page = QVBoxLayout(self)
