@@ -44,7 +44,7 @@ def _run(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     python = set_up(extras={"test"} if command == "test" else set())
     if command == "setup":
-        say("Ready: python3 packaging/studio.py opens the window.")
+        say("The set-up is done. Next: python3 packaging/studio.py demo, or without a command for the window.")
         return 0
     if command == "test":
         return run_checks(python, pytest_options=arguments[1:])
@@ -155,6 +155,7 @@ def _need_ensurepip() -> None:
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     if linux_libraries.package_manager() != "apt-get":
         raise SetupError("This Python lacks the module ensurepip. Install Python's venv package and start again.")
+    say(f"Python's own tool for virtual environments is missing; Debian packs it as {package} ...")
     if not (linux_libraries.may_install("apt-get") and linux_libraries.install_by_apt([package])):
         raise SetupError(
             "This Python cannot make virtual environments yet. Run this and start again:\n"
