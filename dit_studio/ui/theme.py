@@ -13,6 +13,7 @@ from dit_studio.config import resources_dir
 SPACES = (4, 8, 16, 24)  # pixels
 RADIUS = 8  # pixels
 TEXT_SIZES = (11, 13, 18)  # pixels at a font scale of 100 %: caption, text, heading
+_CONTROL_HEIGHT, _MARK_SIZE = 20, 16  # pixels at a font scale of 100 %: inside an editor, a check mark's box
 FONT_SCALES = (80, 200)  # percent, smallest and largest
 
 # Okabe & Ito 2008, without black: told apart with any colour vision, visible on both grounds
@@ -177,6 +178,8 @@ def style_sheet(palette: Palette) -> str:
         "caption_size": text_size(0),
         "text_size": text_size(1),
         "heading_size": text_size(2),
+        "control_height": round(_CONTROL_HEIGHT * _theme.font_scale / 100),
+        "mark_size": round(_MARK_SIZE * _theme.font_scale / 100),
         "shapes": (style / palette.name).as_posix(),
     }
     return Template((style / "studio.qss").read_text(encoding="utf-8")).substitute(values)

@@ -35,7 +35,7 @@ from dit_studio.ui.runs.table import (
     StateDelegate,
 )
 from dit_studio.ui.train.one_job import OneJob
-from dit_studio.ui.widgets.basics import Caption, EmptyState, Heading, button, describe, row
+from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Heading, button, describe, row
 from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
@@ -167,7 +167,8 @@ class RunsPage(QWidget):
         self.delete = button(
             "Delete", "Move the run to the trash (Delete).", kind="danger", icon=icon("trash", "error")
         )
-        self._hint = Caption(wraps=False)
+        self._hint = ElidedLabel(role="caption")
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.table = _make_table(self._proxy)
         self._compare = ComparePanel()
         self._split = QSplitter(Qt.Orientation.Vertical)
@@ -180,7 +181,9 @@ class RunsPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self._split, 1)
-        column.addLayout(row(self.open, self.resume, self.folder, self.delete, None, self._hint))
+        actions = row(self.open, self.resume, self.folder, self.delete)
+        actions.addWidget(self._hint, 1)
+        column.addLayout(actions)
         self.empty = EmptyState(
             icon("runs", "muted"),
             "No runs yet",
