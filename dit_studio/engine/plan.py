@@ -43,7 +43,7 @@ def describe_device() -> Iterator[DeviceSummary]:
         backend=device.type,
         name=devices.describe(device),
         precision=devices.pick_precision(device).name,
-        torch_version=torch.__version__,
+        torch_version=str(torch.__version__),
         memory_used=devices.memory_total(device) - devices.memory_free(device),
         memory_total=devices.memory_total(device),
         hint=devices.missing_accelerator_hint(),

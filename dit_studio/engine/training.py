@@ -108,7 +108,7 @@ def _write_environment(trainer: Trainer) -> None:
     """`environment.json`: what somebody needs to know who wants the same figures again."""
     environment = {
         "dit_studio": __version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "python": platform.python_version(),
         "system": platform.platform(),
         "device": devices.describe(trainer.device),

@@ -11,6 +11,9 @@ from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
 
+_left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
+
+
 class Job(Protocol):
     """Something that yields events until it ends; None means "nothing new yet"."""
 
@@ -78,10 +81,14 @@ class _Following:
         self._cancelled = threading.Event()
 
     def events(self) -> Iterator[Event | None]:
-        for event in training.follow(self._folder, process=self._process):
-            if self._cancelled.is_set():
-                return
-            yield event
+        try:
+            for event in training.follow(self._folder, process=self._process):
+                if self._cancelled.is_set():
+                    return
+                yield event
+        finally:
+            if self._process is not None and self._process.poll() is None:
+                _left_running.append(self._process)
 
     def cancel(self) -> None:
         self._cancelled.set()

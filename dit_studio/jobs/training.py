@@ -24,6 +24,7 @@ from dit_studio.jobs.worker import failure_of
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _START_LIMIT_SECONDS = 60.0
+_END_LIMIT_SECONDS = 30.0
 
 
 def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
@@ -157,6 +158,8 @@ def follow(folder: RunFolder, *, process: "subprocess.Popen[bytes] | None" = Non
         status = folder.read_status()
         if not status.state.is_active:
             yield from reader.poll()
+            if process is not None:
+                _await_end(process)
             return
         if gone:
             if folder.mark_interrupted(_death(folder, process, status)):
@@ -165,6 +168,16 @@ def follow(folder: RunFolder, *, process: "subprocess.Popen[bytes] | None" = Non
             process = None  # another process has taken the run
         yield None
         time.sleep(_POLL_SECONDS)
+
+
+def _await_end(process: "subprocess.Popen[bytes]") -> None:
+    """A process that has said its last word goes soon."""
+    try:
+        process.wait(_END_LIMIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        _log.warning("process %d does not end after its last word, and is killed", process.pid)
+        process.kill()
+        process.wait()
 
 
 def _is_gone(folder: RunFolder, process: "subprocess.Popen[bytes] | None", deadline: float) -> bool:

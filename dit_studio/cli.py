@@ -1,0 +1,514 @@
+"""The command line: every job without a window.
+
+Progress and logs go to stderr; with --json one JSON object is the last line of stdout.
+Exit status: 0 done, 1 failed with a sentence, 2 wrong usage, 130 interrupted.
+"""
+
+import argparse
+import difflib
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from dit_studio import __version__
+from dit_studio.config import SECTIONS, fields_of, load_recipe, recipe_to_tables, runs_dir
+from dit_studio.errors import ConfigError, StudioError
+from dit_studio.events import (
+    CheckpointSaved,
+    CheckStatus,
+    Command,
+    DataSummary,
+    Event,
+    Failure,
+    JobState,
+    Metrics,
+    Notice,
+    Preflight,
+    PreviewSaved,
+    Progress,
+    Resumed,
+    Started,
+    StateChanged,
+    Validation,
+)
+
+# The engine and the window are imported where a command needs them: `dit-studio --help` costs no torch.
+_LINE_SECONDS = 5.0  # between lines of progress where the terminal cannot redraw one
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        if not words or words == ["--in-process"] or _is_path(words[0]):
+            return _window(words)
+        options = _parser().parse_args(words)
+        status: int = options.run(options)
+        return status
+    except ConfigError as error:
+        for problem in error.problems:
+            _say(f"dit-studio: {problem.message}")
+        return 2
+    except StudioError as error:
+        _say(f"dit-studio: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("dit-studio: interrupted.")
+        return 130
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+# ------------------------------------------------------------------------------------------------- usage
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest command when one is misspelt."""
+
+    def error(self, message: str) -> NoReturn:
+        if "invalid choice" in message and (action := self._subparsers) is not None:
+            wrong = message.split("'")[1]
+            commands = [name for group in action._group_actions for name in group.choices or ()]
+            near = difflib.get_close_matches(wrong, commands, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else f"It knows {', '.join(commands)}."
+            message = f"there is no command, run or file {wrong!r}. {hint}"
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="dit-studio",
+        description="Train, watch and measure Diffusion Transformers. Without a command, or with a run, data set or "
+        "recipe alone: open the window.",
+    )
+    parser.add_argument("--version", action="version", version=f"DiT Studio {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(run=run)
+        added.add_argument("--json", action="store_true", help="print one JSON object on stdout as the last line")
+        return added
+
+    demo = command("demo", _demo, "train on built-in landscapes, sample every class, measure, and open the window on it")
+    demo.add_argument("--out", type=Path, metavar="DIR", help="where to put everything (default: below the runs)")
+    demo.add_argument("--minutes", type=_positive, default=2.0, metavar="M", help="time to train (default: 2)")
+    demo.add_argument("--no-window", action="store_true", help="end without opening the window")
+
+    train = command("train", _train, "train from a recipe, or resume a run")
+    train.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE.toml")
+    train.add_argument("--data", metavar="DIR", help="the images: a folder, zip or tar; same as --set data.path=DIR")
+    train.add_argument("--out", type=Path, metavar="RUN", help="the new run folder")
+    train.add_argument("--resume", type=Path, metavar="RUN", help="go on from the newest checkpoint of a run")
+    train.add_argument(
+        "--set", dest="settings", action="append", default=[], metavar="section.key=value",
+        help="change a setting of the recipe; --settings lists them",
+    )  # fmt: skip
+    train.add_argument("--settings", dest="list_settings", action="store_true", help="list every setting and end")
+
+    sample = command("sample", _sample, "draw images from a run or a checkpoint")
+    sample.add_argument("model", type=Path, metavar="MODEL", help="a run, a checkpoint or a .safetensors file")
+    sample.add_argument("--classes", default="", metavar="0,3", help="numbers or names, taken in turn (default: all)")
+    sample.add_argument("--count", type=int, default=0, metavar="N", help="images in all (default: one a class)")
+    sample.add_argument("--seed", type=int, default=0, metavar="S", help="image k has seed S + k (default: 0)")
+    sample.add_argument("--sampler", default="ddim", metavar="NAME", help="ddim or ddpm (default: ddim)")
+    sample.add_argument("--steps", type=int, default=50, metavar="N", help="denoising steps (default: 50)")
+    sample.add_argument("--cfg", type=float, default=None, metavar="W", help="guidance scale (default: 2, or 1)")
+    sample.add_argument("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
+    sample.add_argument("--batch-size", type=int, default=64, metavar="B", help="images drawn at once (default: 64)")
+    sample.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the PNG files")
+
+    inspect = command("inspect", _inspect, "say what a data set, a run or a checkpoint holds")
+    inspect.add_argument("path", type=Path, metavar="DIR|MODEL")
+    inspect.add_argument("--classes", default="auto", help="auto, folders, labels, suffix or none")
+
+    benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
+    benchmark.add_argument("what", choices=["train", "data", "window"], metavar="WHAT", help="train, data or window")
+    benchmark.add_argument("--seconds", type=_positive, default=60.0, metavar="S", help="how long (default: 60)")
+
+    command("doctor", _doctor, "check the installation, the device and the folders")
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not possible: it takes a number above 0.")
+    return value
+
+
+def _is_path(word: str) -> bool:
+    return not word.startswith("-") and word not in _command_names() and Path(word).exists()
+
+
+def _command_names() -> set[str]:
+    return {"demo", "train", "sample", "inspect", "benchmark", "doctor"}
+
+
+# ------------------------------------------------------------------------------------------------- output
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _answer(options: argparse.Namespace, **values: Any) -> None:
+    """The last line of stdout, for scripts."""
+    if options.json:
+        sys.stdout.write(json.dumps(msgspec.to_builtins(values, enc_hook=str)) + "\n")
+        sys.stdout.flush()
+
+
+class _Ticker:
+    """Progress on stderr: one line redrawn on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._shown_at = 0.0
+        self._is_open = False
+
+    def show(self, text: str, *, is_last: bool = False) -> None:
+        interval = 0.1 if self._is_terminal else _LINE_SECONDS
+        if not is_last and time.monotonic() - self._shown_at < interval:
+            return
+        self._shown_at = time.monotonic()
+        if not self._is_terminal:
+            _say(text)
+            return
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+        self._is_open = True
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self._is_open:
+            sys.stderr.write("\n")
+            self._is_open = False
+        _say(text)
+
+
+def _show(event: Event, ticker: _Ticker, steps: int) -> None:
+    """What a person at a terminal sees of an event."""
+    match event:
+        case Progress(stage=stage, done=done, total=total, unit=unit):
+            ticker.show(f"{stage}: {done:,}{f' of {total:,}' if total else ''} {unit}", is_last=done == total)
+        case Started():
+            ticker.say(
+                f"{event.images:,} images ({event.validation_images} held out), {len(event.class_names)} classes; "
+                f"{event.parameters / 1e6:.2f} M parameters on {event.device} in {event.precision}."
+            )
+        case Metrics():
+            left = (steps - event.step) * event.seconds / max(1, event.step)
+            ticker.show(
+                f"step {event.step:,}/{steps:,}  loss {_number(event.loss)}  rate {event.learning_rate:.2g}  "
+                f"{event.images_per_second or 0:.0f} images/s  {left / 60:.1f} min left",
+                is_last=event.step == steps,
+            )
+        case Validation(step=step, loss=loss):
+            ticker.say(f"step {step:,}: validation loss {_number(loss)}")
+        case PreviewSaved(file=file):
+            ticker.say(f"preview {file}")
+        case CheckpointSaved(file=file, size_bytes=size):
+            ticker.say(f"saved {file} ({size / 1e6:.0f} MB)")
+        case Resumed(step=step):
+            ticker.say(f"going on from step {step:,}.")
+        case Notice(message=message):
+            ticker.say(message)
+        case StateChanged(state=state) if state is not JobState.FAILED:
+            ticker.say(f"{state} at step {event.step:,}." if event.step else f"{state}.")
+
+
+def _number(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.4f}"
+
+
+# ------------------------------------------------------------------------------------------------- train
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.list_settings:
+        _list_settings()
+        return 0
+    if options.resume:
+        return _resume(options)
+    if options.recipe is None:
+        raise SystemExit(_usage("train takes a RECIPE.toml, or --resume RUN."))
+    from dit_studio.jobs.run_folder import RunFolder, new_run_path
+
+    settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
+    recipe = load_recipe(options.recipe, settings=settings)
+    if recipe.data.path:
+        path = str(Path(recipe.data.path).absolute())
+        recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=path))
+    name = Path(recipe.data.path).name or options.recipe.stem
+    out = options.out or new_run_path(runs_dir(), name)
+    _preflight(recipe_to_tables(recipe), out)
+    return _run_training(RunFolder.create(out, recipe), options, resume=False)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from dit_studio.config import dump_recipe
+    from dit_studio.files import write_atomically
+    from dit_studio.jobs.run_folder import RunFolder
+
+    if options.recipe is not None or options.out is not None:
+        raise SystemExit(_usage("--resume goes on in the run's own folder with its own recipe: leave out the others."))
+    folder = RunFolder.open(options.resume)
+    settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
+    if settings:
+        recipe = load_recipe(folder.path / "run.toml", settings=settings)
+        with folder.lock():
+            write_atomically(folder.path / "run.toml", dump_recipe(recipe).encode())
+    return _run_training(folder, options, resume=True)
+
+
+def _usage(text: str) -> int:
+    _say(f"dit-studio: {text}")
+    return 2
+
+
+def _list_settings() -> None:
+    for section in SECTIONS:
+        for field in fields_of(section):
+            unit = f" [{field.unit}]" if field.unit else ""
+            default = "" if field.default is None else f" Default: {field.default}."
+            sys.stdout.write(f"{field.key}{unit}: {field.description} {field.range_text.capitalize()}.{default}\n")
+
+
+def _preflight(tables: dict[str, Any], out: Path) -> None:
+    """Say what stands in the way. Raises: StudioError if it cannot work."""
+    from dit_studio.engine.plan import preflight
+
+    ticker, failed = _Ticker(), []
+    for event in preflight(tables, str(out)):
+        if isinstance(event, Preflight):
+            for check in event.checks:
+                if check.status is not CheckStatus.OK:
+                    _say(f"{check.status}: {check.message} {check.remedy}".rstrip())
+                if check.status is CheckStatus.FAILED:
+                    failed.append(f"{check.message} {check.remedy}")
+        else:
+            _show(event, ticker, 0)
+    if failed:
+        raise StudioError("Training was not started. " + failed[0])
+
+
+def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> int:
+    from dit_studio.jobs import training
+
+    ticker, steps = _Ticker(), folder.recipe().train.steps
+    presses = _stop_on_interrupt(folder)
+    _say(f"run {folder.path}")
+    state, failure = JobState.PREPARING, None
+    for event in training.run(folder, resume=resume):
+        _show(event, ticker, steps)
+        if isinstance(event, StateChanged):
+            state = event.state
+        elif isinstance(event, Failure):
+            failure = event
+    status = folder.read_status()
+    if failure is not None:
+        ticker.say(f"dit-studio: {failure.message} {failure.remedy}".rstrip())
+    _answer(
+        options, run=str(folder.path), state=state, step=status.step, steps=steps, loss=status.loss,
+        validation_loss=status.validation_loss, seconds=round(status.seconds, 3), preview=status.preview,
+        error=failure.message if failure else None,
+    )  # fmt: skip
+    if state is JobState.FAILED:
+        return 1
+    return 130 if presses and state is JobState.STOPPED else 0
+
+
+def _stop_on_interrupt(folder: Any) -> list[int]:
+    """The first Ctrl-C (or SIGTERM) saves and stops; the second ends at once. Returns the presses so far."""
+    presses: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        presses.append(number)
+        if len(presses) > 1:
+            raise KeyboardInterrupt
+        _say("\nstopping after this step, and saving; once more to end at once.")
+        folder.send(Command.STOP)
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+    return presses
+
+
+# ------------------------------------------------------------------------------------------------- sample
+
+
+def _sample(options: argparse.Namespace) -> int:
+    from dit_studio.engine.checkpoint import load_model
+    from dit_studio.engine.device import pick_device
+    from dit_studio.engine.sampling import SampleRequest, choose_classes, save_samples
+
+    loaded = load_model(options.model, weights=options.weights, device=pick_device())
+    classes = choose_classes(options.classes, loaded.config)
+    guidance = 2.0 if loaded.config.class_dropout_prob else 1.0
+    request = SampleRequest(
+        classes=classes, count=options.count or len(classes), seed=options.seed, sampler=options.sampler,
+        steps=options.steps, cfg=guidance if options.cfg is None else options.cfg, batch_size=options.batch_size,
+    )  # fmt: skip
+    ticker, started = _Ticker(), time.monotonic()
+    for event in save_samples(loaded, request, options.out):
+        _show(event, ticker, 0)
+    seconds = time.monotonic() - started
+    ticker.say(f"{request.count} images in {options.out} ({seconds:.1f} s).")
+    _answer(
+        options, out=str(options.out), count=request.count, classes=list(classes), seed=request.seed,
+        sampler=request.sampler, steps=request.steps, cfg=request.cfg, model=str(loaded.path),
+        step=loaded.config.step, weights=loaded.config.weights, seconds=round(seconds, 3),
+    )  # fmt: skip
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- inspect
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    path: Path = options.path
+    if (path / "run.toml").is_file():
+        return _inspect_run(options)
+    if path.suffix == ".safetensors" or (path / "model.safetensors").is_file() or path.suffix in {".pt", ".pth", ".ckpt"}:
+        return _inspect_model(options)
+    from dit_studio.engine.data import scan
+
+    ticker, summary = _Ticker(), None
+    for event in scan(str(path), options.classes):
+        _show(event, ticker, 0)
+        if isinstance(event, DataSummary):
+            summary = event
+    assert summary is not None
+    _print_data(summary)
+    _answer(options, **msgspec.to_builtins(summary))
+    return 0
+
+
+def _print_data(summary: DataSummary) -> None:
+    small, large = ("×".join(map(str, size)) for size in (summary.smallest, summary.largest))
+    _say(f"{summary.images:,} images, {small} to {large} pixels, {summary.size_bytes / 1e6:.1f} MB")
+    _say(f"classes from {summary.source} (possible: {', '.join(summary.sources) or 'none'})")
+    for kind in summary.classes:
+        _say(f"  {kind.images:>7,}  {kind.name}")
+    for warning in summary.warnings:
+        _say(f"warning: {warning}")
+    for problem in summary.problems[:20]:
+        _say(f"left out: {problem.file}: {problem.reason}")
+    if summary.problem_count > 20:
+        _say(f"… and {summary.problem_count - 20:,} more left out.")
+
+
+def _inspect_run(options: argparse.Namespace) -> int:
+    from dit_studio.jobs.run_folder import RunFolder
+
+    folder = RunFolder.open(options.path)
+    status, checkpoints = folder.observed_status(), [path.name for path in folder.checkpoints()]
+    _say(f"{folder.path}: {status.state}, step {status.step:,} of {status.steps:,}. {status.message}".rstrip())
+    _say(f"loss {_number(status.loss)}, validation loss {_number(status.validation_loss)}")
+    _say(f"checkpoints: {', '.join(checkpoints) or 'none'}")
+    _answer(options, run=str(folder.path), checkpoints=checkpoints, **msgspec.to_builtins(status))
+    return 0
+
+
+def _inspect_model(options: argparse.Namespace) -> int:
+    from dit_studio.engine.checkpoint import load_model
+
+    loaded = load_model(options.path)
+    state = loaded.model.state_dict()
+    numbers = sum(tensor.numel() for tensor in state.values())
+    described = msgspec.to_builtins(loaded.config)
+    _say(f"{loaded.path}: a DiT with {numbers:,} numbers under {len(state)} names, {loaded.config.weights} weights.")
+    for key, value in described.items():
+        _say(f"  {key}: {value}")
+    _answer(options, path=str(loaded.path), numbers=numbers, names=len(state), **described)
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------- the others
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from dit_studio.engine.demo_run import run_demo
+
+    out = options.out or runs_dir() / f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
+    ticker, result = _Ticker(), None
+    for event in run_demo(out, minutes=options.minutes, train=_train_events):
+        if isinstance(event, Event):
+            _show(event, ticker, event.total or 0 if isinstance(event, Progress) else 0)
+        else:
+            result = event
+    assert result is not None
+    for line in result.lines:
+        ticker.say(line)
+    _answer(options, **result.figures, run=str(result.run), picture=str(result.picture))
+    if options.no_window:
+        return 0
+    return _open_if_possible(result.run)
+
+
+def _train_events(run: Path, tables: dict[str, Any]) -> Iterator[Event]:
+    """A training run as the demo needs it: in this process. Raises: StudioError when it fails."""
+    from dit_studio.config import parse_recipe
+    from dit_studio.jobs import training
+    from dit_studio.jobs.run_folder import RunFolder
+
+    folder = RunFolder.create(run, parse_recipe(tables))
+    _stop_on_interrupt(folder)
+    for event in training.run(folder):
+        if isinstance(event, Failure):
+            raise StudioError(event.message, remedy=event.remedy)
+        yield event
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    if options.what == "window":
+        from dit_studio.ui.benchmark_window import measure_window
+
+        figures = measure_window(seconds=options.seconds)
+    else:
+        from dit_studio.engine import benchmark
+
+        figures = benchmark.measure_training() if options.what == "train" else benchmark.measure_data()
+    for line in figures.lines:
+        _say(line)
+    _answer(options, **figures.values)
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from dit_studio.engine.doctor import examine
+
+    findings = list(examine())
+    for finding in findings:
+        _say(f"{finding.status:>7}  {finding.name}: {finding.message} {finding.remedy}".rstrip())
+    _answer(options, checks=msgspec.to_builtins(findings))
+    return 1 if any(finding.status is CheckStatus.FAILED for finding in findings) else 0
+
+
+# ------------------------------------------------------------------------------------------------- the window
+
+
+def _window(words: list[str]) -> int:
+    from dit_studio.ui.app import run_window
+
+    paths = [Path(word).absolute() for word in words if not word.startswith("--")]
+    return run_window(paths[0] if paths else None, in_process="--in-process" in words)
+
+
+def _open_if_possible(run: Path) -> int:
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        _say(f"There is no display here, so no window. Open it where there is one: dit-studio {run}")
+        return 0
+    return _window([str(run)])
