@@ -247,7 +247,8 @@ def test_icons_take_the_colour_of_the_theme(
 ) -> None:
     (tmp_path / "icons").mkdir()
     (tmp_path / "icons" / "box.svg").write_text(
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect width="8" height="8" fill="currentColor"/></svg>'
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8">'
+        '<rect width="8" height="8" fill="currentColor"/></svg>'
     )
     monkeypatch.setattr(icons, "resources_dir", lambda: tmp_path)
     icons._source.cache_clear()
