@@ -16,11 +16,11 @@ from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.set_up import SetUp, without_preset_numbers
 
-OK = Preflight(checks=(Check(name="disk", status=CheckStatus.OK, message="212 GB are free."),))
+OK = Preflight(checks=(Check(name="Disk", status=CheckStatus.OK, message="212 GB are free."),))
 FULL = Preflight(
     checks=(
-        Check(name="memory", status=CheckStatus.WARNING, message="It is tight."),
-        Check(name="disk", status=CheckStatus.FAILED, message="The disk is full.", remedy="Free some space."),
+        Check(name="Memory", status=CheckStatus.WARNING, message="It is tight."),
+        Check(name="Disk", status=CheckStatus.FAILED, message="The disk is full.", remedy="Free some space."),
     )
 )
 MODEL = ModelSummary(parameters=33_012_345, gflops=6.06, tokens=256, training_bytes=4_100_000_000)
@@ -71,7 +71,7 @@ def test_data_model_and_checks_make_start_possible(make_set_up: MakeSetUp, tmp_p
     assert set_up.why_not_start() == "the images are being looked at."
     qtbot.waitUntil(lambda: set_up.why_not_start() == "")
     assert set_up.model.cost == "33.0 M parameters · 6.06 Gflops · 256 tokens · about 4.1 GB to train"
-    assert [line.check.message for line in set_up.preflight.lines.lines] == ["212 GB are free."]
+    assert [line.text for line in set_up.preflight.lines.lines] == ["Disk: 212 GB are free."]
     calls = dict(launcher.calls)
     assert calls["describe_model"]["num_classes"] == 10
     assert parse_recipe(calls["preflight"]["recipe"]) == set_up.recipe()
@@ -82,7 +82,7 @@ def test_a_failed_check_keeps_start_off(make_set_up: MakeSetUp, tmp_path: Path, 
     set_up = make_set_up(launcher)
     set_up.data.open_path(tmp_path)
     qtbot.waitUntil(lambda: set_up.why_not_start() == "The disk is full.")
-    assert "Failed: The disk is full. Free some space." in [
+    assert "Failed, Disk: The disk is full. Free some space." in [
         line.accessibleName() for line in set_up.preflight.lines.lines
     ]
     launcher.answers["preflight"] = [OK]

@@ -43,8 +43,9 @@ class CheckLine(QWidget):
     def __init__(self, check: Check, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.check = check
-        self.setAccessibleName(f"{_WORDS[check.status]}: {check.message} {check.remedy}".strip())
-        message = QLabel(check.message, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
+        self.text = f"{check.name}: {check.message}" if check.name else check.message
+        self.setAccessibleName(f"{_WORDS[check.status]}, {self.text} {check.remedy}".strip())
+        message = QLabel(self.text, wordWrap=True, textFormat=Qt.TextFormat.PlainText)
         words = QVBoxLayout()
         words.setSpacing(0)
         words.addWidget(message)

@@ -288,4 +288,4 @@ def problem_lines(summary: DataSummary) -> str:
 
 
 def _warnings(summary: DataSummary) -> tuple[Check, ...]:
-    return tuple(Check(name="data", status=CheckStatus.WARNING, message=text) for text in summary.warnings)
+    return tuple(Check(name="", status=CheckStatus.WARNING, message=text) for text in summary.warnings)

@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, JobState, Metrics, Progress, Resumed, Started, StateChanged
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.ui.icons import icon
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.pace import Pace
 from dit_studio.ui.train.state_pill import STATE_TEXTS, StatePill
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, button, describe, row, set_property
+from dit_studio.ui.widgets.flow import FlowLayout
 
 
 class Labels(NamedTuple):
@@ -47,6 +49,7 @@ _TOOLTIPS = Labels(
     preview="Sample every class after the step in progress, and go on.",
 )
 _SHORTCUTS = Labels(start="Ctrl+Return", pause="Ctrl+P", stop="Ctrl+.")
+_ICONS = Labels(start="play", resume="resume", pause="pause", stop="stop", save="save", preview="image")
 _ASKED = {
     "pause": "Asked: it pauses after the step in progress.",
     "continue": "Asked: it goes on.",
@@ -80,14 +83,17 @@ class RunBar(QWidget):
         title = row(self._name, self._pill, self._steps_label)
         title.setStretch(0, 1)
         layout.addLayout(title)
-        layout.addLayout(row(*self.buttons.values(), None))
+        flow = FlowLayout()
+        for press in self.buttons.values():
+            flow.addWidget(press)
+        layout.addLayout(flow)
         for widget in (self._bar, self._line, self._note):
             layout.addWidget(widget)
         self.show_run(None)
         self.show_state(JobState.IDLE)
 
     def _button(self, key: str) -> QPushButton:
-        result = button(key, getattr(_TOOLTIPS, key), kind="primary" if key in ("start", "resume") else "")
+        result = button(key, getattr(_TOOLTIPS, key))
         result.clicked.connect(lambda: self.pressed.emit(key))
         return result
 
@@ -182,10 +188,17 @@ class RunBar(QWidget):
         widget.setText(text.removeprefix("-"))
         widget.setShortcut(QKeySequence(getattr(_SHORTCUTS, key)))  # a new text forgets the shortcut
         describe(widget, text.removeprefix("-") or key.capitalize(), getattr(_TOOLTIPS, key))
-        if key == "stop":
-            set_property(widget, "kind", "danger" if self._state is JobState.STOPPING else "")
-        if key == "start":
-            set_property(widget, "kind", "" if BUTTONS[self._state].resume else "primary")
+        kind = self._kind(key)
+        set_property(widget, "kind", kind)
+        name = "play" if text == "Continue" else getattr(_ICONS, key)
+        widget.setIcon(icon(name, {"primary": "on_accent", "danger": "error"}.get(kind)))
+
+    def _kind(self, key: str) -> str:
+        """What the button looks like: the one that leads on stands out, and the one that loses work warns."""
+        if key == "stop" and self._state is JobState.STOPPING:
+            return "danger"
+        is_first = key == "resume" or (key == "start" and not BUTTONS[self._state].resume)
+        return "primary" if is_first else ""
 
     def _show_steps(self) -> None:
         step, steps = self._metrics.step, self._steps
@@ -206,7 +219,7 @@ class RunBar(QWidget):
 
     def _show_line(self) -> None:
         parts = self._speed() if self._state in (JobState.RUNNING, JobState.STOPPING) else []
-        if self._metrics.seconds:
+        if self._metrics.seconds >= 1:
             parts.append(f"{amounts.duration(self._metrics.seconds)} of training")
         if self._state is JobState.RUNNING:
             parts.append(self._time_left())

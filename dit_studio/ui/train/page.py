@@ -1,0 +1,352 @@
+"""The Train page: set-up on the left, what happens now in the centre, what came of it on the right."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from dit_studio.config import runs_dir
+from dit_studio.errors import StudioError
+from dit_studio.events import CheckpointSaved, Event, Failure, JobState, PreviewSaved, Validation
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_folder import RunFolder, list_runs
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.train import remedies
+from dit_studio.ui.train.checkpoints import CheckpointList
+from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.train.plots import TrainPlots
+from dit_studio.ui.train.preview_wall import PreviewWall
+from dit_studio.ui.train.run_bar import RunBar
+from dit_studio.ui.train.run_facts import RunFacts
+from dit_studio.ui.train.run_log import RunLog
+from dit_studio.ui.train.session import RunSession, newer_checkpoints
+from dit_studio.ui.train.set_up import SetUp
+from dit_studio.ui.widgets.message import MessageCard
+
+_THREE_COLUMNS_FROM = 1120  # pixels; below, the right side becomes a tab
+_LEFT, _CENTRE, _RIGHT = 336, 560, 320  # pixels
+_DIED = Failure(message="The training process is gone.", remedy="Resume goes on from its last checkpoint.")
+
+
+class TrainPage(QWidget):
+    """Trains a model on a folder of images, and shows the run."""
+
+    status_changed = Signal(str)  # one line for the status bar
+    run_started = Signal(object)  # RunFolder
+
+    def __init__(
+        self,
+        settings: Settings,
+        launcher: Launcher,
+        *,
+        dialogs: Dialogs | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._dialogs = settings, dialogs or Dialogs()
+        self.session = RunSession(launcher, self)
+        self.set_up = SetUp(settings, launcher, self._dialogs)
+        self.run_bar, self.plots, self.log = RunBar(), TrainPlots(), RunLog(self._dialogs)
+        self.facts, self.previews = RunFacts(), PreviewWall()
+        self.checkpoints = CheckpointList(confirm=self._dialogs.confirm, show_path=self._dialogs.show_path)
+        self.failure_card, self.notice = MessageCard(), MessageCard()
+        self._shown_failure: Failure | None = None
+        self._build()
+        self._connect()
+        self._on_readiness_changed()
+        QTimer.singleShot(0, self, self._open_remembered)
+
+    # --------------------------------------------------------------------------------------------- what others ask
+
+    def open_data(self, path: Path) -> None:
+        """Train on these images next; a run is opened as a run."""
+        if RunFolder(path).is_run():
+            self.open_run(path)
+        else:
+            self.set_up.data.open_path(path)
+
+    def open_run(self, path: Path) -> None:
+        """Show a run: its whole history, and what it does now."""
+        try:
+            self.session.attach(path.parent if path.name == "run.toml" else path)
+        except StudioError as error:
+            self._refuse(error)
+
+    def resume(self) -> None:
+        """Go on with the run that is shown, from its newest checkpoint."""
+        if not self.is_running():
+            self._resume()
+
+    def is_running(self) -> bool:
+        """The run that is shown is at work, or should be."""
+        return self.session.state.is_active
+
+    def stop_and_save(self) -> None:
+        """Ask the run to save and end."""
+        if self.is_running() and self.session.state is not JobState.STOPPING:
+            self._obey(self.session.stop)
+
+    def close_page(self) -> None:
+        """End the page's threads, and wait for them; a run in a process of its own goes on."""
+        self._remember()
+        self.set_up.close_jobs()
+        self.checkpoints.close_export()
+        self.session.close()
+
+    # --------------------------------------------------------------------------------------------- the buttons
+
+    def _on_pressed(self, key: str) -> None:
+        self.notice.clear()
+        self.run_bar.say("")
+        if key in ("save", "preview"):
+            self._ask_run(key)
+        else:
+            presses = {"start": self._start, "resume": self._resume_newest, "pause": self._pause_or_continue}
+            presses.get(key, self._stop)()
+
+    def _start(self) -> None:
+        recipe, why_not = self.set_up.recipe(), self.set_up.why_not_start()
+        if recipe is None or why_not or not self._may_run_beside_others():
+            return
+        try:
+            folder = self.session.start(recipe, self.set_up.preflight.run_name())
+        except StudioError as error:
+            self._refuse(error)
+            return
+        self.run_started.emit(folder)
+
+    def _may_run_beside_others(self) -> bool:
+        others = [run.folder.name for run in list_runs(runs_dir()) if run.status.state.is_active]
+        return not others or self._dialogs.confirm(
+            f"{others[0]} is training already. Two runs on one device slow each other down, and may not fit into "
+            "its memory.",
+            "Start beside it",
+        )
+
+    def _resume_newest(self) -> None:
+        self._resume()
+
+    def _resume(self, checkpoint: Path | None = None) -> None:
+        folder = self.session.folder
+        if folder is None:
+            return
+        try:
+            if checkpoint is not None and not self._may_set_aside(newer_checkpoints(folder, checkpoint), checkpoint):
+                return
+            self.session.resume(folder.path, checkpoint=checkpoint)
+        except StudioError as error:
+            self._refuse(error)
+
+    def _may_set_aside(self, newer: list[Path], checkpoint: Path) -> bool:
+        return not newer or self._dialogs.confirm(
+            f"Go on from {checkpoint.name}? {len(newer)} newer checkpoint{'s' * (len(newer) > 1)} will be moved to "
+            "checkpoints/set-aside, and the curves after it are overwritten.",
+            "Resume from here",
+        )
+
+    def _pause_or_continue(self) -> None:
+        self._ask_run("continue" if self.session.state is JobState.PAUSED else "pause")
+
+    def _ask_run(self, key: str) -> None:
+        asked = {
+            "pause": self.session.pause,
+            "continue": self.session.resume_running,
+            "save": self.session.save_now,
+            "preview": self.session.preview_now,
+        }
+        if self._obey(asked[key]):
+            self.run_bar.note_asked(key)
+
+    def _stop(self) -> None:
+        if self.session.state is not JobState.STOPPING:
+            self.stop_and_save()
+        elif self._dialogs.confirm(
+            "End the run at once? What it learned since its last checkpoint is lost.", "End at once"
+        ):
+            self._end_now()
+
+    def _end_now(self) -> None:
+        if self.session.state is JobState.STOPPING and not self.session.end_now():
+            self.notice.show_notice(
+                "The run's process cannot be ended from here: it has just ended, has not yet begun, or runs on another "
+                "machine.",
+                level="warning",
+            )
+
+    def _obey(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except StudioError as error:
+            self._refuse(error)
+            return False
+        return True
+
+    def _refuse(self, error: StudioError) -> None:
+        failure = Failure(message=error.message, remedy=error.remedy, code=error.code, numbers=error.numbers)
+        self.failure_card.show_failure(failure)
+
+    # --------------------------------------------------------------------------------------------- what the run says
+
+    def _on_run_changed(self, folder: RunFolder) -> None:
+        self._shown_failure = None
+        self.failure_card.clear()
+        self.notice.clear()
+        self.plots.clear()
+        self.run_bar.show_run(folder)
+        self.log.show_run(folder)
+        self.facts.show_run(folder)
+        self.previews.set_run(folder.path)
+        self.checkpoints.set_run(folder.path)
+        self._settings.save_form("shown_run", {"path": str(folder.path)})
+
+    def _on_received(self, events: list[Event]) -> None:
+        self.plots.add_events(events)
+        self.run_bar.add_events(events)
+        self.log.add_events(events)
+        self.facts.add_events(events)
+        self._show_results(events)
+        warnings = f" ({self.log.warnings})" if self.log.warnings else ""
+        self._tabs.setTabText(self._tabs.indexOf(self.log), f"Log{warnings}")
+        self._show_failure()
+        self.status_changed.emit(self.run_bar.summary)
+
+    def _show_results(self, events: list[Event]) -> None:
+        """Pictures and checkpoints; the list of checkpoints looks at the disk once, however many were saved."""
+        saved: CheckpointSaved | None = None
+        for event in events:
+            match event:
+                case PreviewSaved():
+                    self.previews.add_preview(event)
+                case Validation():
+                    self.checkpoints.add_validation(event)
+                case CheckpointSaved():
+                    saved = event
+        if saved is not None:
+            self.checkpoints.add_checkpoint(saved)
+
+    def _on_state_changed(self, state: JobState) -> None:
+        self.run_bar.show_state(state)
+        self._show_failure()
+        if not state.is_active and state is not JobState.IDLE:
+            self.set_up.check_again()
+        self.status_changed.emit(self.run_bar.summary)
+
+    def _show_failure(self) -> None:
+        """The card of why the run ended, once; nothing while it is at work."""
+        if self.session.state not in (JobState.FAILED, JobState.INTERRUPTED):
+            if self.session.state.is_active and self._shown_failure is not None:
+                self._shown_failure = None
+                self.failure_card.clear()
+            return
+        failure = self.session.failure or _DIED
+        if failure is not self._shown_failure:
+            self._shown_failure = failure
+            actions = remedies.actions_for(failure, can_resume=self.session.can_resume)
+            self.failure_card.show_failure(remedies.with_numbers(failure), actions)
+
+    def _on_remedy(self, key: str) -> None:
+        change = remedies.change_for(key, self.set_up.full_tables())
+        if change is not None:
+            self.set_up.change(change.values)
+            self.run_bar.say(change.message)
+        elif key == "resume":
+            self._resume()
+        elif key == "open_folder" and self.session.folder is not None:
+            self._dialogs.show_path(self.session.folder.path)
+
+    # --------------------------------------------------------------------------------------------- how it is made
+
+    def _on_readiness_changed(self) -> None:
+        self.run_bar.set_why_not_start(self.set_up.why_not_start())
+
+    def _open_remembered(self) -> None:
+        """The run that is alive, or the one that was shown last; and the images that were open."""
+        self.set_up.open_remembered()
+        if self.session.folder is not None:
+            return
+        alive = [run.folder.path for run in list_runs(runs_dir()) if run.status.state.is_active]
+        last = Path(str(self._settings.form("shown_run").get("path", "")))
+        if alive:
+            self.open_run(alive[0])
+        elif RunFolder(last).is_run():
+            self.open_run(last)
+
+    def _remember(self) -> None:
+        if not self._is_narrow:
+            self._settings.save_form("train_columns", {"sizes": self._columns.sizes()})
+
+    def _connect(self) -> None:
+        self.session.run_changed.connect(self._on_run_changed)
+        self.session.received.connect(self._on_received)
+        self.session.state_changed.connect(self._on_state_changed)
+        self.set_up.readiness_changed.connect(self._on_readiness_changed)
+        self.run_bar.pressed.connect(self._on_pressed)
+        self.failure_card.action.connect(self._on_remedy)
+        self.facts.wanted.connect(self._on_settings_wanted)
+        self.facts.refused.connect(lambda message: self.notice.show_notice(message, level="error"))
+        self.plots.preview_clicked.connect(self.previews.show_step)
+        self.plots.checkpoint_clicked.connect(self.checkpoints.show_step)
+        self.checkpoints.resume_requested.connect(self._resume)
+
+    def _on_settings_wanted(self, recipe: object) -> None:
+        self.set_up.recipe_card.chosen.emit(recipe)
+        self.notice.show_notice("The settings of this run are now in the cards on the left.")
+
+    def _build(self) -> None:
+        self._tabs = QTabWidget(documentMode=True)
+        self._tabs.tabBar().setDrawBase(False)
+        self._tabs.addTab(_scrolling(self.plots), "Curves")
+        self._tabs.addTab(self.log, "Log")
+        self._tabs.addTab(self.facts, "Settings of the run")
+        centre = _column(self.run_bar, self.failure_card, self.notice, self._tabs)
+        self._right = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
+        self._right.addWidget(self.previews)
+        self._right.addWidget(self.checkpoints)
+        self._columns = QSplitter(Qt.Orientation.Horizontal, handleWidth=8)
+        left = _scrolling(self.set_up)
+        left.setMinimumWidth(320)
+        for widget in (left, centre, self._right):
+            self._columns.addWidget(widget)
+        self._columns.setStretchFactor(1, 1)
+        self._columns.setCollapsible(1, False)  # noqa: FBT003  Qt knows no keyword
+        sizes = self._settings.form("train_columns").get("sizes", [_LEFT, _CENTRE, _RIGHT])
+        self._columns.setSizes(sizes)
+        self._is_narrow = False
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(self._columns)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        is_narrow = self.width() < _THREE_COLUMNS_FROM
+        if is_narrow is self._is_narrow:
+            return
+        self._is_narrow = is_narrow
+        if is_narrow:
+            self._tabs.insertTab(1, self._right, "Samples and checkpoints")
+        else:
+            self._columns.addWidget(self._right)
+            self._columns.setSizes([_LEFT, self.width() - _LEFT - _RIGHT, _RIGHT])
+        self._right.show()
+
+
+def _column(*widgets: QWidget) -> QWidget:
+    result = QWidget()
+    layout = QVBoxLayout(result)
+    layout.setContentsMargins(8, 0, 8, 0)
+    layout.setSpacing(8)
+    for widget in widgets:
+        layout.addWidget(widget)
+    layout.setStretch(len(widgets) - 1, 1)
+    return result
+
+
+def _scrolling(widget: QWidget) -> QScrollArea:
+    area = QScrollArea(widgetResizable=True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(widget)
+    return area
