@@ -1,9 +1,13 @@
 """How long the window keeps its user waiting: the delay of the event loop while full plots go on growing."""
 
 import math
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from PySide6.QtCore import QEventLoop, Qt, QTimer
@@ -17,6 +21,41 @@ _BATCH_MS = 100
 _BATCH_STEPS = 20
 _SIZE = (620, 560)  # pixels, of the plots in a window of 1280×800
 _LOADING_LIMIT_SECONDS = 120.0
+_BURN = """
+import os, sys
+import numpy as np
+a = np.random.default_rng(0).random((256, 256), np.float32)
+while os.getppid() == int(sys.argv[1]):
+    b = a @ a
+"""  # ends with the process that started it
+
+
+@dataclass(frozen=True)
+class WindowFigures:
+    """What was measured: lines to read, and the numbers by name."""
+
+    lines: tuple[str, ...]
+    values: dict[str, float]
+
+
+def measure_window(*, seconds: float, points: int = 100_000) -> WindowFigures:
+    """The event loop's delay with full plots, while other processes keep every core busy."""
+    one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", _BURN, str(os.getpid())]
+    burners = [subprocess.Popen(command, env=one_thread) for _ in range(os.cpu_count() or 1)]
+    try:
+        values = measure_event_loop(seconds, points)
+        values["bare_p99_ms"] = float(np.percentile(_delays_ms(seconds / 2), 99))
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+    line = (
+        f"Event loop, {values['points']:,.0f} points a curve, {len(burners)} cores busy, {seconds:g} s: delay "
+        f"{values['p50_ms']:.1f} ms (median), {values['p99_ms']:.1f} ms (99 %), {values['max_ms']:.1f} ms (greatest); "
+        f"without plots {values['bare_p99_ms']:.1f} ms (99 %)."
+    )
+    return WindowFigures((line,), values | {"busy_cores": float(len(burners))})
 
 
 def measure_event_loop(seconds: float, points: int) -> dict[str, float]:

@@ -7,10 +7,13 @@ import pyqtgraph as pg
 from PySide6.QtGui import QColor
 
 from dit_studio.ui.train.curves import Floats, RunHistory, XAxis
-from dit_studio.ui.train.decimation import envelope, sampled, visible
+from dit_studio.ui.train.decimation import envelope, robust_range, sampled, visible
 from dit_studio.ui.train.lines import Line
 
+Ranges = list[tuple[float, float]]
+
 _FAINT = 0.3  # opacity of raw values behind a smoothed line
+_RAW_OUTLIERS = 0.05  # share of raw values at either end that may lie outside
 _MOST_POINTS = 120  # more are shown as a line only
 
 
@@ -29,7 +32,7 @@ class LineItems:
     """Draws a Line in a view box, in about as many points as there are pixels."""
 
     def __init__(self, line: Line, box: pg.ViewBox) -> None:
-        self._raw = pg.PlotCurveItem(pen=_pen(line.colour, _FAINT if line.is_smooth else 1.0), antialias=False)
+        self._raw = pg.PlotCurveItem(pen=_raw_pen(line), antialias=False)
         self._smooth = pg.PlotCurveItem(pen=pg.mkPen(line.colour, width=2), antialias=False)
         self._points = pg.ScatterPlotItem(size=6, pen=None, brush=pg.mkBrush(line.colour), pxMode=True)
         self._box = box
@@ -44,19 +47,21 @@ class LineItems:
         for item in self._shown:
             self._box.removeItem(item)
 
-    def draw(self, line: Line, history: RunHistory, look: Look, *, steps: tuple[float, float], width: int) -> Floats:
-        """Draw what lies between two steps on `width` pixels. Gives the values that the y range should show."""
+    def draw(self, line: Line, history: RunHistory, look: Look, *, steps: tuple[float, float], width: int) -> Ranges:
+        """Draw what lies between two steps on `width` pixels. Gives the least and greatest y worth showing."""
         curve = line.curve
         part = visible(curve.x, low=steps[0], high=steps[1])
-        shown = np.empty(0)
+        ranges = []
         if line.is_raw:
             x, y = envelope(curve.x, curve.y, part, buckets=width)
             shown = _draw(self._raw, history.positions(x, look.axis), _axis_values(y, line, look))
             self._draw_points(line, history.positions(x, look.axis), shown)
+            ranges.append(robust_range(shown, outliers=_RAW_OUTLIERS))
         if line.is_smooth:
             x, y = sampled(curve.x, curve.smoothed(look.smoothing), part, buckets=width)
             shown = _draw(self._smooth, history.positions(x, look.axis), _axis_values(y, line, look))
-        return shown
+            ranges.append(robust_range(shown))
+        return [found for found in ranges if found]
 
     def _draw_points(self, line: Line, x: Floats, y: Floats) -> None:
         if line.has_points and np.isfinite(y).sum() <= _MOST_POINTS:
@@ -78,7 +83,9 @@ def _axis_values(y: Floats, line: Line, look: Look) -> Floats:
     return np.log10(y * line.scale, where=y > 0, out=np.full(y.shape, np.nan))
 
 
-def _pen(colour: str, opacity: float) -> object:
-    faded = QColor(colour)
-    faded.setAlphaF(opacity)
-    return pg.mkPen(faded)
+def _raw_pen(line: Line) -> object:
+    if not line.is_smooth:
+        return pg.mkPen(line.colour, width=2)
+    faint = QColor(line.colour)
+    faint.setAlphaF(_FAINT)
+    return pg.mkPen(faint)

@@ -55,4 +55,6 @@ def _entries(line: Line, smoothing: float, step: float | None) -> list[Entry]:
 
 
 def _text(value: float) -> str:
-    return "not finite" if math.isnan(value) else f"{value:#.4g}".rstrip(".")
+    if math.isnan(value):
+        return "not finite"
+    return f"{value:#.4g}".rstrip(".") if abs(value) >= 1e-3 else f"{value:.3g}"

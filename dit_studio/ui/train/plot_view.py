@@ -8,8 +8,8 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent
 from dit_studio.ui import theme
 from dit_studio.ui.train.axes import NumberAxis
 from dit_studio.ui.train.curves import Floats, RunHistory
-from dit_studio.ui.train.decimation import padded, robust_range
-from dit_studio.ui.train.line_items import LineItems, Look
+from dit_studio.ui.train.decimation import padded
+from dit_studio.ui.train.line_items import LineItems, Look, Ranges
 from dit_studio.ui.train.lines import PlotKind
 from dit_studio.ui.widgets.basics import describe
 
@@ -54,14 +54,14 @@ class PlotView(pg.GraphicsView):
         lines = {line.name: line for line in self.kind.lines(history)}
         for name in self._items.keys() - lines.keys():
             self._items.pop(name).remove()
-        shown = []
+        ranges: Ranges = []
         for name, line in lines.items():
             if name not in self._items:
                 self._items[name] = LineItems(line, self.box)
             items = self._items[name]
-            shown.append(items.draw(line, history, look, steps=(float(low), float(high)), width=width))
-        if self.follows_y:
-            self._fit_y(shown)
+            ranges += items.draw(line, history, look, steps=(float(low), float(high)), width=width)
+        if self.follows_y and ranges:
+            self._fit_y(*padded(min(low for low, _ in ranges), max(high for _, high in ranges)))
 
     def pixels(self, positions: Floats, x_range: tuple[float, float]) -> Floats:
         """Where positions stand between the left edge of the widget and the right, for those in the range."""
@@ -75,6 +75,7 @@ class PlotView(pg.GraphicsView):
             self._x_unit = (title, scale)
             self._bottom.setLabel(title)
             self._bottom.showLabel(bool(title))
+            self._bottom.setHeight(round((2.6 if title else 1.4) * theme.text_size(0)) + 4)
             self._bottom.setScale(scale)
 
     def show_crosshair(self, x: float | None) -> None:
@@ -112,12 +113,8 @@ class PlotView(pg.GraphicsView):
             items.remove()
         self._items.clear()
 
-    def _fit_y(self, shown: list[Floats]) -> None:
+    def _fit_y(self, low: float, high: float) -> None:
         """Leave the range while the data still fill it well: a new one means new ticks, which cost time."""
-        ranges = [found for found in map(robust_range, shown) if found]
-        if not ranges:
-            return
-        low, high = padded(min(found[0] for found in ranges), max(found[1] for found in ranges))
         old_low, old_high = self._y_range
         fits = old_low <= low + 0.07 * (high - low) and high - 0.07 * (high - low) <= old_high
         if not fits or high - low < 0.8 * (old_high - old_low):
