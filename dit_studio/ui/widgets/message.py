@@ -5,7 +5,7 @@ from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Failure
 from dit_studio.ui.icons import icon
@@ -33,6 +33,7 @@ class MessageCard(QFrame):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._picture = QLabel()
         self._buttons = FlowLayout()
+        self._corner = QVBoxLayout()
         self._details = _details_view()
         self._build()
         self.hide()
@@ -41,16 +42,16 @@ class MessageCard(QFrame):
         """Show why a job failed; `actions` are the keys and labels of buttons."""
         self._show("error", failure.message, failure.remedy)
         for key, label in actions:
-            self._add_button(label, partial(self._on_pressed, key))
+            self._add_button(key, label)
         if failure.details:
             self._details.setPlainText(failure.details)
             self._add_details_buttons()
-        self._add_button("Dismiss", partial(self._on_pressed, "dismiss"), "Hide this message.")
+        self._buttons.addWidget(self._dismiss_button())
 
     def show_notice(self, message: str, *, level: str = "info") -> None:
         """Show a sentence; `level` is "info", "warning" or "error"."""
         self._show(level, message, "")
-        self._add_button("Dismiss", partial(self._on_pressed, "dismiss"), "Hide this message.")
+        self._corner.addWidget(self._dismiss_button())
 
     def clear(self) -> None:
         self.hide()
@@ -73,17 +74,23 @@ class MessageCard(QFrame):
         self.show()
 
     def _empty(self) -> None:
-        while item := self._buttons.takeAt(0):
-            if widget := item.widget():
-                widget.hide()
-                widget.deleteLater()
+        for layout in (self._buttons, self._corner):
+            while item := layout.takeAt(0):
+                if widget := item.widget():
+                    widget.hide()
+                    widget.deleteLater()
         self._details.clear()
         self._details.hide()
 
-    def _add_button(self, label: str, slot: partial[None], tooltip: str = "") -> None:
-        result = button(label, tooltip or label)
-        result.clicked.connect(slot)
+    def _add_button(self, key: str, label: str) -> None:
+        result = button(label, label)
+        result.clicked.connect(partial(self._on_pressed, key))
         self._buttons.addWidget(result)
+
+    def _dismiss_button(self) -> QPushButton:
+        result = button("Dismiss", "Hide this message.")
+        result.clicked.connect(partial(self._on_pressed, "dismiss"))
+        return result
 
     def _add_details_buttons(self) -> None:
         details = button("Details", "Show or hide the technical details.")
@@ -112,6 +119,7 @@ class MessageCard(QFrame):
         top.setSpacing(8)
         top.addWidget(self._picture, alignment=Qt.AlignmentFlag.AlignTop)
         top.addLayout(words, 1)
+        top.addLayout(self._corner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(12, 12, 12, 12)
         layout.setSpacing(8)
