@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QComboBox, QMenu, QPlainTextEdit, QPushButton, QVB
 from dit_studio.events import Check, CheckStatus, DataSummary, Event, Failure, Progress
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.drops import kind_of
-from dit_studio.ui.icons import icon
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.check_line import CheckLines
@@ -243,15 +242,15 @@ class DataCard(Card):
         self._location.hide()
 
     def _open_buttons(self) -> list[QPushButton]:
-        folder = button("Folder…", "Open a folder of images.", icon=icon("folder"))
-        folder.clicked.connect(self._on_browse)
+        self.browse = button("Folder…", "Open a folder of images.")
+        self.browse.clicked.connect(self._on_browse)
         archive = button("Archive…", "Open a zip or tar of images.")
         archive.clicked.connect(self._on_archive)
         recent = button("Recent", "Open images that were opened before.")
         self._recent_menu = QMenu(recent)
         self._recent_menu.aboutToShow.connect(self._fill_recent)
         recent.setMenu(self._recent_menu)
-        return [folder, archive, recent]
+        return [self.browse, archive, recent]
 
 
 def _problem_view() -> QPlainTextEdit:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
@@ -25,7 +25,7 @@ from dit_studio.ui.train.session import RunSession, newer_checkpoints
 from dit_studio.ui.train.set_up import SetUp
 from dit_studio.ui.widgets.message import MessageCard
 
-_THREE_COLUMNS_FROM = 1120  # pixels; below, the right side becomes a tab
+_THREE_COLUMNS_FROM = 1120  # pixels, or more if they need it; below, the right side becomes a tab
 _LEFT, _CENTRE, _RIGHT = 336, 560, 320  # pixels
 _DIED = Failure(message="The training process is gone.", remedy="Resume goes on from its last checkpoint.")
 
@@ -56,6 +56,7 @@ class TrainPage(QWidget):
         self._build()
         self._connect()
         self._on_readiness_changed()
+        self.set_up.data.browse.setFocus()
         QTimer.singleShot(0, self, self._open_remembered)
 
     # --------------------------------------------------------------------------------------------- what others ask
@@ -297,7 +298,7 @@ class TrainPage(QWidget):
     def _build(self) -> None:
         self._tabs = QTabWidget(documentMode=True)
         self._tabs.tabBar().setDrawBase(False)
-        self._tabs.addTab(_scrolling(self.plots), "Curves")
+        self._tabs.addTab(_Scrolling(self.plots), "Curves")
         self._tabs.addTab(self.log, "Log")
         self._tabs.addTab(self.facts, "Settings of the run")
         centre = _column(self.run_bar, self.failure_card, self.notice, self._tabs)
@@ -305,9 +306,8 @@ class TrainPage(QWidget):
         self._right.addWidget(self.previews)
         self._right.addWidget(self.checkpoints)
         self._columns = QSplitter(Qt.Orientation.Horizontal, handleWidth=8)
-        left = _scrolling(self.set_up)
-        left.setMinimumWidth(320)
-        for widget in (left, centre, self._right):
+        self._sides = (_Scrolling(self.set_up), centre)
+        for widget in (*self._sides, self._right):
             self._columns.addWidget(widget)
         self._columns.setStretchFactor(1, 1)
         self._columns.setCollapsible(1, False)  # noqa: FBT003  Qt knows no keyword
@@ -316,11 +316,20 @@ class TrainPage(QWidget):
         self._is_narrow = False
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
+        layout.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
         layout.addWidget(self._columns)
+
+    def minimumSizeHint(self) -> QSize:
+        """That of two columns: where three do not fit, the right one becomes a tab."""
+        hints = [side.minimumSizeHint() for side in self._sides]
+        return QSize(sum(hint.width() for hint in hints) + 24, max(hint.height() for hint in hints) + 16)
+
+    def _three_columns_width(self) -> int:
+        return max(_THREE_COLUMNS_FROM, self.minimumSizeHint().width() + self._right.minimumSizeHint().width() + 8)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        is_narrow = self.width() < _THREE_COLUMNS_FROM
+        is_narrow = self.width() < self._three_columns_width()
         if is_narrow is self._is_narrow:
             return
         self._is_narrow = is_narrow
@@ -343,10 +352,17 @@ def _column(*widgets: QWidget) -> QWidget:
     return result
 
 
-def _scrolling(widget: QWidget) -> QScrollArea:
-    area = QScrollArea(widgetResizable=True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setWidget(widget)
-    return area
+class _Scrolling(QScrollArea):
+    """Scrolls up and down, and is never narrower than what it holds."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__(widgetResizable=True)
+        self._content = content
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(content)
+
+    def minimumSizeHint(self) -> QSize:
+        bar = self.verticalScrollBar().sizeHint().width()
+        return QSize(self._content.minimumSizeHint().width() + bar, 120)
