@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--json", action="store_true", help="print one JSON object on stdout as the last line")
         return added
 
-    demo = command("demo", _demo, "train on built-in landscapes, sample every class, measure, and open the window on it")
+    demo = command("demo", _demo, "train on built-in landscapes, sample every class, measure, show the result")
     demo.add_argument("--out", type=Path, metavar="DIR", help="where to put everything (default: below the runs)")
     demo.add_argument("--minutes", type=_positive, default=2.0, metavar="M", help="time to train (default: 2)")
     demo.add_argument("--no-window", action="store_true", help="end without opening the window")
@@ -381,7 +381,11 @@ def _inspect(options: argparse.Namespace) -> int:
     path: Path = options.path
     if (path / "run.toml").is_file():
         return _inspect_run(options)
-    if path.suffix == ".safetensors" or (path / "model.safetensors").is_file() or path.suffix in {".pt", ".pth", ".ckpt"}:
+    if (
+        path.suffix == ".safetensors"
+        or (path / "model.safetensors").is_file()
+        or path.suffix in {".pt", ".pth", ".ckpt"}
+    ):
         return _inspect_model(options)
     from dit_studio.engine.data import scan
 
@@ -473,6 +477,7 @@ def _train_events(run: Path, tables: dict[str, Any]) -> Iterator[Event]:
 
 
 def _benchmark(options: argparse.Namespace) -> int:
+    figures: Any
     if options.what == "window":
         from dit_studio.ui.benchmark_window import measure_window
 

@@ -1,6 +1,5 @@
 """What a training step, a validation, a preview and a checkpoint are. The order of them is told in `training`."""
 
-import io
 import logging
 import math
 import shutil
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dit_studio.config import Recipe
@@ -27,7 +25,7 @@ from dit_studio.engine.checkpoint import (
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.diffusion import BANDS, Diffusion, Loss, Model
 from dit_studio.engine.ema import Ema
-from dit_studio.engine.sampling import SampleRequest, Samples, sample
+from dit_studio.engine.sampling import SampleRequest, Samples, encode_png, grid, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
 from dit_studio.files import write_atomically
@@ -293,23 +291,6 @@ def learning_rate_at(step: int, *, recipe: Recipe) -> float:
         return train.learning_rate
     share = (step - train.warmup_steps) / max(1, train.steps - train.warmup_steps)
     return train.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-
-
-def grid(images: Tensor, *, columns: int) -> np.ndarray:
-    """Images side by side, row by row, without gaps. Shapes: (B, C, H, W) uint8 -> (rows·H, columns·W, C)."""
-    count, channels, height, width = images.shape
-    rows = math.ceil(count / columns)
-    cells = torch.zeros(rows * columns, channels, height, width, dtype=torch.uint8)
-    cells[:count] = images
-    cells = cells.reshape(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
-    return cells.reshape(rows * height, columns * width, channels).numpy()
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """A PNG of (H, W, 3) or (H, W, 1) uint8 pixels."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _finite(value: float) -> float | None:
