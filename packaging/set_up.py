@@ -1,6 +1,5 @@
 """Make the virtual environment, install the packages, complete the system, and run what was asked for."""
 
-import collections
 import hashlib
 import importlib.util
 import json
@@ -192,17 +191,17 @@ def _pip(python: Path, arguments: list[str], *, what: str) -> None:
     say(f"Installing {what}: torch is large, so this can take some minutes ...")
     started = time.monotonic()
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *arguments]
-    last_lines: collections.deque[str] = collections.deque(maxlen=12)
+    lines: list[str] = []
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
     ) as process:
         for line in process.stdout or ():
-            last_lines.append(line.rstrip())
+            lines.append(line.rstrip())
             _show_fleetingly(line.strip())
     _show_fleetingly("")
     if process.returncode:
-        said = "\n".join(last_lines)
-        raise SetupError(f"pip could not install {what}. It said last:\n{said}\n\n{remedy(said)}")
+        last, everything = "\n".join(lines[-12:]), "\n".join(lines)
+        raise SetupError(f"pip could not install {what}. It said last:\n{last}\n\n{remedy(everything)}")
     say(f"Installed in {time.monotonic() - started:.0f} s.")
 
 
