@@ -87,7 +87,8 @@ def test_progress_speed_and_time_left(bar: RunBar) -> None:
     bar.add_events([started(1000), *steps(1, STEPS_BEFORE_ESTIMATE)])
     assert "estimating" in bar._line.text()
     bar.add_events(steps(STEPS_BEFORE_ESTIMATE + 1, 100))
-    assert bar._line.text().startswith("2.0 it/s · 128 images/s · 50 s of training · 7 min 30 s left, done at ")
+    assert bar._line.text().startswith("7 min 30 s left, until ")
+    assert bar._line.text().endswith(" · 2.0 it/s · 128 images/s · 50 s of training")
     assert bar._steps_label.text() == "step 100 / 1 000"
     assert bar._bar.value() == 100
     assert bar.summary == "digits  running · step 100 / 1 000 · 2.0 it/s · 7 min 30 s left"

@@ -298,9 +298,12 @@ class TrainPage(QWidget):
     def _build(self) -> None:
         self._tabs = QTabWidget(documentMode=True)
         self._tabs.tabBar().setDrawBase(False)
-        self._tabs.addTab(_Scrolling(self.plots), "Curves")
-        self._tabs.addTab(self.log, "Log")
-        self._tabs.addTab(self.facts, "Settings of the run")
+        self._tabs.tabBar().setAccessibleName("Views of the run")
+        self._add_tab(
+            _Scrolling(self.plots), "Curves", "Loss, learning rate, gradient norm, speed and memory, by step."
+        )
+        self._add_tab(self.log, "Log", "What the run said in words; in brackets, how many warnings.")
+        self._add_tab(self.facts, "Settings of the run", "Every setting of the run that is shown.")
         centre = _column(self.run_bar, self.failure_card, self.notice, self._tabs)
         self._right = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
         self._right.addWidget(self.previews)
@@ -319,6 +322,9 @@ class TrainPage(QWidget):
         layout.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
         layout.addWidget(self._columns)
 
+    def _add_tab(self, widget: QWidget, title: str, tooltip: str) -> None:
+        self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
+
     def minimumSizeHint(self) -> QSize:
         """That of two columns: where three do not fit, the right one becomes a tab."""
         hints = [side.minimumSizeHint() for side in self._sides]
@@ -335,10 +341,11 @@ class TrainPage(QWidget):
         self._is_narrow = is_narrow
         if is_narrow:
             self._tabs.insertTab(1, self._right, "Samples and checkpoints")
+            self._tabs.setTabToolTip(1, "The samples of every class at each step, and the checkpoints.")
         else:
             self._columns.addWidget(self._right)
             self._columns.setSizes([_LEFT, self.width() - _LEFT - _RIGHT, _RIGHT])
-        self._right.show()
+            self._right.show()
 
 
 def _column(*widgets: QWidget) -> QWidget:

@@ -218,12 +218,12 @@ class RunBar(QWidget):
             self._bar.setValue(progress.done)
 
     def _show_line(self) -> None:
-        parts = self._speed() if self._state in (JobState.RUNNING, JobState.STOPPING) else []
+        parts = [self._time_left()] if self._state is JobState.RUNNING else []
+        if self._state in (JobState.RUNNING, JobState.STOPPING):
+            parts += self._speed()
         if self._metrics.seconds >= 1:
             parts.append(f"{amounts.duration(self._metrics.seconds)} of training")
-        if self._state is JobState.RUNNING:
-            parts.append(self._time_left())
-        elif self._state is JobState.IDLE:
+        if self._state is JobState.IDLE:
             parts = ["Choose images and a model on the left, then press Start."]
         elif self._state is JobState.PREPARING and not parts:
             parts = ["The process starts and reads the data."]
@@ -243,4 +243,4 @@ class RunBar(QWidget):
             return "estimating the time left"
         end = time.localtime(time.time() + remaining)
         clock = time.strftime("%H:%M" if remaining < 18 * 3600 else "%a %d %b %H:%M", end)
-        return f"{amounts.duration(remaining)} left, done at {clock}"
+        return f"{amounts.duration(remaining)} left, until {clock}"
