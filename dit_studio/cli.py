@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -308,15 +309,15 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
     from dit_studio.jobs import training
 
     ticker, steps = _Ticker(), folder.recipe().train.steps
-    presses = _stop_on_interrupt(folder)
     _say(f"run {folder.path}")
     state, failure = JobState.PREPARING, None
-    for event in training.run(folder, resume=resume):
-        _show(event, ticker, steps)
-        if isinstance(event, StateChanged):
-            state = event.state
-        elif isinstance(event, Failure):
-            failure = event
+    with _stopping_on_interrupt(folder) as presses:
+        for event in training.run(folder, resume=resume):
+            _show(event, ticker, steps)
+            if isinstance(event, StateChanged):
+                state = event.state
+            elif isinstance(event, Failure):
+                failure = event
     status = folder.read_status()
     if failure is not None:
         ticker.say(f"dit-studio: {failure.message} {failure.remedy}".rstrip())
@@ -330,8 +331,9 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
     return 130 if presses and state is JobState.STOPPED else 0
 
 
-def _stop_on_interrupt(folder: Any) -> list[int]:
-    """The first Ctrl-C (or SIGTERM) saves and stops; the second ends at once. Returns the presses so far."""
+@contextmanager
+def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
+    """The first Ctrl-C (or SIGTERM) saves and stops; the second ends at once. Gives the presses so far."""
     presses: list[int] = []
 
     def on_signal(number: int, _: object) -> None:
@@ -341,9 +343,12 @@ def _stop_on_interrupt(folder: Any) -> list[int]:
         _say("\nstopping after this step, and saving; once more to end at once.")
         folder.send(Command.STOP)
 
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    return presses
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield presses
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 # ------------------------------------------------------------------------------------------------- sample
@@ -469,7 +474,6 @@ def _train_events(run: Path, tables: dict[str, Any]) -> Iterator[Event]:
     from dit_studio.jobs.run_folder import RunFolder
 
     folder = RunFolder.create(run, parse_recipe(tables))
-    _stop_on_interrupt(folder)
     for event in training.run(folder):
         if isinstance(event, Failure):
             raise StudioError(event.message, remedy=event.remedy)

@@ -1,0 +1,118 @@
+"""Checkpoints: what comes back is what was saved; what is damaged, unsafe or of another shape is refused."""
+
+import json
+import pickle
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dit_studio.config import parse_recipe
+from dit_studio.engine.checkpoint import ModelDescription, load_model, read_weights, write_weights
+from dit_studio.engine.model import DiT
+from dit_studio.errors import CheckpointError
+
+
+@pytest.fixture
+def description() -> ModelDescription:
+    recipe = parse_recipe({"data": {"image_size": 8, "color": "grey"}, "model": {"hidden_size": 32, "depth": 2}})
+    return ModelDescription.from_recipe(recipe, class_names=("a", "ü"))
+
+
+@pytest.fixture
+def file(description: ModelDescription, tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    model = description.build()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape) * 0.1)
+    write_weights(tmp_path / "model.safetensors", model, description)
+    return tmp_path / "model.safetensors"
+
+
+def test_a_weight_file_is_complete_by_itself(file: Path, description: ModelDescription) -> None:
+    loaded = load_model(file)
+    assert loaded.config == description
+    assert not loaded.model.training
+    tensors, _ = read_weights(file)
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in loaded.model.state_dict().items())
+    fresh = description.build()
+    fresh.load_state_dict(tensors)
+    x, t, y = torch.randn(2, 1, 8, 8), torch.tensor([0, 999]), torch.tensor([0, 2])
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.model(x, t, y), fresh.eval()(x, t, y))
+    assert torch.equal(loaded.model.t_embedder.frequencies, DiT(hidden_size=16, num_heads=2).t_embedder.frequencies)
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (Path.touch, (Path("exploded"),))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.ckpt", "model.bin", "model.pkl", "model.safetensors"])
+def test_a_pickle_is_refused_and_nothing_of_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(CheckpointError, match=r"is a pickle|not a safetensors file"):
+        load_model(tmp_path / name)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("length", [0, 4, 100, 5000])
+def test_a_truncated_file_is_refused(file: Path, length: int) -> None:
+    whole = file.read_bytes()
+    assert len(whole) > 5000
+    file.write_bytes(whole[:length])
+    with pytest.raises(CheckpointError, match="truncated, damaged"):
+        load_model(file)
+
+
+def rewrite(file: Path, **changes: torch.Tensor | None) -> None:
+    tensors = load_file(file)
+    description = msgspec.json.encode(read_weights(file)[1]).decode()
+    for name, tensor in changes.items():
+        tensors.pop(name, None)
+        if tensor is not None:
+            tensors[name] = tensor
+    save_file(tensors, file, metadata={"dit_studio": description})
+
+
+def test_another_shape_is_named(file: Path) -> None:
+    rewrite(file, **{"x_embedder.proj.bias": torch.zeros(7)})
+    with pytest.raises(CheckpointError, match=r"x_embedder\.proj\.bias is \(7,\), and the model takes \(32,\)"):
+        load_model(file)
+
+
+def test_missing_and_left_over_tensors_are_named(file: Path) -> None:
+    rewrite(file, pos_embed=None)
+    with pytest.raises(CheckpointError, match=r"lacks pos_embed \(1 missing, 0 left over\)"):
+        load_model(file)
+    rewrite(file, pos_embed=torch.zeros(1, 16, 32), extra=torch.zeros(1))
+    with pytest.raises(CheckpointError, match="has extra too many"):
+        load_model(file)
+
+
+def test_a_file_that_does_not_say_what_it_holds_is_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match="does not say what model"):
+        load_model(tmp_path / "a.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"dit_studio": json.dumps({"depth": "x"})})
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_model(tmp_path / "a.safetensors")
+
+
+def test_folders_without_a_model_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="holds no model"):
+        load_model(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(CheckpointError, match="no checkpoint yet"):
+        load_model(tmp_path)
+
+
+def test_without_classes_there_is_one_label_and_none_to_drop() -> None:
+    description = ModelDescription.from_recipe(parse_recipe({}), class_names=())
+    assert (description.num_classes, description.class_dropout_prob, description.in_channels) == (1, 0.0, 3)
+    assert np.prod(description.build().y_embedder.embedding_table.weight.shape) == 128
