@@ -185,9 +185,11 @@ class TrainPlots(QWidget):
         self._point_at(min(max(round(step), 0), self.history.last_step))
 
     def _on_stepped(self, direction: int) -> None:
-        low, high = self._x_range
-        here = high if self._step is None else self.history.position(self._step, self._axis())
-        self._on_pointed(min(max(here + direction * _KEY_STEP * (high - low), low), high))
+        low, high = self.history.steps_at(np.array(self._x_range), self._axis())
+        last = min(high, self.history.last_step)
+        here = last if self._step is None else self._step
+        stride = max(round(_KEY_STEP * (high - low)), 1)
+        self._point_at(round(min(max(here + direction * stride, low, 0), last)))
 
     def _on_zoomed(self, low: float, high: float) -> None:
         self._controls.set_following(False)

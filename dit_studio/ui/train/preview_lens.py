@@ -49,6 +49,10 @@ class PreviewLens(QDialog):
             self._slider.setValue(index)
         self._show()
 
+    def caption(self) -> str:
+        """What is shown, in words."""
+        return self._caption.text()
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())
         if key not in _KEYS:
