@@ -10,7 +10,6 @@ from dit_studio.jobs import table, training
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
-
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -57,7 +56,11 @@ class _Call:
         self._cancelled = threading.Event()
 
     def events(self) -> Iterator[AnyEvent | Event]:
-        source = self._worker.call(self._job, self._params) if self._worker else self._events_here()
+        source = (
+            self._worker.call(self._job, self._params, cancelled=self._cancelled)
+            if self._worker
+            else self._events_here()
+        )
         for event in source:
             if self._cancelled.is_set():
                 return
@@ -70,9 +73,9 @@ class _Call:
             yield failure_of(error)
 
     def cancel(self) -> None:
-        self._cancelled.set()
         if self._worker:
-            self._worker.kill()
+            self._worker.cancel(self._cancelled)
+        self._cancelled.set()
 
 
 class _Following:

@@ -25,11 +25,18 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._life = threading.Lock()
+        self._served: threading.Event | None = None  # the call whose turn it is
 
-    def call(self, job: str, params: dict[str, Any]) -> Iterator[AnyEvent]:
-        """The events of one job; calls take turns. A process that dies on the way ends them with a Failure."""
+    def call(self, job: str, params: dict[str, Any], *, cancelled: threading.Event | None = None) -> Iterator[AnyEvent]:
+        """The events of one job; calls take turns. A process that dies on the way ends them with a Failure.
+
+        One that is cancelled before its turn says nothing; `cancel` ends one in the middle of its work.
+        """
+        cancelled = cancelled or threading.Event()
         with self._turn:
-            streams = self._start()
+            streams = self._start(cancelled)
+            if streams is None:
+                return
             try:
                 requests, replies = streams
                 requests.write(json.dumps({"job": job, "params": params}).encode() + b"\n")
@@ -42,21 +49,30 @@ class Worker:
                 self.kill()
                 yield _death(str(error))
                 return
+            finally:
+                self._served = None
             yield _death("it closed its output")
+
+    def cancel(self, cancelled: threading.Event) -> None:
+        """End the call that was given this event, and no other: the process only dies if it is at work on it."""
+        process = None
+        with self._life:
+            cancelled.set()
+            if self._served is cancelled:
+                process, self._process = self._process, None
+        _end(process)
 
     def kill(self) -> None:
         """End the process, whatever it does; safe from any thread. The next call starts a new one."""
         with self._life:
             process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None and not stream.closed:
-                    _close(stream)
+        _end(process)
 
-    def _start(self) -> tuple[IO[bytes], IO[bytes]]:
+    def _start(self, cancelled: threading.Event) -> tuple[IO[bytes], IO[bytes]] | None:
         with self._life:
+            self._served = cancelled
+            if cancelled.is_set():
+                return None
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "dit_studio.jobs.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -65,6 +81,16 @@ class Worker:
         assert process.stdin is not None
         assert process.stdout is not None
         return process.stdin, process.stdout
+
+
+def _end(process: "subprocess.Popen[bytes] | None") -> None:
+    if process is None:
+        return
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None and not stream.closed:
+            _close(stream)
 
 
 def _close(stream: IO[bytes]) -> None:

@@ -1,0 +1,62 @@
+"""The conversation with a warm worker: cancelling ends one call and no other."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from dit_studio.events import Failure
+from dit_studio.jobs.worker import Worker
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    result = Worker()
+    yield result
+    result.kill()
+
+
+def test_a_call_cancelled_before_its_turn_starts_no_process(worker: Worker) -> None:
+    cancelled = threading.Event()
+    worker.cancel(cancelled)
+    assert list(worker.call("describe_device", {}, cancelled=cancelled)) == []
+    assert worker._process is None
+
+
+def test_cancelling_a_call_that_waits_leaves_the_other_alone(worker: Worker) -> None:
+    first = worker.call("no such job", {})
+    failure = next(first)  # the turn is the first call's until it is done
+    assert isinstance(failure, Failure)
+    process, waiting = worker._process, threading.Event()
+    answers: list[object] = []
+    thread = threading.Thread(target=lambda: answers.extend(worker.call("no such job", {}, cancelled=waiting)))
+    thread.start()
+    worker.cancel(waiting)
+    assert list(first) == []
+    thread.join(20)
+    assert not thread.is_alive()
+    assert answers == []
+    assert worker._process is process
+    assert process is not None
+    assert process.poll() is None
+
+
+def test_cancelling_a_call_at_work_ends_it_at_once(worker: Worker) -> None:
+    cancelled = threading.Event()
+    calls = worker.call("no such job", {}, cancelled=cancelled)
+    next(calls)
+    process = worker._process
+    worker.cancel(cancelled)
+    assert process is not None
+    assert process.poll() is not None
+    assert [type(event) for event in calls] == [Failure]
+    assert [event.code for event in worker.call("no such job", {}) if isinstance(event, Failure)] == ["error"]
+
+
+def test_cancelling_a_call_that_is_done_keeps_the_process_warm(worker: Worker) -> None:
+    cancelled = threading.Event()
+    assert len(list(worker.call("no such job", {}, cancelled=cancelled))) == 1
+    process = worker._process
+    worker.cancel(cancelled)
+    assert process is not None
+    assert process.poll() is None
