@@ -34,7 +34,6 @@ class TrainPageLike(Protocol):
     """What the window needs of its Train page."""
 
     status_changed: SignalInstance  # str: the run in progress, in a line
-    run_started: SignalInstance
 
     def open_data(self, path: Path) -> None: ...
     def open_run(self, path: Path) -> None: ...
@@ -97,7 +96,6 @@ class MainWindow(QMainWindow):
         if kind == "nothing":
             self._message.show_notice(refusal(path), level="warning")
             return
-        self._settings.add_recent(path)
         self.show_page("train")
         if kind == "run":
             self.train_page.open_run(path if path.is_dir() else path.parent)
@@ -124,7 +122,6 @@ class MainWindow(QMainWindow):
             page = self._make_train_page(self._settings, self._launcher)
             train = cast(TrainPageLike, page)
             train.status_changed.connect(self._on_status)
-            train.run_started.connect(self._on_run_started)
             return page
         if key == "runs":
             from dit_studio.ui.runs.page import RunsPage  # each page is imported when it is first shown
@@ -146,9 +143,6 @@ class MainWindow(QMainWindow):
 
     def _on_status(self, text: str) -> None:
         self._run_status.setText(text or "no run in progress")
-
-    def _on_run_started(self, _run: object) -> None:
-        self._message.clear()
 
     def _on_hint(self, hint: str) -> None:
         self._message.show_notice(hint, level="warning")

@@ -8,7 +8,6 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 class PlaceholderPage(QWidget):
     status_changed = Signal(str)
-    run_started = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()

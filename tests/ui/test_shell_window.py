@@ -174,7 +174,6 @@ def test_a_folder_dropped_becomes_the_data_set(
     _drop(window, folder)
     assert page.calls == [("open_data", folder)]
     assert settings.now.page == "train"
-    assert settings.now.recent == [str(folder)]
     assert not window._drop_sheet.isVisible()
 
 

@@ -44,6 +44,7 @@ class TextEditor(QLineEdit):
         super().__init__(parent)
         self._field = field
         self.setMinimumWidth(64)
+        self.setAcceptDrops(False)  # a folder that is dropped is for the window
         self.setPlaceholderText("from the preset" if field.is_optional else "")
         self.textChanged.connect(self.edited)
 
