@@ -19,6 +19,7 @@ from example_runs import make_runs
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
 from scripted import CPU, ScriptedLauncher
+from train_scenes import TRAIN_SCENES
 
 from dit_studio.events import Failure
 from dit_studio.ui import theme
@@ -94,6 +95,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "runs-compared": runs_compared,
     "runs-failed": runs_failed,
     "train-empty": train_empty,
+    **TRAIN_SCENES,
     "shortcuts": shortcuts,
 }
 

@@ -336,6 +336,24 @@ def test_a_run_asked_for_at_once_is_not_replaced_by_a_remembered_one(make_page: 
     assert page.session.folder.path == one
 
 
+def test_a_run_is_opened_and_resumed_in_one_go(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", STARTED, checkpoints=(100,))
+    page = make_page()
+    launcher_of(page).training = [[RUNNING, threading.Event()]]
+    page.open_run(path)
+    page.resume()
+    qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
+    page.resume()
+    assert [resumed for _, resumed in launcher_of(page).trained] == [True], "what runs is not resumed again"
+
+
+def test_a_run_without_a_checkpoint_is_not_resumed(make_page: MakePage, tmp_path: Path) -> None:
+    page = make_page()
+    page.open_run(make_run(tmp_path / "run", STARTED))
+    press(page, "resume")
+    assert page.failure_card.text() == "run has no checkpoint to go on from."
+
+
 def test_what_is_no_run_is_told(make_page: MakePage, tmp_path: Path) -> None:
     page = make_page()
     page.open_run(tmp_path / "nothing")

@@ -26,7 +26,7 @@ from dit_studio.ui.train.set_up import SetUp
 from dit_studio.ui.widgets.message import MessageCard
 
 _THREE_COLUMNS_FROM = 1120  # pixels, or more if they need it; below, the right side becomes a tab
-_LEFT, _CENTRE, _RIGHT = 336, 560, 320  # pixels
+_LEFT, _CENTRE, _RIGHT = 336, 560, 296  # pixels
 _DIED = Failure(message="The training process is gone.", remedy="Resume goes on from its last checkpoint.")
 
 
@@ -268,11 +268,11 @@ class TrainPage(QWidget):
         if self.session.folder is not None:
             return
         alive = [run.folder.path for run in list_runs(runs_dir()) if run.status.state.is_active]
-        last = Path(str(self._settings.form("shown_run").get("path", "")))
+        last = str(self._settings.form("shown_run").get("path", ""))
         if alive:
             self.open_run(alive[0])
-        elif RunFolder(last).is_run():
-            self.open_run(last)
+        elif last and RunFolder(Path(last)).is_run():
+            self.open_run(Path(last))
 
     def _remember(self) -> None:
         if not self._is_narrow:
@@ -305,9 +305,10 @@ class TrainPage(QWidget):
         self._add_tab(self.log, "Log", "What the run said in words; in brackets, how many warnings.")
         self._add_tab(self.facts, "Settings of the run", "Every setting of the run that is shown.")
         centre = _column(self.run_bar, self.failure_card, self.notice, self._tabs)
-        self._right = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
-        self._right.addWidget(self.previews)
-        self._right.addWidget(self.checkpoints)
+        results = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
+        results.addWidget(self.previews)
+        results.addWidget(self.checkpoints)
+        self._right = _Scrolling(results)
         self._columns = QSplitter(Qt.Orientation.Horizontal, handleWidth=8)
         self._sides = (_Scrolling(self.set_up), centre)
         for widget in (*self._sides, self._right):
