@@ -1,7 +1,7 @@
 """The run folder: everything a training job says, needs and leaves behind, as files that anyone may watch.
 
-run.toml, environment.json, status.json, events.jsonl, log.txt, run.lock, and the folders checkpoints, previews, evaluations
-and commands.
+run.toml, environment.json, status.json, events.jsonl, log.txt and run.lock, and the folders checkpoints, previews,
+evaluations and commands.
 """
 
 import os
