@@ -184,7 +184,7 @@ def test_large_pictures_are_kept_as_small_as_they_are_shown(wall: PreviewWall, t
     assert (image.width(), image.height()) == (60, 20)
 
 
-def test_hundreds_of_classes_can_be_scrolled(wall: PreviewWall, tmp_path: Path) -> None:
+def test_hundreds_of_classes_can_be_scrolled(wall: PreviewWall) -> None:
     wall.add_preview(PreviewSaved(step=1, file="none.png", columns=200, rows=1, cell_size=8))
     assert rows_of(wall).horizontalScrollBar().maximum() > 0
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -217,6 +217,8 @@ class CheckpointList(QWidget):
 
     def _connect(self) -> None:
         self._refresh_timer.timeout.connect(self.refresh)
+        if app := QCoreApplication.instance():
+            app.aboutToQuit.connect(self.close_export)
         self._table.itemSelectionChanged.connect(self._update_buttons)
         self._resume.clicked.connect(self._resume_chosen)
         self._save.clicked.connect(self._export_chosen)

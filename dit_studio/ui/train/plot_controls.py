@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QWidget
 from dit_studio.ui.widgets.basics import Caption, button, describe
 
 _POSITIONS = 300  # of the slider; a third of it divides 1 - amount by ten
-_DEFAULT = 0.98  # TensorBoard has 0.6, but the loss of a diffusion model is far noisier than a classifier's
+_DEFAULT = 0.95  # TensorBoard has 0.6, but the loss of a diffusion model is noisier than a classifier's
 
 
 class PlotControls(QWidget):

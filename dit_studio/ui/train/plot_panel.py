@@ -33,9 +33,8 @@ class PlotPanel(QWidget):
     def point_at(self, history: RunHistory, look: Look, *, step: float | None) -> None:
         """Move the crosshair to a step, or hide it."""
         self.view.show_crosshair(None if step is None else history.position(step, look.axis))
-        self.readout.show_entries(
-            [entry for line in self.kind.lines(history) for entry in _entries(line, look.smoothing, step)]
-        )
+        entries = [entry for line in self.kind.lines(history) for entry in _entries(line, look.smoothing, step)]
+        self.readout.show_entries(entries or [Entry("Nothing was measured yet.", "")])
 
     def hidden_values(self, history: RunHistory) -> int:
         """How many values a logarithmic axis cannot show."""
