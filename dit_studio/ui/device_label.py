@@ -45,6 +45,7 @@ class DeviceLabel(ElidedLabel):
         self._timer.timeout.connect(self.ask)
         self._asked_at = 0.0
         self._answers = 0
+        self._is_worth_asking = True
         self._hint = ""
 
     def start(self) -> None:
@@ -56,6 +57,8 @@ class DeviceLabel(ElidedLabel):
         self._job.close()
 
     def ask(self) -> None:
+        """Ask now, or later if nobody can see the answer."""
+        self._timer.stop()
         if not self.isVisible():
             self._timer.start(_AGAIN_MS)
             return
@@ -66,9 +69,11 @@ class DeviceLabel(ElidedLabel):
         for event in events:
             if isinstance(event, DeviceSummary):
                 self._show(event)
-            elif isinstance(event, Failure) and not self._answers:
-                self.setText("the device is unknown")
-                self.setToolTip(event.message)
+            elif isinstance(event, Failure):
+                self._is_worth_asking = event.code == "killed"  # by another question that was withdrawn
+                if not self._answers:
+                    self.setText("the device is unknown")
+                    self.setToolTip(event.message)
 
     def _show(self, device: DeviceSummary) -> None:
         self._answers += 1
@@ -80,5 +85,5 @@ class DeviceLabel(ElidedLabel):
 
     def _on_ended(self) -> None:
         is_cheap = time.monotonic() - self._asked_at < _CHEAP_SECONDS
-        if self._answers < 2 or is_cheap:  # the first answer waits for the engine to load
+        if self._is_worth_asking and (self._answers < 2 or is_cheap):  # the first answer waits for the engine to load
             self._timer.start(_AGAIN_MS)

@@ -167,6 +167,7 @@ class PlaceEditor(QWidget):
         super().__init__()
         self._settings, self._name, self._current, self._ask = settings, name, current, ask
         self.edit = QLineEdit(str(current()))
+        self.edit.setAcceptDrops(False)  # what is dropped is for the window
         describe(self.edit, f"{title} folder", "A folder that you may write to; empty: the default place.")
         self.edit.editingFinished.connect(self._on_edited)
         self.choose = button("Choose…", f"Choose the folder for {title.lower()}.")

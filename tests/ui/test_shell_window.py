@@ -3,11 +3,13 @@
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import PySide6
 import pytest
 from placeholder import PlaceholderPage
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -24,6 +26,7 @@ from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
 
 Open = Callable[..., MainWindow]
+_HERE: Any = QPointF(50, 50) if PySide6.__version_info__ >= (6, 12) else QPoint(50, 50)  # what a QDragEnterEvent takes
 
 
 @pytest.fixture
@@ -61,7 +64,7 @@ def _drag(window: MainWindow, path: Path) -> tuple[bool, str]:
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(path))])
     actions, buttons, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDragEnterEvent(QPointF(50, 50), actions, data, buttons, keys)
+    event = QDragEnterEvent(_HERE, actions, data, buttons, keys)
     event.ignore()
     QApplication.sendEvent(window, event)
     return event.isAccepted(), window._drop_sheet._text if window._drop_sheet.isVisible() else ""
@@ -138,6 +141,21 @@ def test_a_device_that_cannot_be_asked_is_unknown(open_window: Open, qtbot: QtBo
     launcher.answers["describe_device"] = [Failure(message="The worker ended.")]
     window = open_window()
     qtbot.waitUntil(lambda: "the device is unknown" in _texts(window))
+
+
+def test_a_device_that_failed_is_not_asked_again(open_window: Open, qtbot: QtBot, launcher: ScriptedLauncher) -> None:
+    launcher.answers["describe_device"] = [Failure(message="No torch here.")]
+    window = open_window()
+    with qtbot.waitSignal(window._device._job.ended):
+        window._device.ask()
+    assert not window._device._timer.isActive()
+
+
+def test_the_device_is_asked_for_again_while_it_answers(open_window: Open, qtbot: QtBot) -> None:
+    window = open_window()
+    with qtbot.waitSignal(window._device._job.ended):
+        window._device.ask()
+    assert window._device._timer.isActive()
 
 
 def test_the_text_of_a_large_device() -> None:

@@ -160,6 +160,7 @@ class RunsPage(QWidget):
         self._message = MessageCard()
         self.filter = QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
         self.filter.setMaximumWidth(280)
+        self.filter.setAcceptDrops(False)  # what is dropped is for the window
         describe(self.filter, "Filter the runs", "Show the runs in which all these words occur, in any column.")
         self.open = button("Open", "Show the run on the Train page (Enter).", kind="primary")
         self.resume = button("Resume", "Go on training from the last checkpoint.", icon=icon("resume"))
