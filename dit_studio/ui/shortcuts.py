@@ -8,6 +8,12 @@ from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 from dit_studio.ui.widgets.basics import Heading, button
 
 _EVERYWHERE = (
+    ("Start training", "Ctrl+Return"),
+    ("Pause, or go on", "Ctrl+P"),
+    ("Stop and save", "Ctrl+."),
+    ("Open the run that is selected", "Return"),
+    ("Move the runs that are selected to the trash", "Delete"),
+    ("Show all of a plot", "Home"),
     ("These shortcuts", "F1 or ?"),
     ("Next control, control before", "Tab, Shift+Tab"),
     ("Change a number by its second digit", "Up, Down"),

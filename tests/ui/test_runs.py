@@ -87,6 +87,12 @@ def test_every_run_is_listed_newest_first(page: RunsPage, qtbot: QtBot) -> None:
     assert _column(page, 6) == ["XS/4", "S/4", "B/4", "XXS/2"]
 
 
+def test_the_time_in_a_folder_name_is_left_to_its_own_column(page: RunsPage, qtbot: QtBot) -> None:
+    make_run(runs_dir(), "20261120-101500-landscapes", "digits", "S/2", JobState.FINISHED, 2000)
+    _show(qtbot, page, 1)
+    assert _column(page, 0) == ["landscapes"]
+
+
 @pytest.mark.usefixtures("runs")
 def test_previews_are_thumbnails_of_the_first_sample(page: RunsPage, qtbot: QtBot) -> None:
     _show(qtbot, page, 4)

@@ -24,6 +24,7 @@ from dit_studio.ui.drops import kind_of
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
+from dit_studio.ui.train import run_bar
 
 Open = Callable[..., MainWindow]
 _HERE: Any = QPointF(50, 50) if PySide6.__version_info__ >= (6, 12) else QPoint(50, 50)  # what a QDragEnterEvent takes
@@ -114,7 +115,9 @@ def test_f1_shows_the_shortcuts_and_escape_closes_them(open_window: Open, qtbot:
     qtbot.keyClick(window, Qt.Key.Key_F1)
     sheet = window.findChild(ShortcutSheet)
     assert sheet is not None
-    assert "Ctrl+2" in _texts(sheet)
+    texts = _texts(sheet)
+    assert "Ctrl+2" in texts
+    assert all(keys in texts for keys in run_bar._SHORTCUTS if keys)
     qtbot.keyClick(sheet, Qt.Key.Key_Escape)
     assert not sheet.isVisible()
 

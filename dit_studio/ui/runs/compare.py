@@ -88,7 +88,7 @@ class ComparePanel(QSplitter):
         self._table.setColumnCount(len(self._rows) + 1)
         self._table.setHorizontalHeaderItem(0, QTableWidgetItem("Setting"))
         for number, row in enumerate(self._rows):
-            title = QTableWidgetItem(row.path.name)
+            title = QTableWidgetItem(row.title)
             title.setIcon(_dot(_colour(number)))
             title.setToolTip(str(row.path))
             self._table.setHorizontalHeaderItem(number + 1, title)
@@ -141,7 +141,7 @@ def _positive(values: Any) -> Any:
 
 
 def _legend_entry(number: int, row: RunRow) -> str:
-    return f'<span style="color: {_colour(number)}">●</span>&nbsp;{html.escape(row.path.name).replace(" ", "&nbsp;")}'
+    return f'<span style="color: {_colour(number)}">●</span>&nbsp;{html.escape(row.title).replace(" ", "&nbsp;")}'
 
 
 def _dot(colour: str) -> QIcon:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage, QImageReader
 from dit_studio.events import Event
 from dit_studio.jobs.run_folder import RunFolder, RunSummary, list_runs
 from dit_studio.ui.train.curves import RunHistory
+from dit_studio.ui.train.run_bar import title_of
 
 THUMBNAIL_SIZE = 40  # pixels
 
@@ -24,6 +25,10 @@ class RunRow:
     @property
     def path(self) -> Path:
         return self.summary.folder.path
+
+    @property
+    def title(self) -> str:
+        return title_of(self.summary.folder)
 
 
 class RunsListed(Event, frozen=True, kw_only=True, tag="runs listed"):

@@ -62,7 +62,7 @@ def _endless(value: float | None) -> float:
 
 
 COLUMNS = (
-    Column("Name", lambda row: row.path.name, lambda row: row.path.name.lower(), "The run's folder."),
+    Column("Name", lambda row: row.title, lambda row: row.title.lower(), "What the run was called."),
     Column(
         "State",
         lambda row: STATE_TEXTS[row.summary.status.state],
