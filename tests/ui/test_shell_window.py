@@ -259,6 +259,33 @@ def test_stop_and_save_closes_when_the_run_has_ended(open_window: Open, page: Pl
     assert page.calls[-1] == ("close_page", None)
 
 
+def test_closing_again_while_the_run_saves_leaves_it_alone(open_window: Open, page: PlaceholderPage) -> None:
+    page.runs = True
+    window = open_window(CloseChoice.STOP)
+    assert not window.close()
+    assert window.close()
+    assert page.calls == [("stop_and_save", None), ("close_page", None)]
+
+
+@pytest.mark.parametrize("in_process", [False, True])
+def test_a_run_in_this_process_cannot_be_kept_running(
+    qtbot: QtBot, settings: Settings, page: PlaceholderPage, in_process: bool
+) -> None:
+    asked: list[bool] = []
+
+    def ask(_window: QWidget, can_keep_running: bool) -> CloseChoice:
+        asked.append(can_keep_running)
+        return CloseChoice.CANCEL
+
+    launcher = ScriptedLauncher(in_process=in_process)
+    window = MainWindow(settings, launcher, make_train_page=lambda *_: page, ask=ask)  # type: ignore[arg-type]
+    qtbot.addWidget(window)
+    page.runs = True
+    assert not window.close()
+    assert asked == [not in_process]
+    page.runs = False
+
+
 def test_an_error_nobody_caught_is_a_card(open_window: Open, qtbot: QtBot) -> None:
     window = open_window()
     window.show_failure(Failure(message="An error: KeyError", remedy="The window goes on.", details="Traceback"))
