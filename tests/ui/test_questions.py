@@ -52,7 +52,6 @@ def test_a_burst_is_asked_once(questions: Questions, launcher: ScriptedLauncher,
         gates[4].set()
     assert answer.args == ["describe_model", model(4)]
     assert launcher.calls == [("describe_model", {"n": 4})]
-    assert not questions.is_open("describe_model")
 
 
 def test_a_stale_answer_is_dropped(questions: Questions, gates: Gates, qtbot: QtBot) -> None:

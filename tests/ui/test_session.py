@@ -204,6 +204,7 @@ def test_a_run_inside_this_process_is_not_left(tmp_path: Path) -> None:
     folder = session.start(Recipe(), "run")
     with pytest.raises(RunError, match="inside this window's process"):
         session.attach(other)
+    session.attach(folder.path)  # it is shown already
     assert session.folder is folder
     session.close()
 

@@ -18,7 +18,6 @@ class PreflightCard(Card):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Before the start", parent=parent)
-        self.answer: Preflight | None = None
         self._reason = ""
         self.name = QLineEdit()
         describe(self.name, "Name of the run", "The run's folder is called by the time and this name.")
@@ -49,13 +48,13 @@ class PreflightCard(Card):
 
     def show_waiting(self) -> None:
         """The checks are being made; the last ones no longer count."""
-        self.answer, self._reason = None, "the checks are being made."
+        self._reason = "the checks are being made."
         self._busy.show_progress("Checking")
         self._hint.hide()
 
-    def show_impossible(self, reason: str) -> None:
+    def show_impossible(self) -> None:
         """There is nothing to check yet."""
-        self.answer, self._reason = None, reason
+        self._reason = ""
         self._busy.finish()
         self.lines.show_checks(())
         self._hint.setText("The checks are made once images are open and the settings are possible.")
@@ -64,9 +63,9 @@ class PreflightCard(Card):
     def show_answer(self, answer: Event) -> None:
         self._busy.finish()
         self._hint.hide()
-        self.answer = answer if isinstance(answer, Preflight) else _failed(answer)
-        self.lines.show_checks(self.answer.checks)
-        failed = [check.message for check in self.answer.checks if check.status is CheckStatus.FAILED]
+        preflight = answer if isinstance(answer, Preflight) else _failed(answer)
+        self.lines.show_checks(preflight.checks)
+        failed = [check.message for check in preflight.checks if check.status is CheckStatus.FAILED]
         self._reason = failed[0] if failed else ""
 
     @property

@@ -38,10 +38,6 @@ class Questions(QObject):
         self._waiting.pop(job, None)
         self._timer(job).stop()
 
-    def is_open(self, job: str) -> bool:
-        """An answer is still to come."""
-        return job in self._newest
-
     def close(self) -> None:
         """Give up all questions, and wait for the thread."""
         for job in list(self._timers):

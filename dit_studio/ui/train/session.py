@@ -74,6 +74,8 @@ class RunSession(QObject):
 
     def attach(self, path: Path) -> None:
         """Show a run, whoever started it, with its whole history. Raises: RunError if `path` is none."""
+        if self.folder is not None and self.folder.path == path and self.state.is_active:
+            return  # it is shown
         self._refuse_to_leave_a_run_in_this_process()
         folder = RunFolder.open(path)
         status = folder.observed_status()

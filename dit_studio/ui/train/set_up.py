@@ -150,7 +150,7 @@ class SetUp(QWidget):
             form.set_values(self._settings.form(section))
         self.preflight.name.setText(str(self._settings.form("run").get("name", "")))
         self._problems = self._find_problems()
-        self.preflight.show_impossible("")
+        self.preflight.show_impossible()
 
     def _on_changed(self) -> None:
         self._save()
@@ -198,7 +198,7 @@ class SetUp(QWidget):
     def _ask_preflight(self, recipe: Recipe | None) -> None:
         if recipe is None or self.data.summary is None:
             self._questions.withdraw("preflight")
-            self.preflight.show_impossible("")
+            self.preflight.show_impossible()
             return
         self.preflight.show_waiting()
         self._questions.ask(
