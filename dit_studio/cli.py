@@ -449,15 +449,17 @@ def _inspect_model(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from dit_studio.engine.demo_run import run_demo
+    from dit_studio.engine.demo_run import DemoResult, run_demo
 
     out = options.out or runs_dir() / f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
     ticker, result = _Ticker(), None
+    steps = 0
     for event in run_demo(out, minutes=options.minutes, train=_train_events):
-        if isinstance(event, Event):
-            _show(event, ticker, event.total or 0 if isinstance(event, Progress) else 0)
-        else:
+        if isinstance(event, DemoResult):
             result = event
+            continue
+        steps = event.steps if isinstance(event, Started) else steps
+        _show(event, ticker, steps)
     assert result is not None
     for line in result.lines:
         ticker.say(line)

@@ -88,17 +88,17 @@ def _seconds_a_step(out: Path, train: Train) -> Generator[Progress, None, float]
 
 
 def _draw(run: Path) -> Generator[Progress, None, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Samples of every class from the averaged weights: images (N, 3, H, W) uint8, labels (N,)."""
+    """Samples of every class from the averaged weights: images (N, 3, H, W) uint8, labels (N,) as in CLASS_NAMES."""
     device = pick_device()
     loaded = load_model(run, device=device)
-    classes = tuple(range(len(CLASS_NAMES)))
+    classes = tuple(loaded.config.class_names.index(name) for name in CLASS_NAMES)
     request = SampleRequest(classes=classes, count=len(classes) * SAMPLES_PER_CLASS, steps=50, cfg=2.0, batch_size=56)
     images: list[torch.Tensor] = []
     labels: list[int] = []
     for done in sample(loaded.model, loaded.config, request, precision=pick_precision(device)):
         if isinstance(done, Samples):
             images.append(done.images)
-            labels += done.labels
+            labels += [classes.index(label) for label in done.labels]
             yield Progress(stage="Sampling", done=len(labels), total=request.count, unit="images")
     return torch.cat(images).numpy(), np.array(labels)
 
