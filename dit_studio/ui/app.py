@@ -21,6 +21,7 @@ from dit_studio.errors import StudioError
 from dit_studio.events import Failure
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui import theme
+from dit_studio.ui.garbage import GarbageCollector
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.places import apply_places
 from dit_studio.ui.settings import Settings
@@ -54,6 +55,7 @@ def run_window(path: Path | None = None, *, in_process: bool = False) -> int:
     doorbell.rang.connect(window.come_to_front)
     errors = _Errors(window)
     interrupt = _Interrupt(window)
+    garbage = GarbageCollector(app)
     window.show()
     if crash is not None:
         window.show_failure(crash)
@@ -62,6 +64,7 @@ def run_window(path: Path | None = None, *, in_process: bool = False) -> int:
     try:
         status = app.exec()
     finally:
+        garbage.close()
         interrupt.close()
         errors.close()
         doorbell.close()
