@@ -1,33 +1,23 @@
 """How long the window keeps its user waiting: the delay of the event loop while full plots go on growing."""
 
 import math
-import os
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QEventLoop, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
 from dit_studio.events import CheckpointSaved, Event, Metrics, PreviewSaved, Validation
 from dit_studio.ui import theme
+from dit_studio.ui.event_loop_delay import delays_ms
 
-_BEAT_MS = 5
 _BATCH_MS = 100
 _BATCH_STEPS = 20
 _SIZE = (620, 560)  # pixels, of the plots in a window of 1280×800
 _LOADING_LIMIT_SECONDS = 120.0
-_BURN = """
-import os, sys
-import numpy as np
-a = np.random.default_rng(0).random((256, 256), np.float32)
-while os.getppid() == int(sys.argv[1]):
-    b = a @ a
-"""  # ends with the process that started it
 
 
 @dataclass(frozen=True)
@@ -39,23 +29,17 @@ class WindowFigures:
 
 
 def measure_window(*, seconds: float, points: int = 100_000) -> WindowFigures:
-    """The event loop's delay with full plots, while other processes keep every core busy."""
-    one_thread = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", _BURN, str(os.getpid())]
-    burners = [subprocess.Popen(command, env=one_thread) for _ in range(os.cpu_count() or 1)]
-    try:
-        values = measure_event_loop(seconds, points)
-        values["bare_p99_ms"] = float(np.percentile(_delays_ms(seconds / 2), 99))
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
-    line = (
-        f"Event loop, {values['points']:,.0f} points a curve, {len(burners)} cores busy, {seconds:g} s: delay "
-        f"{values['p50_ms']:.1f} ms (median), {values['p99_ms']:.1f} ms (99 %), {values['max_ms']:.1f} ms (greatest); "
-        f"without plots {values['bare_p99_ms']:.1f} ms (99 %)."
+    """The window's start and memory; then the window and a training run beside each other for so many seconds."""
+    from dit_studio.ui.benchmark_run import measure_beside_training, measure_start
+
+    start, beside = measure_start(), measure_beside_training(seconds, points)
+    lines = (
+        f"Start: painted and usable after {start['start_seconds']:.2f} s, {start['start_bytes'] / 1e6:.0f} MB.",
+        f"Beside a training run, {points:,} points a curve, {seconds:g} s: the event loop is late by "
+        f"{beside['p50_ms']:.1f} ms (median), {beside['p99_ms']:.1f} ms (99 %), {beside['max_ms']:.1f} ms (greatest).",
+        f"A training step takes {beside['step_ratio']:.3f} times as long with the window as without.",
     )
-    return WindowFigures((line,), values | {"busy_cores": float(len(burners))})
+    return WindowFigures(lines, start | beside)
 
 
 def measure_event_loop(seconds: float, points: int) -> dict[str, float]:
@@ -77,21 +61,21 @@ def measure_event_loop(seconds: float, points: int) -> dict[str, float]:
     history = [event for _ in range(points) for event in next(run)]
     start = time.perf_counter()
     plots.add_events(history)
-    loading_ms = _delays_ms(_LOADING_LIMIT_SECONDS, until=lambda: len(plots.history.loss) >= points)
+    loading_ms = delays_ms(_LOADING_LIMIT_SECONDS, until=lambda: len(plots.history.loss) >= points)
     loading_seconds = time.perf_counter() - start
     feed = QTimer(interval=_BATCH_MS, timerType=Qt.TimerType.PreciseTimer)
     feed.timeout.connect(lambda: plots.add_events([event for _ in range(_BATCH_STEPS) for event in next(run)]))
     feed.start()
-    delays_ms = _delays_ms(seconds)
+    late = delays_ms(seconds)
     feed.stop()
     plots.close()
     plots.deleteLater()
     return {
         "points": float(len(plots.history.loss)),
-        "beats": float(delays_ms.size),
-        "p50_ms": float(np.percentile(delays_ms, 50)),
-        "p99_ms": float(np.percentile(delays_ms, 99)),
-        "max_ms": float(delays_ms.max()),
+        "beats": float(late.size),
+        "p50_ms": float(np.percentile(late, 50)),
+        "p99_ms": float(np.percentile(late, 99)),
+        "max_ms": float(late.max()),
         "loading_p99_ms": float(np.percentile(loading_ms, 99)),
         "loading_seconds": loading_seconds,
     }
@@ -126,27 +110,3 @@ def synthetic_run() -> Iterator[list[Event]]:
         if step % 1000 == 0:
             events.append(CheckpointSaved(step=step, file=f"checkpoints/step-{step:07d}"))
         yield events
-
-
-def _delays_ms(
-    seconds: float, *, until: Callable[[], bool] = lambda: False
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Run the event loop, and measure how late each beat of a timer comes."""
-    loop = QEventLoop()
-    delays: list[float] = []
-    started = last = time.perf_counter()
-
-    def on_beat() -> None:
-        nonlocal last
-        now = time.perf_counter()
-        delays.append(max(0.0, (now - last) * 1000 - _BEAT_MS))
-        last = now
-        if now - started > seconds or until():
-            loop.quit()
-
-    beat = QTimer(interval=_BEAT_MS, timerType=Qt.TimerType.PreciseTimer)
-    beat.timeout.connect(on_beat)
-    beat.start()
-    loop.exec()
-    beat.stop()
-    return np.array(delays)
