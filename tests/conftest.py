@@ -1,6 +1,8 @@
 """What all tests share: nothing of the user's is touched, no display is needed, long tests are asked for."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,17 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIT_STUDIO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("DIT_STUDIO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DIT_STUDIO_SETTINGS", str(tmp_path / "settings.json"))
+
+
+@pytest.fixture(autouse=True)
+def _no_unexpected_log_lines(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A warning or an error in our log fails the test, unless it is marked as one that provokes them."""
+    yield
+    if "provokes_log" in request.keywords:
+        return
+    said = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.WARNING and record.name.startswith("dit_studio")
+    ]
+    assert not said, said

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -155,7 +156,6 @@ def _container_limit() -> list[int]:
 @contextmanager
 def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[None]:
     """Turn what a back end throws for want of memory into a DeviceMemoryError that carries `numbers`."""
-    failed = None
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -163,15 +163,14 @@ def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[Non
         is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
         if not is_memory and not any(word in text.lower() for word in _MEMORY_WORDS):
             raise
-        failed = text
-    if failed is not None:  # raised outside the handler, whose traceback would keep the step's tensors alive
+        traceback.clear_frames(error.__traceback__)  # the step's tensors live in its frames
         _empty_cache(device)
         figures = {"total_bytes": memory_total(device), "used_bytes": memory_used(device), **numbers}
         raise DeviceMemoryError(
-            f"A training step does not fit into the memory of {describe(device)}: {failed}",
+            f"A training step does not fit into the memory of {describe(device)}: {text}",
             remedy="Take a smaller batch, gradient checkpointing, or a smaller model.",
             numbers=figures,
-        )
+        ) from None
 
 
 def _empty_cache(device: torch.device) -> None:
