@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -512,14 +513,21 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _window(words: list[str]) -> int:
-    from dit_studio.ui.app import run_window
-
+    try:
+        from dit_studio.ui.app import run_window
+    except ImportError as error:  # Qt is not installed, or misses a library of the system
+        message = f"The window cannot open: {error}."
+        raise StudioError(message, remedy="Every job runs without it; see dit-studio --help.") from error
     paths = [Path(word).absolute() for word in words if not word.startswith("--")]
     return run_window(paths[0] if paths else None, in_process="--in-process" in words)
 
 
 def _open_if_possible(run: Path) -> int:
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        _say(f"There is no display here, so no window. Open it where there is one: dit-studio {run}")
+    """The window on a run, in a process of its own without torch; where none can open, a sentence, and all is well."""
+    has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform.startswith("linux") and not has_display:
+        _say(f"There is no display here, so no window. Where there is one: dit-studio {run}")
         return 0
-    return _window([str(run)])
+    if subprocess.call([sys.executable, "-m", "dit_studio", str(run)]):
+        _say(f"The window did not open; dit-studio doctor says more. The run is here: {run}")
+    return 0
