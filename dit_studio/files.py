@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -77,10 +78,23 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
 
 def free_bytes(path: Path) -> int:
     """Free space, in bytes, on the disk that holds `path` or will hold it."""
+    return shutil.disk_usage(_nearest_existing(path)).free
+
+
+def why_not_writable(path: Path) -> str:
+    """A sentence if nothing can be written in `path`, or where it would be made; empty if all is well."""
+    try:
+        with tempfile.TemporaryFile(dir=_nearest_existing(path)):
+            return ""
+    except OSError as error:
+        return f"{path} cannot be written: {error.strerror or error}."
+
+
+def _nearest_existing(path: Path) -> Path:
     existing = path.absolute()
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    return shutil.disk_usage(existing).free
+    return existing
 
 
 def sync_folder(path: Path) -> None:

@@ -5,7 +5,6 @@ import importlib.util
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from dit_studio.config import cache_dir, runs_dir
 from dit_studio.engine import device as devices
 from dit_studio.engine.plan import matmul_rate
 from dit_studio.events import Check, CheckStatus
-from dit_studio.files import free_bytes
+from dit_studio.files import free_bytes, why_not_writable
 
 _PACKAGES = ("torch", "diffusers", "safetensors", "numpy", "pillow", "PySide6-Essentials", "pyqtgraph")
 _ROOM_BYTES = 2 * 10**9
@@ -53,15 +52,8 @@ def _device() -> Iterator[Check]:
 
 
 def _folder(name: str, path: Path) -> Check:
-    existing = path
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        message = f"{path} cannot be written: {error.strerror or error}."
-        return Check(name=name, status=CheckStatus.FAILED, message=message, remedy="Choose another one in Settings.")
+    if problem := why_not_writable(path):
+        return Check(name=name, status=CheckStatus.FAILED, message=problem, remedy="Choose another one in Settings.")
     free = free_bytes(path)
     message = f"{path}, {free / 1e9:.1f} GB free."
     if free < _ROOM_BYTES:

@@ -1,7 +1,6 @@
 """What can be said before a run starts: the device, what the model costs, and whether anything stands in the way."""
 
 import functools
-import tempfile
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -27,7 +26,7 @@ from dit_studio.events import (
     Preflight,
     Progress,
 )
-from dit_studio.files import free_bytes
+from dit_studio.files import free_bytes, why_not_writable
 
 _STATE_COPIES = 5  # weights, gradients, AdamW's two moments, the averaged weights; all float32
 _PROCESS_BYTES = 400 * 2**20  # Python, torch and the buffers of a step
@@ -200,14 +199,8 @@ def _data_checks(settings: Recipe, summary: DataSummary) -> Iterator[Check]:
 
 def _check_folder(name: str, path: Path) -> Iterator[Check]:
     """One line if nothing can be written there."""
-    existing = path
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        yield _failed(name, f"{path} cannot be written: {error.strerror or error}.", "Choose another one in Settings.")
+    if problem := why_not_writable(path):
+        yield _failed(name, problem, "Choose another one in Settings.")
 
 
 def _check_disk(settings: Recipe, out: Path, summary: DataSummary | None, classes: int) -> Check:

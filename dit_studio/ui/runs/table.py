@@ -14,7 +14,7 @@ from dit_studio.events import JobState
 from dit_studio.ui import theme
 from dit_studio.ui.runs.listing import RunRow
 from dit_studio.ui.train.amounts import count, duration
-from dit_studio.ui.train.state_pill import STATE_TEXTS
+from dit_studio.ui.train.state_pill import STATE_COLOURS, STATE_TEXTS
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
 ROW_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -195,17 +195,6 @@ class RunsProxy(QSortFilterProxyModel):
 
     def lessThan(self, left: _Index, right: _Index) -> bool:
         return bool(left.data(SORT_ROLE) < right.data(SORT_ROLE))
-
-
-STATE_COLOURS = {
-    JobState.PREPARING: "info",
-    JobState.RUNNING: "accent",
-    JobState.PAUSED: "warning",
-    JobState.STOPPING: "warning",
-    JobState.FINISHED: "good",
-    JobState.FAILED: "error",
-    JobState.INTERRUPTED: "error",
-}
 
 
 class StateDelegate(QStyledItemDelegate):

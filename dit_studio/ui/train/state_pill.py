@@ -18,7 +18,7 @@ STATE_TEXTS = {
     JobState.FAILED: "Failed",
     JobState.INTERRUPTED: "Interrupted",
 }
-_COLOURS = {
+STATE_COLOURS = {
     JobState.PREPARING: "info",
     JobState.RUNNING: "accent",
     JobState.PAUSED: "warning",
@@ -49,7 +49,7 @@ class StatePill(QWidget):
         return QSize(metrics.horizontalAdvance(STATE_TEXTS[self._state]) + 32, metrics.height() + 4)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        colour = QColor(getattr(theme.current(), _COLOURS.get(self._state, "muted")))
+        colour = QColor(getattr(theme.current(), STATE_COLOURS.get(self._state, "muted")))
         box = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
