@@ -46,16 +46,33 @@ def new_folder_atomically(path: Path) -> Iterator[Path]:
             for file in temporary.iterdir():
                 _sync(file)
             sync_folder(temporary)
+            replaced = path.with_name(f".{path.name}.replaced")
             if path.exists():
-                replaced = path.with_name(f".{path.name}.{os.getpid()}.old")
                 path.rename(replaced)
-                temporary.rename(path)
-                shutil.rmtree(replaced, ignore_errors=True)
-            else:
-                temporary.rename(path)
+            temporary.rename(path)
+            shutil.rmtree(replaced, ignore_errors=True)
             sync_folder(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Take a folder away whole: it is out of sight before the first of its files goes."""
+    if path.exists():
+        hidden = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Clear up after processes that were killed in `folder`: what was half-written or half-removed goes, and what was
+    about to be replaced, but was not, comes back."""
+    for replaced in folder.glob(".*.replaced"):
+        original = folder / replaced.name.removeprefix(".").removesuffix(".replaced")
+        if not original.exists():
+            replaced.rename(original)
+    for leftover in (path for ending in ("tmp", "old", "replaced") for path in folder.glob(f".*.{ending}")):
+        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def test_training_answers_with_one_json_object(
     assert [line["step"] for line in lines if line["kind"] == "metrics"] == [1, 2, 3, 4]
 
 
+@pytest.mark.provokes_log
 def test_a_run_is_resumed_with_more_steps(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--resume", str(trained)]) == 1
     assert "Raise train.steps" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 
 from dit_studio import files
 from dit_studio.errors import DiskFullError, RunError
-from dit_studio.files import free_bytes, new_folder_atomically, write_atomically
+from dit_studio.files import free_bytes, new_folder_atomically, remove_folder, remove_leftovers, write_atomically
 
 
 def no_room(_: int) -> None:
@@ -56,6 +56,21 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
         (temporary / "c").write_text("4")
     assert [file.name for file in path.iterdir()] == ["b"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_out_of_sight_before_its_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "step-1"
+    path.mkdir()
+    (path / "a").write_text("1")
+    monkeypatch.setattr(files.shutil, "rmtree", lambda *_, **__: None)  # killed at the worst moment
+    remove_folder(path)
+    assert not path.exists()
+    assert [file.name[0] for file in tmp_path.iterdir()] == ["."]
+    (tmp_path / ".step-2.9.tmp").write_text("")
+    (tmp_path / ".step-3.replaced").mkdir()
+    monkeypatch.undo()
+    remove_leftovers(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["step-3"]  # its successor was never whole
 
 
 def test_free_space_of_a_folder_to_come(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import shutil
 import time
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from dit_studio.engine.ema import Ema
 from dit_studio.engine.sampling import SampleRequest, Samples, encode_png, grid, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
-from dit_studio.files import write_atomically
+from dit_studio.files import remove_folder, remove_leftovers, write_atomically
 
 _log = logging.getLogger(__name__)
 PREVIEW_CLASSES = 12  # columns of a preview at most
@@ -247,13 +246,14 @@ class Trainer:
     def _forget_old_checkpoints(self) -> None:
         keep = self.recipe.train.keep_checkpoints
         for folder in list_checkpoints(self.run)[:-keep] if keep else []:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
     def restore(self) -> list[Notice]:
         """Go on from the newest checkpoint that is whole; from the beginning if there is none.
 
         Raises: CheckpointError if there are checkpoints and none of them fits.
         """
+        remove_leftovers(self.run / "checkpoints")
         notices: list[Notice] = []
         found = list_checkpoints(self.run)
         for folder in reversed(found):

@@ -134,6 +134,7 @@ def test_a_change_of_the_files_is_noticed(tmp_path: Path, change: Callable[[Path
     assert _load(tmp_path / "data")[0].fingerprint != first.fingerprint
 
 
+@pytest.mark.provokes_log
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy", "keys.npy", "meta.json"])
 @pytest.mark.parametrize("damage", ["cut", "empty", "gone", "garbage"])
 def test_a_damaged_cache_is_filled_again(
@@ -245,6 +246,7 @@ def test_a_disk_that_fills_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch
     assert _cached() == []
 
 
+@pytest.mark.provokes_log
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(RunError, match="cannot be written"):

@@ -216,6 +216,7 @@ def run_here(folder: RunFolder, *, resume: bool = False) -> list[Event]:
     return list(training.run(folder, resume=resume))
 
 
+@pytest.mark.provokes_log
 def test_nan_stops_after_a_few_steps_and_keeps_the_good_weights(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +241,7 @@ def test_nan_stops_after_a_few_steps_and_keeps_the_good_weights(
     assert states(run_here(folder, resume=True))[-1] is JobState.FINISHED
 
 
+@pytest.mark.provokes_log
 def test_out_of_memory_becomes_a_card_with_numbers(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def too_much(*_: object) -> None:
         torch.empty(2**60)  # the allocator's own error
@@ -254,6 +256,7 @@ def test_out_of_memory_becomes_a_card_with_numbers(make_run: MakeRun, monkeypatc
     assert states(events)[-1] is JobState.FAILED
 
 
+@pytest.mark.provokes_log
 def test_a_full_disk_keeps_the_last_good_checkpoint(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_run("train.steps=8", "train.checkpoint_every=2", "train.preview_every=0")
     saving = trainer_module.save_checkpoint
@@ -284,6 +287,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(make_run: MakeRun, monkeypat
     assert states(resumed)[-1] is JobState.FINISHED
 
 
+@pytest.mark.provokes_log
 def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(make_run: MakeRun) -> None:
     folder = make_run("train.steps=6", "train.checkpoint_every=2", "train.preview_every=0")
     whole = dict(losses(run_here(folder)))
@@ -295,6 +299,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(make_run: Mak
     assert dict(losses(events)) == {step: loss for step, loss in whole.items() if step > 4}
 
 
+@pytest.mark.provokes_log
 def test_a_finished_run_says_that_it_is(make_run: MakeRun) -> None:
     folder = make_run("train.preview_every=0")
     run_here(folder)
@@ -303,6 +308,7 @@ def test_a_finished_run_says_that_it_is(make_run: MakeRun) -> None:
     assert "Raise train.steps" in failure.remedy
 
 
+@pytest.mark.provokes_log
 def test_data_that_is_gone_is_a_sentence(make_run: MakeRun) -> None:
     folder = make_run("data.path=/nowhere/at all")
     failure = next(event for event in run_here(folder) if isinstance(event, Failure))

@@ -42,6 +42,7 @@ def test_unknown_keys_survive(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["of_a_later_version"] == [1, 2]
 
 
+@pytest.mark.provokes_log
 @pytest.mark.parametrize("text", ["{", '{"font_scale": "large"}', "[]", '{"theme": "pink"}', "\x00"])
 def test_a_damaged_file_is_set_aside(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.json"
