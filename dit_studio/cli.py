@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from dit_studio import __version__
-from dit_studio.config import SECTIONS, fields_of, load_recipe, recipe_to_tables, runs_dir
+from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables, runs_dir
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
     CheckpointSaved,
@@ -59,16 +59,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for problem in error.problems:
             _say(f"dit-studio: {problem.message}")
-        return 2
+        return _failed(words, error, status=2)
     except StudioError as error:
         _say(f"dit-studio: {error}")
-        return 1
+        return _failed(words, error, status=1)
     except KeyboardInterrupt:
         _say("dit-studio: interrupted.")
         return 130
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _failed(words: list[str], error: StudioError, *, status: int) -> int:
+    """The exit status; with --json the sentence is the last line of stdout, too."""
+    if "--json" in words:
+        sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+    return status
 
 
 # ------------------------------------------------------------------------------------------------- usage
@@ -248,11 +255,7 @@ def _train(options: argparse.Namespace) -> int:
         raise SystemExit(_usage("train takes a RECIPE.toml, or --resume RUN."))
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
-    settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
-    recipe = load_recipe(options.recipe, settings=settings)
-    if recipe.data.path:
-        path = str(Path(recipe.data.path).absolute())
-        recipe = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=path))
+    recipe = _recipe(options.recipe, options)
     name = Path(recipe.data.path).name or options.recipe.stem
     out = options.out or new_run_path(runs_dir(), name)
     _preflight(recipe_to_tables(recipe), out)
@@ -261,18 +264,30 @@ def _train(options: argparse.Namespace) -> int:
 
 def _resume(options: argparse.Namespace) -> int:
     from dit_studio.config import dump_recipe
+    from dit_studio.engine.checkpoint import check_recipe_of_checkpoint
     from dit_studio.files import write_atomically
     from dit_studio.jobs.run_folder import RunFolder
 
     if options.recipe is not None or options.out is not None:
         raise SystemExit(_usage("--resume goes on in the run's own folder with its own recipe: leave out the others."))
     folder = RunFolder.open(options.resume)
-    settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
-    if settings:
-        recipe = load_recipe(folder.path / "run.toml", settings=settings)
+    if options.settings or options.data:
+        recipe = _recipe(folder.path / "run.toml", options)
+        if folder.checkpoints():
+            check_recipe_of_checkpoint(recipe, folder.checkpoints()[-1])
         with folder.lock():
             write_atomically(folder.path / "run.toml", dump_recipe(recipe).encode())
     return _run_training(folder, options, resume=True)
+
+
+def _recipe(file: Path, options: argparse.Namespace) -> Recipe:
+    """The recipe with what the command line changes; its images by their whole path."""
+    settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
+    recipe = load_recipe(file, settings=settings)
+    if not recipe.data.path:
+        return recipe
+    path = str(Path(recipe.data.path).expanduser().absolute())
+    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=path))
 
 
 def _usage(text: str) -> int:
@@ -327,7 +342,7 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
         validation_loss=status.validation_loss, seconds=round(status.seconds, 3), preview=status.preview,
         error=failure.message if failure else None,
     )  # fmt: skip
-    if state is JobState.FAILED:
+    if failure is not None:
         return 1
     return 130 if presses and state is JobState.STOPPED else 0
 

@@ -417,10 +417,26 @@ def check_recipe(recipe: Recipe) -> list[Problem]:
         add(
             "diffusion.beta_end", recipe.diffusion.beta_end, f"noise grows with time, so at least beta_start = {low:g}."
         )
+    if (signal := _signal_left(recipe.diffusion)) < 1e-30:
+        add("diffusion.beta_end", recipe.diffusion.beta_end, f"ᾱ at the end would be {signal:.0e}, and nothing of the "
+            "image be left to learn from; smaller β or fewer timesteps.")  # fmt: skip
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in recipe.data.path):
+        message = f"data.path = {recipe.data.path!r} is not possible: its name is not UTF-8; rename it."
+        problems.append(Problem("data.path", message, recipe.data.path))
     if recipe.sample.steps > recipe.diffusion.timesteps:
         limit = recipe.diffusion.timesteps
         add("sample.steps", recipe.sample.steps, f"the noise schedule has {limit} steps, so at most {limit}.")
     return problems
+
+
+def _signal_left(diffusion: DiffusionConfig) -> float:
+    """ᾱ after the last step of the linear schedule."""
+    if diffusion.schedule != "linear":
+        return 1.0
+    count, scale = diffusion.timesteps, 1000 / diffusion.timesteps
+    first, last = scale * diffusion.beta_start, scale * diffusion.beta_end
+    betas = (first + (last - first) * step / max(1, count - 1) for step in range(count))
+    return math.prod(1 - min(beta, 0.999) for beta in betas)
 
 
 def _divisor(number: int, near: int) -> int:

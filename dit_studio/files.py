@@ -4,12 +4,14 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dit_studio.errors import DiskFullError, RunError
 
+_REPLACE_TRIES, _REPLACE_WAIT_SECONDS = 20, 0.05
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -25,7 +27,7 @@ def write_atomically(path: Path, data: bytes) -> None:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(path)
+            _replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
@@ -44,7 +46,8 @@ def new_folder_atomically(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             for file in temporary.iterdir():
-                _sync(file)
+                with file.open("rb+") as written:
+                    os.fsync(written.fileno())
             sync_folder(temporary)
             replaced = path.with_name(f".{path.name}.replaced")
             if path.exists():
@@ -117,12 +120,22 @@ def _nearest_existing(path: Path) -> Path:
 def sync_folder(path: Path) -> None:
     """Make renames in `path` survive a power cut, where the system can (Windows cannot open a folder)."""
     with suppress(OSError):
-        _sync(path)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename; on Windows again while somebody reads the old file, which takes a moment."""
+    for _ in range(_REPLACE_TRIES):
+        try:
+            temporary.replace(path)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(_REPLACE_WAIT_SECONDS)
+        else:
+            return
+    temporary.replace(path)

@@ -115,6 +115,8 @@ def test_sampling_writes_a_data_set(
         (["sample", "{run}", "--classes", "7", "--out", "s"], 2, "whole numbers from 0 to 2"),
         (["sample", "{run}", "--steps", "0", "--out", "s"], 2, "from 1 to 1000"),
         (["sample", "{run}", "--cfg", "nan", "--out", "s"], 2, "at least 0"),
+        (["sample", "{run}", "--batch-size", "0", "--out", "s"], 2, "at least 1"),
+        (["train", "--resume", "{run}", "--set", "model.depth=1"], 1, "depth = 2, and the recipe says 1"),
         (["sample", "{data}", "--out", "s"], 1, "holds no model"),
         (["sample", "model.pt", "--out", "s"], 1, "is a pickle"),
         (["inspect", "/nowhere"], 1, "/nowhere"),
@@ -136,6 +138,17 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert found == status, error
     assert sentence in error
     assert "Traceback" not in error
+
+
+def test_a_change_that_cannot_be_leaves_the_run_as_it_was(trained: Path) -> None:
+    before = (trained / "run.toml").read_bytes()
+    assert cli.main(["train", "--resume", str(trained), "--set", "model.depth=1"]) == 1
+    assert (trained / "run.toml").read_bytes() == before
+
+
+def test_a_failure_is_an_answer_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sample", "nowhere", "--out", "x", "--json"]) == 1
+    assert "holds no model" in str(last_line(capsys)["error"])
 
 
 def test_inspecting_a_run_and_its_checkpoint(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

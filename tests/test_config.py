@@ -60,6 +60,8 @@ def test_an_empty_recipe_is_possible_and_comes_back_from_toml() -> None:
         ({"model": {"hidden_size": 130, "num_heads": 2}}, "needs a multiple of 4, as 132 is"),
         ({"train": {"batch_size": 10, "accumulate": 4}}, "it does not divide a batch of 10; 2 would"),
         ({"diffusion": {"beta_start": 0.5}}, "diffusion.beta_end = 0.02 is not possible"),
+        ({"diffusion": {"beta_start": 0.5, "beta_end": 0.9}}, "nothing of the image be left"),
+        ({"data": {"path": "bad \udcff"}}, "its name is not UTF-8"),
         ({"sample": {"steps": 500}, "diffusion": {"timesteps": 100}}, "at most 100"),
     ],
 )

@@ -28,7 +28,7 @@ from dit_studio.engine.image_files import Pixels
 from dit_studio.engine.left_out import LeftOut
 from dit_studio.errors import DiskFullError
 from dit_studio.events import FileProblem
-from dit_studio.files import free_bytes, naming_disk_errors, sync_folder
+from dit_studio.files import free_bytes, naming_disk_errors, remove_folder, sync_folder
 
 VERSION = 1  # raise it when decoding changes what lands in the cache
 _ABANDONED_SECONDS = 3600
@@ -79,6 +79,11 @@ def _check(meta: _Meta, images: Pixels, labels: NDArray[Any], keys: NDArray[Any]
         raise ValueError("its parts do not fit together")
     if not len(labels) or labels.min() < 0 or labels.max() >= max(1, len(meta.class_names)):
         raise ValueError("labels without a class")
+
+
+def forget(key: str) -> None:
+    """Take a cache away, so that it is filled anew."""
+    remove_folder(_folder(key))
 
 
 class CacheWriter:

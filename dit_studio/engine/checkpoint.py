@@ -8,6 +8,7 @@ The two weight files carry their `ModelDescription` in their header, so that eac
 import errno
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from dit_studio.config import DiffusionConfig, Recipe, resolve_model
 from dit_studio.engine.model import DiT
-from dit_studio.errors import CheckpointError
+from dit_studio.errors import CheckpointError, RunError, ShapeError
 from dit_studio.files import new_folder_atomically, write_atomically
 
 _METADATA_KEY = "dit_studio"
@@ -25,18 +26,21 @@ _PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle"}
 COLOR_CHANNELS = {"rgb": 3, "grey": 1}
 
 
+Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+
+
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     """What has to be known of a model to build it and to sample from it."""
 
-    input_size: int
-    patch_size: int
-    in_channels: int
-    hidden_size: int
-    depth: int
-    num_heads: int
-    mlp_ratio: float
-    class_dropout_prob: float
-    num_classes: int
+    input_size: Count
+    patch_size: Count
+    in_channels: Count
+    hidden_size: Count
+    depth: Count
+    num_heads: Count
+    mlp_ratio: Annotated[float, msgspec.Meta(gt=0, le=64)]
+    class_dropout_prob: Annotated[float, msgspec.Meta(ge=0, lt=1)]
+    num_classes: Count
     learn_sigma: bool
     diffusion: DiffusionConfig
     class_names: tuple[str, ...] = ()  # empty for a model without classes
@@ -96,8 +100,9 @@ class Progressed(msgspec.Struct, frozen=True, kw_only=True):
     images_seen: int
     seconds: float
     ema_updates: int
-    scaler: dict[str, float] = {}
+    scaler: dict[str, int | float] = {}
     validation_loss: float | None = None
+    data_fingerprint: str = ""  # of the images trained on
 
 
 # ------------------------------------------------------------------------------------------------- a model alone
@@ -110,8 +115,11 @@ def load_model(path: str | Path, *, weights: str = "ema", device: torch.device |
     """
     file = _weights_file(Path(path), weights)
     tensors, description = read_weights(file)
-    with torch.device("meta"):
-        model = description.build()
+    try:
+        with torch.device("meta"):
+            model = description.build()
+    except ShapeError as error:
+        raise CheckpointError(f"{file} describes a model that cannot be: {error}") from error
     _check_names_and_shapes(tensors, model, file)
     model.load_state_dict(tensors, assign=True)
     model.t_embedder.frequencies = type(model.t_embedder)(4).frequencies  # the one buffer that is not in the file
@@ -169,6 +177,8 @@ def _check_names_and_shapes(tensors: dict[str, Tensor], model: nn.Module, file: 
         if tuple(tensors[name].shape) != shape:
             found = tuple(tensors[name].shape)
             raise CheckpointError(f"{file} is of another shape: {name} is {found}, and the model takes {shape}.")
+        if tensors[name].dtype != torch.float32:
+            raise CheckpointError(f"{file} holds {name} as {tensors[name].dtype}; the model takes torch.float32.")
 
 
 # ------------------------------------------------------------------------------------------------- a run's state
@@ -190,7 +200,8 @@ def checkpoint_name(step: int) -> str:
 
 def list_checkpoints(run: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
-    return sorted(path for path in (run / "checkpoints").glob("step-*") if path.is_dir())
+    found = [path for path in (run / "checkpoints").glob("step-*") if path.is_dir() and path.name[5:].isdecimal()]
+    return sorted(found, key=lambda path: int(path.name[5:]))
 
 
 def save_checkpoint(
@@ -210,10 +221,15 @@ def save_checkpoint(
         return sum(file.stat().st_size for file in temporary.iterdir())
 
 
-def load_checkpoint(folder: Path, state: TrainingState) -> Progressed:
-    """Put a checkpoint back into `state`. Raises: CheckpointError; `state` may then be half-changed."""
+def load_checkpoint(folder: Path, state: TrainingState, *, description: ModelDescription) -> Progressed:
+    """Put a checkpoint back into `state`.
+
+    Raises: RunError if it is of a run with another model, schedule or classes than `description`; CheckpointError if it
+    is damaged. `state` may then be half-changed.
+    """
     for name, model in (("model", state.model), ("ema", state.ema)):
-        tensors, _ = read_weights(folder / f"{name}.safetensors")
+        tensors, found = read_weights(folder / f"{name}.safetensors")
+        check_same_run(found, description, folder)
         _check_names_and_shapes(tensors, model, folder / f"{name}.safetensors")
         model.load_state_dict(tensors)
     _restore_optimizer(state, folder / "optimizer.safetensors")
@@ -222,6 +238,39 @@ def load_checkpoint(folder: Path, state: TrainingState) -> Progressed:
         return msgspec.json.decode((folder / "state.json").read_bytes(), type=Progressed)
     except (OSError, msgspec.DecodeError) as error:
         raise CheckpointError(f"{folder / 'state.json'} cannot be read: {error}.") from error
+
+
+def check_same_run(found: ModelDescription, wanted: ModelDescription, folder: Path) -> None:
+    """Raises: RunError that names the first thing in which a checkpoint differs from what is to go on from it."""
+    if found.class_names != wanted.class_names:
+        raise RunError(
+            f"The images have other classes than {folder} was trained on: {_named(wanted.class_names)} now, "
+            f"{_named(found.class_names)} then.",
+            remedy="Resume with the same images, or start a new run.",
+        )
+    for name in ModelDescription.__struct_fields__:
+        now, then = getattr(wanted, name), getattr(found, name)
+        if name not in ("step", "weights", "seed") and now != then:
+            now, then = (_changed(now, then), _changed(then, now)) if name == "diffusion" else (now, then)
+            raise RunError(
+                f"{folder} was trained with {name} = {then}, and the recipe says {now}.",
+                remedy="Put it back to resume, or start a new run.",
+            )
+
+
+def check_recipe_of_checkpoint(recipe: Recipe, folder: Path) -> None:
+    """Raises: RunError if a run with this recipe could not go on from it; CheckpointError if it is damaged."""
+    _, found = read_weights(folder / "ema.safetensors")
+    check_same_run(found, ModelDescription.from_recipe(recipe, class_names=found.class_names), folder)
+
+
+def _named(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "none"
+
+
+def _changed(one: DiffusionConfig, other: DiffusionConfig) -> str:
+    fields = [name for name in one.__struct_fields__ if getattr(one, name) != getattr(other, name)]
+    return ", ".join(f"{name} {getattr(one, name)}" for name in fields)
 
 
 def _optimizer_tensors(state: TrainingState) -> dict[str, Tensor]:
@@ -244,6 +293,8 @@ def _restore_optimizer(state: TrainingState, file: Path) -> None:
         for key, tensor in moments.items():
             if key != "step" and tensor.shape != parameter.shape:
                 raise CheckpointError(f"{file} is of another shape: {key}.{name} is {tuple(tensor.shape)}.")
+        if moments and "step" not in moments:
+            raise CheckpointError(f"{file} is damaged: it lacks step.{name}.")
         if moments:
             place = {key: tensor if key == "step" else tensor.to(parameter.device) for key, tensor in moments.items()}
             if getattr(state.optimizer, "defaults", {}).get("fused"):

@@ -15,7 +15,7 @@ from dit_studio.engine import cache, pictures
 from dit_studio.engine.cache import CachedImages
 from dit_studio.engine.data_scan import scan
 from dit_studio.engine.file_list import PROGRESS_SECONDS, FileList, list_files
-from dit_studio.engine.image_files import Pixels
+from dit_studio.engine.image_files import PASSING_REASONS, Pixels
 from dit_studio.engine.pictures import PictureSet, find_pictures, in_parallel
 from dit_studio.errors import DataError
 from dit_studio.events import FileProblem, Notice, Progress
@@ -96,6 +96,9 @@ def load(config: DataConfig) -> Generator[Progress | Notice, None, ImageSet]:
     files = yield from list_files(config.path)
     key = _cache_key(files, config)
     cached = cache.open_cache(key)
+    if cached is not None and any(problem.reason in PASSING_REASONS for problem in cached.left_out.problems):
+        cache.forget(key)  # what was in the way of these files may be gone
+        cached = None
     if cached is None:
         yield from _fill(files, config, key)
         cached = cache.open_cache(key)

@@ -172,8 +172,8 @@ def _empty(files: FileList) -> DataError:
 
 
 def _fingerprint(files: FileList, texts: list[Member]) -> str:
-    """A hash of where the files lie and of every name, size and time (in a zip: checksum)."""
-    state = hashlib.blake2b(os.fsencode(files.path.resolve()), digest_size=16)
+    """A hash of every name, size and time (in a zip: checksum); a data set that is moved keeps it."""
+    state = hashlib.blake2b(digest_size=16)
     if files.kind != "folder":
         about = files.path.stat()
         state.update(f"{about.st_size} {about.st_mtime_ns}".encode())

@@ -201,15 +201,21 @@ def _naming_problems() -> Iterator[None]:
         raise UnusableImageError(reason(error)) from error
 
 
+_NO_PERMISSION = "no permission to read it"
+_GONE = "it is gone since the folder was read"
+_TOO_LARGE = "it does not fit into memory"
+PASSING_REASONS = {_NO_PERMISSION, _GONE, _TOO_LARGE}  # they say nothing about the file itself
+
+
 def reason(error: Exception) -> str:
     """Why a file cannot be used, in words, from what a decoder or the system raised."""
     text = str(error)
     if isinstance(error, PermissionError):
-        return "no permission to read it"
+        return _NO_PERMISSION
     if isinstance(error, FileNotFoundError):
-        return "it is gone since the folder was read"
+        return _GONE
     if isinstance(error, MemoryError):
-        return "it does not fit into memory"
+        return _TOO_LARGE
     if isinstance(error, EOFError) or any(word in text.lower() for word in ("truncated", "incomplete", "broken data")):
         return "truncated: the end of the file is missing"
     return f"damaged: {text or type(error).__name__}"

@@ -80,7 +80,7 @@ def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
     batch = settings.train.batch_size / settings.train.accumulate
     if settings.train.gradient_checkpointing:
         activations = activations // description.depth + description.depth * block_input
-    device = devices.pick_device()
+    device = devices.pick_device(settings.train.device)
     if devices.pick_precision(device, settings.train.precision).name != "fp32":
         activations = int(activations * _HALF_SHARE)
     return ModelCost(
@@ -138,7 +138,7 @@ def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight
         *data_checks,
         *_check_folder("Output folder", Path(out)),
         *_check_folder("Cache folder", cache_dir()),
-        _check_disk(settings, Path(out), summary, classes),
+        *_check_disk(settings, Path(out), summary, classes),
         _check_memory(settings, classes),
         _check_time(settings, classes),
     ]
@@ -148,7 +148,7 @@ def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight
 def _check_data(settings: Recipe) -> Generator[Progress, None, tuple[DataSummary | None, list[Check]]]:
     """The data set's summary, or None, and what it says."""
     if not settings.data.path:
-        return None, [_failed("Data", "No images are chosen.", "Drop a folder of images on the window.")]
+        return None, [_failed("Data", "No images are chosen.", "Choose a folder, a zip or a tar of images.")]
     try:
         summary = yield from _scan(settings.data.path, settings.data.classes)
     except StudioError as error:
@@ -203,18 +203,26 @@ def _check_folder(name: str, path: Path) -> Iterator[Check]:
         yield _failed(name, problem, "Choose another one in Settings.")
 
 
-def _check_disk(settings: Recipe, out: Path, summary: DataSummary | None, classes: int) -> Check:
-    kept = settings.train.keep_checkpoints or max(1, settings.train.steps // max(1, settings.train.checkpoint_every))
+def _check_disk(settings: Recipe, out: Path, summary: DataSummary | None, classes: int) -> Iterator[Check]:
+    """Room for the checkpoints, and for the decoded images."""
+    train = settings.train
+    written = train.steps // train.checkpoint_every + 1 if train.checkpoint_every else 1
+    kept = min(train.keep_checkpoints or written, written)
     checkpoint = 4 * 4 * model_cost(settings, classes).parameters  # weights, average, two moments
-    channels, size = COLOR_CHANNELS[settings.data.color], settings.data.image_size
-    cache = summary.images * channels * size**2 if summary else 0
-    needed, free = checkpoint * (kept + 1) + cache, free_bytes(out)
-    message = f"{_gigabytes(needed)} needed for {kept} checkpoints and the cache, {_gigabytes(free)} free."
+    yield _room("Disk", (kept + 1) * checkpoint, out, f"{kept} checkpoints")
+    if summary is not None:
+        pixels = summary.images * COLOR_CHANNELS[settings.data.color] * settings.data.image_size**2
+        yield _room("Cache", pixels, cache_dir(), "the decoded images")
+
+
+def _room(name: str, needed: float, place: Path, what: str) -> Check:
+    free = free_bytes(place)
+    message = f"{_gigabytes(needed)} needed for {what}, {_gigabytes(free)} free."
     if needed > free:
-        return _failed("Disk", message, "Free some space, keep fewer checkpoints, or choose another folder.")
+        return _failed(name, message, "Free some space, keep fewer checkpoints, or choose another folder.")
     if needed > 0.8 * free:
-        return _warning("Disk", message, "Keep fewer checkpoints.")
-    return Check(name="Disk", status=CheckStatus.OK, message=message)
+        return _warning(name, message, "Free some space, or keep fewer checkpoints.")
+    return Check(name=name, status=CheckStatus.OK, message=message)
 
 
 def _check_memory(settings: Recipe, classes: int) -> Check:

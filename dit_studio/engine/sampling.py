@@ -92,6 +92,8 @@ def check_request(request: SampleRequest, config: ModelDescription) -> None:
         add("sampler", request.sampler, "one of " + ", ".join(SAMPLERS))
     if not 1 <= request.steps <= steps:
         add("steps", request.steps, f"a whole number from 1 to {steps}, the length of the model's noise schedule")
+    if request.batch_size < 1:
+        add("batch_size", request.batch_size, "a whole number at least 1")
     if request.count < 1:
         add("count", request.count, "a whole number at least 1")
     if not 0 <= request.seed <= 2**63 - request.count:
@@ -197,7 +199,7 @@ def _scheduler(sampler: str, alphas_cumprod: Tensor, *, learn_sigma: bool) -> An
 
 
 def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
-    """Classes from "0,3" or "cat,dog"; every class from nothing.
+    """Classes from "0,3" or "cat,dog", where digits are numbers, not names; every class from nothing.
 
     Raises: ConfigError that names the one that is not there, and the nearest that is.
     """
@@ -205,10 +207,10 @@ def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
         return tuple(range(config.num_classes))
     chosen = []
     for word in (word.strip() for word in text.split(",")):
-        if word in config.class_names:
-            chosen.append(config.class_names.index(word))
-        elif word.isdecimal():
+        if word.isdecimal():
             chosen.append(int(word))
+        elif word in config.class_names:
+            chosen.append(config.class_names.index(word))
         else:
             near = difflib.get_close_matches(word, config.class_names, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(config.class_names) or 'no classes'}."

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from dit_studio.engine.ema import Ema
 from dit_studio.engine.sampling import SampleRequest, Samples, encode_png, grid, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
-from dit_studio.files import remove_folder, remove_leftovers, write_atomically
+from dit_studio.files import naming_disk_errors, remove_folder, write_atomically
 
 _log = logging.getLogger(__name__)
 PREVIEW_CLASSES = 12  # columns of a preview at most
@@ -68,6 +69,7 @@ class Trainer:
         )
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         self.validation_loss: float | None = None
+        self.has_other_data = False  # than the checkpoint that it went on from
         self._bad_steps = 0
 
     @property
@@ -75,26 +77,36 @@ class Trainer:
         """Numbers that are trained."""
         return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
+    @property
+    def _part_size(self) -> int:
+        """Images that go through the model at once."""
+        return self.recipe.train.batch_size // self.recipe.train.accumulate
+
+    def within_memory(self) -> AbstractContextManager[None]:
+        """What runs in it and does not fit into memory raises a DeviceMemoryError with the run's numbers."""
+        numbers = {"batch_size": self._part_size, "parameters": self.parameters}
+        return devices.naming_memory_errors(self.device, **numbers)
+
     # --------------------------------------------------------------------------------------------- a step
 
     def train_step(self) -> Metrics:
         """One optimiser step.
 
-        Raises: DeviceMemoryError; NotFiniteError after a few steps in a row whose loss or gradient is not a number.
-        Such steps change no weight.
+        A step whose loss or gradient is not a number changes no weight.
         """
         started = time.perf_counter()
         train = self.recipe.train
         rate = learning_rate_at(self.step, recipe=self.recipe)
-        with devices.naming_memory_errors(self.device, batch_size=train.batch_size, parameters=self.parameters):
-            loss, t = self._backward()
-            norm = self._update(rate, loss)
+        loss, t = self._backward()
+        norm = self._update(rate, loss)
         self.step += 1
         self.images_seen += train.batch_size
         mean = float(loss.mean())
         elapsed = time.perf_counter() - started
         self.seconds += elapsed
-        self._bad_steps = 0 if math.isfinite(mean) and math.isfinite(norm) else self._bad_steps + 1
+        is_overflow_expected = self.scaler.is_enabled()  # it scales down by itself
+        is_good = math.isfinite(mean) and (math.isfinite(norm) or is_overflow_expected)
+        self._bad_steps = 0 if is_good else self._bad_steps + 1
         return Metrics(
             step=self.step,
             loss=_finite(mean),
@@ -182,7 +194,7 @@ class Trainer:
         generator, model = generator_for(0, 0, "validation"), self._in_precision(self.ema.model)
         t = ((torch.randperm(len(indices), generator=generator) + 0.5) / len(indices) * steps).long()
         losses = []
-        for part in np.array_split(np.arange(len(indices)), math.ceil(len(indices) / self.recipe.train.batch_size)):
+        for part in np.array_split(np.arange(len(indices)), math.ceil(len(indices) / self._part_size)):
             images = torch.from_numpy(self.images.images[indices[part]])
             labels = torch.from_numpy(self.images.labels[indices[part]])
             noise = torch.randn(images.shape, generator=generator).to(self.device)
@@ -203,6 +215,7 @@ class Trainer:
             sampler=settings.sampler,
             steps=settings.steps,
             cfg=settings.cfg if self.ema.model.null_class is not None else 1.0,
+            batch_size=min(64, self._part_size),
         )
         drawn = sample(self.ema.model, self.description, request, precision=self.precision)
         images = torch.cat([batch.images for batch in drawn if isinstance(batch, Samples)])
@@ -238,6 +251,7 @@ class Trainer:
             ema_updates=self.ema.updates,
             scaler=self.scaler.state_dict() if self.scaler.is_enabled() else {},
             validation_loss=self.validation_loss,
+            data_fingerprint=self.images.fingerprint,
         )
         size = save_checkpoint(folder, self._state(), description=self.description, progressed=progressed)
         self._forget_old_checkpoints()
@@ -253,16 +267,19 @@ class Trainer:
 
         Raises: CheckpointError if there are checkpoints and none of them fits.
         """
-        remove_leftovers(self.run / "checkpoints")
         notices: list[Notice] = []
+        damaged: list[tuple[Path, Path]] = []
         found = list_checkpoints(self.run)
         for folder in reversed(found):
             try:
                 self._restore(folder)
+                _move(damaged)
                 return notices
             except CheckpointError as error:
                 _log.warning("%s", error)
-                notices.append(Notice(message=f"{error.message} The checkpoint before it is used.", level="warning"))
+                aside = folder.parent / "set-aside" / folder.name
+                notices.append(Notice(message=f"{error.message} It is moved to {aside}.", level="warning"))
+                damaged.append((folder, aside))
         if found:
             raise CheckpointError(
                 f"None of the {len(found)} checkpoints of {self.run} can be used. The newest: {notices[0].message}",
@@ -271,10 +288,12 @@ class Trainer:
         return notices
 
     def _restore(self, folder: Path) -> None:
-        progressed = load_checkpoint(folder, self._state())
+        """Raises: CheckpointError if it is damaged; RunError if it is of another model or other classes."""
+        progressed = load_checkpoint(folder, self._state(), description=self.description)
         self.step, self.images_seen, self.seconds = progressed.step, progressed.images_seen, progressed.seconds
         self.ema.updates = progressed.ema_updates
         self.validation_loss = progressed.validation_loss
+        self.has_other_data = progressed.data_fingerprint not in ("", self.images.fingerprint)
         if self.scaler.is_enabled() and progressed.scaler:
             self.scaler.load_state_dict(dict(progressed.scaler))
 
@@ -291,6 +310,14 @@ def learning_rate_at(step: int, *, recipe: Recipe) -> float:
         return train.learning_rate
     share = (step - train.warmup_steps) / max(1, train.steps - train.warmup_steps)
     return train.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def _move(folders: list[tuple[Path, Path]]) -> None:
+    for folder, aside in folders:
+        with naming_disk_errors(aside):
+            aside.parent.mkdir(exist_ok=True)
+            remove_folder(aside)
+            folder.rename(aside)
 
 
 def _finite(value: float) -> float | None:

@@ -11,12 +11,12 @@ import msgspec
 import torch
 
 from dit_studio import __version__
-from dit_studio.config import parse_recipe
+from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine import data
 from dit_studio.engine import device as devices
+from dit_studio.engine.data import ImageSet
 from dit_studio.engine.trainer import Trainer
-from dit_studio.errors import RunError
-from dit_studio.events import Command, Event, JobState, Resumed, Started, StateChanged
+from dit_studio.events import Command, Event, Failure, JobState, Notice, PreviewSaved, Resumed, Started, StateChanged
 from dit_studio.files import write_atomically
 
 NextCommand = Callable[[bool], Command | None]
@@ -29,8 +29,14 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     Raises: StudioError for everything that has a sentence.
     """
     settings, run = parse_recipe(recipe), Path(folder)
-    images = yield from data.load(settings.data)
-    trainer = Trainer(settings, images, run)
+    asked: list[Command] = []
+    images = yield from _prepare(settings, next_command, asked)
+    if images is None:
+        yield StateChanged(state=JobState.STOPPED)
+        return
+    device = devices.pick_device(settings.train.device)
+    with devices.naming_memory_errors(device, batch_size=settings.train.batch_size):
+        trainer = Trainer(settings, images, run)
     _write_environment(trainer)
     yield Started(
         steps=settings.train.steps,
@@ -43,14 +49,55 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
         batch_size=settings.train.batch_size,
     )
     if resume:
-        yield from trainer.restore()
-        yield Resumed(step=trainer.step)
+        yield from _restore(trainer)
     if trainer.step >= settings.train.steps:
-        raise RunError(
-            f"This run has done all of its {settings.train.steps} steps.", remedy="Raise train.steps to go on."
+        yield Failure(
+            message=f"This run has done all of its {settings.train.steps} steps.",
+            remedy="Raise train.steps to go on.",
+            code="finished",
+            step=trainer.step,
         )
+        yield StateChanged(state=JobState.FINISHED, step=trainer.step)
+        return
     yield StateChanged(state=JobState.RUNNING, step=trainer.step)
-    yield from _run(trainer, next_command)
+    yield from _run(trainer, _asked_first(asked, next_command))
+
+
+def _prepare(
+    settings: Recipe, next_command: NextCommand, asked: list[Command]
+) -> Generator[Event, None, ImageSet | None]:
+    """The images, or None if the run was stopped before they were there. Other commands wait in `asked`."""
+    loading = data.load(settings.data)
+    while True:
+        try:
+            event = next(loading)
+        except StopIteration as end:
+            images: ImageSet = end.value
+            return images
+        command = next_command(False)  # noqa: FBT003
+        if command is Command.STOP:
+            loading.close()
+            return None
+        if command is not None:
+            asked.append(command)
+        yield event
+
+
+def _asked_first(asked: list[Command], next_command: NextCommand) -> NextCommand:
+    """The commands that waited, then the new ones."""
+
+    def take(wait: bool) -> Command | None:
+        return asked.pop(0) if asked else next_command(wait)
+
+    return take
+
+
+def _restore(trainer: Trainer) -> Iterator[Event]:
+    yield from trainer.restore()
+    if trainer.has_other_data:
+        message = "The images have changed since this run was saved: its losses are not those of an unbroken run."
+        yield Notice(message=message, level="warning", step=trainer.step)
+    yield Resumed(step=trainer.step)
 
 
 def _run(trainer: Trainer, next_command: NextCommand) -> Iterator[Event]:
@@ -62,7 +109,9 @@ def _run(trainer: Trainer, next_command: NextCommand) -> Iterator[Event]:
             yield trainer.save()
             yield StateChanged(state=JobState.STOPPED, step=trainer.step)
             return
-        yield trainer.train_step()
+        with trainer.within_memory():
+            metrics = trainer.train_step()
+        yield metrics
         trainer.check_finite()
         yield from _what_is_due(trainer)
     yield StateChanged(state=JobState.FINISHED, step=trainer.step)
@@ -78,7 +127,7 @@ def _obey(trainer: Trainer, next_command: NextCommand) -> Generator[Event, None,
             case Command.SAVE:
                 yield trainer.save()
             case Command.PREVIEW:
-                yield trainer.preview()
+                yield _preview(trainer)
             case Command.PAUSE if not is_paused:
                 is_paused = True
                 yield StateChanged(state=JobState.PAUSED, step=trainer.step)
@@ -93,11 +142,18 @@ def _what_is_due(trainer: Trainer) -> Iterator[Event]:
     train, step = trainer.recipe.train, trainer.step
     is_last = step == train.steps
     if _is_due(step, train.validate_every, is_last=is_last) and len(trainer.validation_indices):
-        yield trainer.validate()
+        with trainer.within_memory():
+            validation = trainer.validate()
+        yield validation
     if _is_due(step, train.preview_every, is_last=is_last):
-        yield trainer.preview()
+        yield _preview(trainer)
     if is_last or _is_due(step, train.checkpoint_every, is_last=False):
         yield trainer.save()
+
+
+def _preview(trainer: Trainer) -> PreviewSaved:
+    with trainer.within_memory():
+        return trainer.preview()
 
 
 def _is_due(step: int, every: int, *, is_last: bool) -> bool:

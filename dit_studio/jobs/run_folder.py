@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -37,6 +38,7 @@ from dit_studio.files import naming_disk_errors, write_atomically
 HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 30.0  # without a heartbeat from another machine, its process counts as gone
 _FLUSH_SECONDS = 0.1
+_LOCK_TRIES, _LOCK_WAIT_SECONDS = 20, 0.025
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +156,7 @@ class RunFolder:
         Raises: RunError if another process holds it.
         """
         with naming_disk_errors(self.path), (self.path / "run.lock").open("a+b") as file:
-            if not _try_lock(file):
+            if not _lock_soon(file):
                 raise RunError(f"{self.path} is in use by another process.", remedy="Stop that one first, or watch it.")
             yield
 
@@ -196,7 +198,7 @@ class RunFolder:
 
     def read_events(self) -> list[AnyEvent]:
         """Everything the run has said so far."""
-        return EventReader(self).poll()
+        return list(EventReader(self).drain())
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
@@ -206,6 +208,15 @@ class RunFolder:
 def _step_of(path: Path) -> int:
     digits = re.search(r"\d+", path.name)
     return int(digits.group()) if digits else -1
+
+
+def _lock_soon(file: IO[bytes]) -> bool:
+    """Lock the file; somebody who only looks whether it is locked holds it for microseconds."""
+    for _ in range(_LOCK_TRIES):
+        if _try_lock(file):
+            return True
+        time.sleep(_LOCK_WAIT_SECONDS)
+    return False
 
 
 def _try_lock(file: IO[bytes]) -> bool:
@@ -235,7 +246,7 @@ class EventWriter:
 
     def __enter__(self) -> "EventWriter":
         with naming_disk_errors(self._path):
-            self._file = self._path.open("a+b")
+            self._file = self._path.open("a+b", buffering=0)
             self._drop_half_line()
         return self
 
@@ -258,10 +269,10 @@ class EventWriter:
         with naming_disk_errors(self._path):
             size = self._file.seek(0, os.SEEK_END)
             try:
-                self._file.write(b"".join(self._pending))
-                self._file.flush()
+                _write_whole(self._file, b"".join(self._pending))
             except OSError:
-                self._file.truncate(size)
+                with suppress(OSError):  # a device that is full may refuse this too; readers pass over half a line
+                    self._file.truncate(size)
                 raise
         self._pending.clear()
         self._flushed_at = time.monotonic()
@@ -279,6 +290,11 @@ class EventWriter:
             end = start
         if end < size:
             self._file.truncate(end)
+
+
+def _write_whole(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
 
 
 class EventReader:
@@ -300,6 +316,11 @@ class EventReader:
         whole = block[: block.rfind(b"\n") + 1]
         self._offset += len(whole)
         return list(self._decode(whole))
+
+    def drain(self) -> Iterator[AnyEvent]:
+        """Everything that is there, however long the history."""
+        while events := self.poll():
+            yield from events
 
     def _decode(self, block: bytes) -> Iterator[AnyEvent]:
         for line in block.splitlines():

@@ -10,19 +10,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from dit_studio.config import recipe_to_tables
-from dit_studio.errors import StudioError
+from dit_studio.errors import DiskFullError, StudioError
 from dit_studio.events import AnyEvent, Command, Event, Failure, JobState, Metrics, StateChanged
+from dit_studio.files import free_bytes, remove_leftovers
 from dit_studio.jobs import table
 from dit_studio.jobs.run_folder import HEARTBEAT_SECONDS, EventReader, EventWriter, RunFolder, Status, advance
 from dit_studio.jobs.worker import failure_of
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
+_DISK_FULL_STATUS = 28  # of a worker that could not write down why it ends
 _START_LIMIT_SECONDS = 60.0
 _END_LIMIT_SECONDS = 30.0
 
@@ -33,6 +36,8 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     Failures become events. Raises: RunError if another process works on the run.
     """
     with folder.lock(), EventWriter(folder) as writer, _Heart(folder) as heart:
+        for place in (folder.path, folder.path / "checkpoints", folder.path / "previews"):
+            remove_leftovers(place)
         folder.forget_commands()
         heart.beat(StateChanged(state=JobState.PREPARING))
         for event in _events_of(folder, resume=resume):
@@ -42,6 +47,7 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
                 heart.beat(event)
             except StudioError as error:  # the disk is full: say so to whoever listens, and end
                 _log.error("%s", error)
+                heart.end(error.message)
                 yield failure_of(error)
                 yield StateChanged(state=JobState.FAILED, message=error.message)
                 return
@@ -103,7 +109,13 @@ class _Heart:
         self._ended.set()
         self._thread.join()
         if self._status.state.is_active:  # the caller gave up in mid-run
-            self.beat(StateChanged(state=JobState.INTERRUPTED))
+            with suppress(StudioError):
+                self.beat(StateChanged(state=JobState.INTERRUPTED))
+
+    def end(self, message: str) -> None:
+        """The run failed because something could not be written; say so if at least this can be."""
+        with suppress(StudioError):
+            self.beat(StateChanged(state=JobState.FAILED, message=message))
 
     def beat(self, event: Event) -> None:
         """Note the event; written at once unless it is one of many."""
@@ -154,16 +166,21 @@ def follow(folder: RunFolder, *, process: "subprocess.Popen[bytes] | None" = Non
     reader, deadline = EventReader(folder), time.monotonic() + _START_LIMIT_SECONDS
     while True:
         gone = _is_gone(folder, process, deadline)  # looked at before the last read, so that nothing is missed
-        yield from reader.poll()
+        yield from reader.drain()
         status = folder.read_status()
         if not status.state.is_active:
-            yield from reader.poll()
+            yield from reader.drain()
             if process is not None:
                 _await_end(process)
             return
         if gone:
-            if folder.mark_interrupted(_death(folder, process, status)):
-                yield from reader.poll()
+            failure = _death(folder, process, status)
+            if folder.mark_interrupted(failure):
+                yield from reader.drain()
+                return
+            if not folder.is_locked():  # it cannot be written down, so it is only said
+                yield failure
+                yield StateChanged(state=JobState.INTERRUPTED, step=status.step)
                 return
             process = None  # another process has taken the run
         yield None
@@ -194,6 +211,8 @@ def _death(folder: RunFolder, process: "subprocess.Popen[bytes] | None", status:
         reason = "The training process was killed (signal 9), often because the machine ran out of memory."
     elif code is not None and code < 0:
         reason = f"The training process died from signal {-code} ({signal.Signals(-code).name})."
+    elif code == _DISK_FULL_STATUS:
+        reason = f"The run stopped because its disk is full: {free_bytes(folder.path) / 2**20:.0f} MB are free."
     elif code:
         reason = f"The training process ended with exit code {code} and said nothing."
     else:
@@ -219,11 +238,15 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     folder = RunFolder.open(arguments.folder)
     signal.signal(signal.SIGTERM, lambda *_: folder.send(Command.STOP))
-    state = JobState.FAILED
+    state, code = JobState.FAILED, ""
     for event in run(folder, resume=arguments.resume):
+        if isinstance(event, Failure):
+            code = event.code
         if isinstance(event, StateChanged):
             state = event.state
             _log.info("%s at step %d %s", state, event.step, event.message)
+    if code == DiskFullError.code:
+        return _DISK_FULL_STATUS
     return 1 if state is JobState.FAILED else 0
 
 

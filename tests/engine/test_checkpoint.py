@@ -11,7 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from dit_studio.config import parse_recipe
-from dit_studio.engine.checkpoint import ModelDescription, load_model, read_weights, write_weights
+from dit_studio.engine.checkpoint import (
+    ModelDescription,
+    checkpoint_name,
+    list_checkpoints,
+    load_model,
+    read_weights,
+    write_weights,
+)
 from dit_studio.engine.model import DiT
 from dit_studio.errors import CheckpointError
 
@@ -93,6 +100,27 @@ def test_missing_and_left_over_tensors_are_named(file: Path) -> None:
     rewrite(file, pos_embed=torch.zeros(1, 16, 32), extra=torch.zeros(1))
     with pytest.raises(CheckpointError, match="has extra too many"):
         load_model(file)
+
+
+@pytest.mark.parametrize("change", [{"num_heads": 0}, {"patch_size": 0}, {"hidden_size": -32}, {"num_heads": 7}])
+def test_a_description_that_cannot_be_is_refused(file: Path, change: dict[str, int]) -> None:
+    described = json.loads(msgspec.json.encode(read_weights(file)[1])) | change
+    save_file(load_file(file), file, metadata={"dit_studio": json.dumps(described)})
+    with pytest.raises(CheckpointError, match="cannot be"):
+        load_model(file)
+
+
+def test_another_number_format_is_named(file: Path) -> None:
+    rewrite(file, pos_embed=torch.zeros(1, 16, 32, dtype=torch.float16))
+    with pytest.raises(CheckpointError, match=r"pos_embed as torch\.float16"):
+        load_model(file)
+
+
+def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
+    for step in (10_000_000, 9_999_999, 5):
+        (tmp_path / "checkpoints" / checkpoint_name(step)).mkdir(parents=True)
+    (tmp_path / "checkpoints" / "set-aside").mkdir()
+    assert [int(path.name[5:]) for path in list_checkpoints(tmp_path)] == [5, 9_999_999, 10_000_000]
 
 
 def test_a_file_that_does_not_say_what_it_holds_is_refused(tmp_path: Path) -> None:

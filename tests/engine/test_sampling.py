@@ -15,6 +15,7 @@ from dit_studio.engine.sampling import (
     Frame,
     SampleRequest,
     Samples,
+    choose_classes,
     guided_output,
     sample,
     spaced_timesteps,
@@ -150,7 +151,7 @@ def test_pixels_are_rounded_as_published() -> None:
     ("change", "sentence"),
     [({"steps": 0}, "from 1 to 1000"), ({"steps": 100_000}, "from 1 to 1000"), ({"cfg": -1.0}, "at least 0"),
      ({"cfg": float("nan")}, "at least 0"), ({"classes": (3,)}, "from 0 to 2"), ({"sampler": "euler"}, "ddim, ddpm"),
-     ({"count": 0}, "at least 1"), ({"seed": -1}, "at least 0")],
+     ({"count": 0}, "at least 1"), ({"batch_size": 0}, "at least 1"), ({"seed": -1}, "at least 0")],
 )  # fmt: skip
 def test_impossible_requests_are_named(model: DiT, change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
@@ -162,3 +163,11 @@ def test_a_model_without_a_null_class_offers_no_guidance() -> None:
     config = msgspec.structs.replace(CONFIG, class_dropout_prob=0.0)
     with pytest.raises(ConfigError, match="without a null class"):
         next(iter(sample(config.build(), config, SampleRequest(cfg=2.0))))
+
+
+def test_classes_are_chosen_by_number_or_by_name() -> None:
+    config = msgspec.structs.replace(CONFIG, class_names=("1", "2", "sea"))
+    assert choose_classes("", config) == (0, 1, 2)
+    assert choose_classes("0, 1,sea", config) == (0, 1, 2)
+    with pytest.raises(ConfigError, match="Did you mean sea"):
+        choose_classes("see", config)

@@ -1,9 +1,10 @@
 """A training job, run in both ways: what it says, what it obeys, and what is left when it dies."""
 
+import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
+from dit_studio.engine import data
 from dit_studio.engine import trainer as trainer_module
 from dit_studio.engine.trainer import Trainer
 from dit_studio.errors import RunError
@@ -22,15 +24,17 @@ from dit_studio.events import (
     JobState,
     Metrics,
     PreviewSaved,
+    Progress,
     Resumed,
     Started,
     StateChanged,
     Validation,
 )
-from dit_studio.jobs import training
+from dit_studio.jobs import run_folder, training
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, Status
 from tests.jobs.conftest import MakeRun
+from tests.pictures import write_pictures
 
 LIMIT_SECONDS = 120
 
@@ -111,18 +115,21 @@ def test_commands_are_obeyed(make_run: MakeRun, launcher: Launcher) -> None:
 
 
 def test_stopped_and_resumed_gives_the_same_losses_to_the_last_bit(make_run: MakeRun, launcher: Launcher) -> None:
-    whole = losses(events_of(launcher.train(make_run("train.steps=12", name="whole"))))
-    folder = make_run("train.steps=12", name="stopped")
+    whole = losses(events_of(launcher.train(make_run("train.steps=60", "train.preview_every=0", name="whole"))))
+    folder = make_run("train.steps=60", "train.preview_every=1", name="stopped")
 
     def stop_at_4(event: Event) -> None:
         if isinstance(event, Metrics) and event.step == 4:
             folder.send(Command.STOP)
 
     before = events_of(launcher.train(folder), react=stop_at_4)
-    if states(before)[-1] is JobState.STOPPED:  # the worker may be done before it reads the command
-        after = events_of(launcher.train(folder, resume=True))
-        assert any(isinstance(event, Resumed) for event in after)
-        assert states(after)[-1] is JobState.FINISHED
+    assert states(before)[-1] is JobState.STOPPED
+    (folder.path / "run.toml").write_text(
+        (folder.path / "run.toml").read_text().replace("preview_every = 1", "preview_every = 0")
+    )
+    after = events_of(launcher.train(folder, resume=True))
+    assert any(isinstance(event, Resumed) for event in after)
+    assert states(after)[-1] is JobState.FINISHED
     assert dict(losses(folder.read_events())) == dict(whole)
 
 
@@ -288,24 +295,28 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(make_run: MakeRun, monkeypat
 
 
 @pytest.mark.provokes_log
-def test_a_damaged_newest_checkpoint_is_passed_over_with_a_warning(make_run: MakeRun) -> None:
-    folder = make_run("train.steps=6", "train.checkpoint_every=2", "train.preview_every=0")
+def test_a_damaged_newest_checkpoint_is_set_aside_with_a_warning(make_run: MakeRun) -> None:
+    folder = make_run("train.steps=6", "train.checkpoint_every=2", "train.preview_every=0", "train.keep_checkpoints=2")
     whole = dict(losses(run_here(folder)))
     newest = folder.checkpoints()[-1] / "model.safetensors"
     newest.write_bytes(newest.read_bytes()[:1000])
     events = run_here(folder, resume=True)
     assert next(event.step for event in events if isinstance(event, Resumed)) == 4
-    assert any("checkpoint before it is used" in getattr(event, "message", "") for event in events)
+    assert any("set-aside" in getattr(event, "message", "") for event in events)
     assert dict(losses(events)) == {step: loss for step, loss in whole.items() if step > 4}
+    assert [path.name for path in folder.checkpoints()] == ["step-0000004", "step-0000006"]  # whole ones
+    assert (folder.path / "checkpoints" / "set-aside" / "step-0000006").is_dir()
 
 
-@pytest.mark.provokes_log
-def test_a_finished_run_says_that_it_is(make_run: MakeRun) -> None:
+def test_a_finished_run_says_that_it_is_and_stays_finished(make_run: MakeRun) -> None:
     folder = make_run("train.preview_every=0")
     run_here(folder)
-    failure = next(event for event in run_here(folder, resume=True) if isinstance(event, Failure))
+    events = run_here(folder, resume=True)
+    failure = next(event for event in events if isinstance(event, Failure))
     assert "all of its 6 steps" in failure.message
     assert "Raise train.steps" in failure.remedy
+    assert states(events)[-1] is JobState.FINISHED
+    assert folder.read_status().state is JobState.FINISHED
 
 
 @pytest.mark.provokes_log
@@ -314,6 +325,136 @@ def test_data_that_is_gone_is_a_sentence(make_run: MakeRun) -> None:
     failure = next(event for event in run_here(folder) if isinstance(event, Failure))
     assert "/nowhere/at all" in failure.message
     assert folder.read_status().state is JobState.FAILED
+
+
+@pytest.mark.provokes_log
+def test_other_classes_or_another_schedule_are_refused_and_other_images_are_spoken_of(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    folder = make_run("train.steps=3", "train.preview_every=0")
+    run_here(folder)
+    recipe = folder.path / "run.toml"
+    text = recipe.read_text().replace("steps = 3\n", "steps = 5\n", 1)
+    write_pictures(tmp_path / "more", classes=3, per_class=9)
+    (tmp_path / "more" / "class 2").rename(tmp_path / "more" / "yak")
+    for changed, sentence in (
+        (text.replace("pictures ü", "more"), "class 0, class 1, yak now, class 0, class 1, class 2 then"),
+        (text.replace('schedule = "linear"', 'schedule = "cosine"', 1), "diffusion = schedule linear"),
+        (text.replace("depth = 2", "depth = 1"), "depth = 2, and the recipe says 1"),
+    ):
+        recipe.write_text(changed)
+        failure = next(event for event in run_here(folder, resume=True) if isinstance(event, Failure))
+        assert sentence in failure.message
+        assert folder.checkpoints()[-1].name == "step-0000003"
+    recipe.write_text(text.replace("pictures ü", "more"))
+    (tmp_path / "more" / "yak").rename(tmp_path / "more" / "class 2")
+    events = run_here(folder, resume=True)
+    assert any("images have changed" in getattr(event, "message", "") for event in events)
+    assert states(events)[-1] is JobState.FINISHED
+
+
+@pytest.mark.provokes_log
+@pytest.mark.parametrize("victim", ["events.jsonl", "status.json"])
+def test_a_disk_that_fills_under_events_or_status_is_said(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, victim: str
+) -> None:
+    folder = make_run("train.steps=1000", "train.preview_every=0", "train.checkpoint_every=2")
+    is_full = [False]
+    if victim == "events.jsonl":
+        writing = run_folder._write_whole
+
+        def write_whole(*arguments: object) -> None:
+            if is_full[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            writing(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(run_folder, "_write_whole", write_whole)
+    else:
+        syncing = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            if is_full[0]:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            syncing(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+    events = []
+    for event in training.run(folder):
+        events.append(event)
+        is_full[0] = isinstance(event, CheckpointSaved) or is_full[0]
+    failure = next(event for event in events if isinstance(event, Failure))
+    assert failure.code == "disk_full"
+    assert states(events)[-1] is JobState.FAILED
+    assert not folder.is_locked()
+    monkeypatch.undo()
+    assert folder.observed_status().state in (JobState.FAILED, JobState.INTERRUPTED)
+    assert all(event is not None for event in folder.read_events())
+    folder.send(Command.STOP)
+
+
+def test_a_dead_run_that_cannot_be_written_down_is_still_said(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run()
+    folder.write_status(Status(state=JobState.RUNNING, step=3, pid=4_000_000, host=os.uname().nodename))
+
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    monkeypatch.setattr(run_folder, "_write_whole", no_room)
+    events = events_of(Launcher().follow(folder))
+    assert [type(event) for event in events] == [Failure, StateChanged]
+
+
+@pytest.mark.provokes_log
+@pytest.mark.parametrize("method", ["validate", "preview", "__init__"])
+def test_out_of_memory_outside_a_step_is_the_same_card(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def too_much(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(Trainer, method, too_much)
+    failure = next(event for event in run_here(make_run()) if isinstance(event, Failure))
+    assert failure.code == "out_of_memory"
+    assert failure.numbers["batch_size"] == 8
+
+
+def test_stop_while_the_images_are_prepared_ends_at_once(make_run: MakeRun) -> None:
+    folder, events = make_run(), []
+    for event in training.run(folder):
+        events.append(event)
+        if isinstance(event, Progress):
+            folder.send(Command.STOP)
+    assert states(events) == [JobState.PREPARING, JobState.STOPPED]
+    assert not folder.checkpoints()
+
+
+def test_a_scaler_comes_back_as_it_was(make_run: MakeRun) -> None:
+    """float16 has no CPU precision of its own, so the scaler is put in by hand."""
+    folder = make_run("train.steps=4", "train.preview_every=0")
+    run_here(folder)
+    images = exhaust(data.load(folder.recipe().data))
+    trainer = Trainer(folder.recipe(), images, folder.path)
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=128.0)
+    trainer.restore()
+    trainer.train_step()
+    trainer.save()
+    again = Trainer(folder.recipe(), images, folder.path)
+    again.scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    again.restore()
+    assert again.scaler.state_dict() == trainer.scaler.state_dict()
+    assert again.train_step().loss == trainer.train_step().loss
+
+
+def exhaust(generator: Generator[object, None, data.ImageSet]) -> data.ImageSet:
+    while True:
+        try:
+            next(generator)
+        except StopIteration as end:
+            images: data.ImageSet = end.value
+            return images
 
 
 def test_accumulation_gives_the_losses_and_weights_of_the_whole_batch(make_run: MakeRun) -> None:
