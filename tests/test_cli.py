@@ -71,7 +71,7 @@ def test_training_answers_with_one_json_object(
 @pytest.mark.provokes_log
 def test_a_run_is_resumed_with_more_steps(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--resume", str(trained)]) == 1
-    assert "Raise train.steps" in capsys.readouterr().err
+    assert "Raise the steps (train.steps)" in capsys.readouterr().err
     assert cli.main(["train", "--resume", str(trained), "--set", "train.steps=6", "--json"]) == 0
     assert last_line(capsys)["step"] == 6
 

@@ -153,6 +153,10 @@ def _container_limit() -> list[int]:
         return []
 
 
+class BackEndError(Exception):
+    """What the back end said, in its own words, without its tensors."""
+
+
 @contextmanager
 def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[None]:
     """Turn what a back end throws for want of memory into a DeviceMemoryError that carries `numbers`."""
@@ -167,10 +171,10 @@ def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[Non
         _empty_cache(device)
         figures = {"total_bytes": memory_total(device), "used_bytes": memory_used(device), **numbers}
         raise DeviceMemoryError(
-            f"A training step does not fit into the memory of {describe(device)}: {text}",
+            f"Training does not fit into the memory of {describe(device)}.",
             remedy="Take a smaller batch, gradient checkpointing, or a smaller model.",
             numbers=figures,
-        ) from None
+        ) from BackEndError(text)
 
 
 def _empty_cache(device: torch.device) -> None:

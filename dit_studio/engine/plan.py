@@ -16,6 +16,7 @@ from dit_studio.engine import data
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import COLOR_CHANNELS, ModelDescription
 from dit_studio.engine.model import DiT
+from dit_studio.engine.trainer import PREVIEW_CLASSES
 from dit_studio.errors import StudioError
 from dit_studio.events import (
     Check,
@@ -32,6 +33,7 @@ _STATE_COPIES = 5  # weights, gradients, AdamW's two moments, the averaged weigh
 _PROCESS_BYTES = 400 * 2**20  # Python, torch and the buffers of a step
 _HALF_SHARE = 0.6  # of the activations' bytes when products are in 16 bits (measured on S/2)
 _SCAN_SECONDS = 60.0
+_BLOCK_SECONDS = 0.003  # that calling the operations of a block, forward and backward, costs at least
 _EFFICIENCY = 0.4  # of the machine's own matmul rate that a training step reaches (measured on S/2 and XXS/2)
 
 
@@ -241,11 +243,22 @@ def _check_time(settings: Recipe, classes: int) -> Check:
     precision = devices.pick_precision(device, settings.train.precision)
     rate = matmul_rate(device, precision.dtype)
     flops = 2e9 * model_cost(settings, classes).gflops * 3 * settings.train.batch_size  # the backward pass costs two
-    seconds = settings.train.steps * flops / (rate * _EFFICIENCY)
+    operations = resolve_model(settings.model).depth or 0
+    seconds_a_step = flops / (rate * _EFFICIENCY) + settings.train.accumulate * operations * _BLOCK_SECONDS
+    seconds = settings.train.steps * seconds_a_step * (1 + _share_beside(settings, classes))
     message = f"About {_duration(seconds)} for {settings.train.steps} steps in {precision.name}, by a rough estimate."
     if seconds > 7 * 86_400:
         return _warning("Time", message, "Take fewer steps, a smaller model, or a larger patch.")
     return Check(name="Time", status=CheckStatus.OK, message=message)
+
+
+def _share_beside(settings: Recipe, classes: int) -> float:
+    """What previews cost, as a share of the training itself; a forward pass costs a third of a step's image."""
+    train, preview = settings.train, settings.sample
+    if not train.preview_every:
+        return 0.0
+    images = preview.per_class * min(max(classes, 1), PREVIEW_CLASSES) * (2 if preview.cfg not in (0, 1) else 1)
+    return images * preview.steps / 3 / (train.preview_every * train.batch_size)
 
 
 @functools.lru_cache(maxsize=8)
@@ -279,4 +292,7 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 2 * 86_400 else f"{seconds / 86_400:.1f} days"
+    if seconds < 2 * 86_400:
+        return f"{seconds / 3600:.1f} h"
+    days = seconds / 86_400
+    return f"{days:.1f} days" if days < 730 else f"{days / 365:.0f} years"

@@ -74,8 +74,8 @@ class Trainer:
 
     @property
     def parameters(self) -> int:
-        """Numbers that are trained."""
-        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+        """Numbers in the model, the fixed position embedding counted in, as the paper does."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
 
     @property
     def _part_size(self) -> int:
@@ -126,7 +126,7 @@ class Trainer:
         rate = learning_rate_at(self.step - 1, recipe=self.recipe)
         raise NotFiniteError(
             f"The loss was not a number for {self._bad_steps} steps in a row, up to step {self.step}.",
-            remedy=f"Lower the learning rate ({rate:g}), clip gradients (train.clip_grad_norm = 1), or train in fp32.",
+            remedy=f"Lower the learning rate ({rate:g}), clip gradients at 1, or train in fp32.",
             numbers={"step": self.step, "learning_rate": rate},
         )
 
@@ -269,6 +269,7 @@ class Trainer:
         """
         notices: list[Notice] = []
         damaged: list[tuple[Path, Path]] = []
+        first_problem = ""
         found = list_checkpoints(self.run)
         for folder in reversed(found):
             try:
@@ -278,11 +279,12 @@ class Trainer:
             except CheckpointError as error:
                 _log.warning("%s", error)
                 aside = folder.parent / "set-aside" / folder.name
+                first_problem = first_problem or error.message
                 notices.append(Notice(message=f"{error.message} It is moved to {aside}.", level="warning"))
                 damaged.append((folder, aside))
         if found:
             raise CheckpointError(
-                f"None of the {len(found)} checkpoints of {self.run} can be used. The newest: {notices[0].message}",
+                f"None of the {len(found)} checkpoints of {self.run} can be used. The newest: {first_problem}",
                 remedy="Start a new run.",
             )
         return notices

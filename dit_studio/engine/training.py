@@ -53,7 +53,7 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     if trainer.step >= settings.train.steps:
         yield Failure(
             message=f"This run has done all of its {settings.train.steps} steps.",
-            remedy="Raise train.steps to go on.",
+            remedy="Raise the steps (train.steps) to go on.",
             code="finished",
             step=trainer.step,
         )

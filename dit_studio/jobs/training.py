@@ -66,7 +66,8 @@ def _events_of(folder: RunFolder, *, resume: bool) -> Iterator[Event]:
             resume=resume,
         )
     except Exception as error:  # noqa: BLE001  a job's every failure becomes an event
-        _log.error("training failed", exc_info=error)
+        is_foreseen = isinstance(error, StudioError)
+        _log.error("training failed: %s", error, exc_info=None if is_foreseen else error)
         failure = failure_of(error)
         yield failure
         yield StateChanged(state=JobState.FAILED, message=failure.message)

@@ -88,7 +88,7 @@ def test_autocast_uses_the_format_and_float32_uses_none() -> None:
      RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
 )  # fmt: skip
 def test_every_back_ends_memory_error_becomes_one_sentence(error: BaseException) -> None:
-    with pytest.raises(DeviceMemoryError, match="does not fit into the memory of") as raised, \
+    with pytest.raises(DeviceMemoryError, match="Training does not fit into the memory of") as raised, \
          naming_memory_errors(CPU, batch_size=64):  # fmt: skip
         raise error
     assert raised.value.numbers["batch_size"] == 64

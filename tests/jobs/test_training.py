@@ -314,7 +314,7 @@ def test_a_finished_run_says_that_it_is_and_stays_finished(make_run: MakeRun) ->
     events = run_here(folder, resume=True)
     failure = next(event for event in events if isinstance(event, Failure))
     assert "all of its 6 steps" in failure.message
-    assert "Raise train.steps" in failure.remedy
+    assert "Raise the steps" in failure.remedy
     assert states(events)[-1] is JobState.FINISHED
     assert folder.read_status().state is JobState.FINISHED
 
