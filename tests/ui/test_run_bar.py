@@ -20,7 +20,7 @@ def bar(qtbot: QtBot) -> RunBar:
 
 def steps(first: int, last: int, *, seconds_per_step: float = 0.5) -> list[Metrics]:
     return [
-        Metrics(step=n, loss=1.0, learning_rate=1e-4, images_per_second=128.0, seconds=n * seconds_per_step)
+        Metrics(step=n, loss=1.0, learning_rate=1e-4, images_seen=32 * n, seconds=n * seconds_per_step)
         for n in range(first, last + 1)
     ]
 
@@ -88,10 +88,17 @@ def test_progress_speed_and_time_left(bar: RunBar) -> None:
     assert "estimating" in bar._line.text()
     bar.add_events(steps(STEPS_BEFORE_ESTIMATE + 1, 100))
     assert bar._line.text().startswith("7 min 30 s left, until ")
-    assert bar._line.text().endswith(" · 2.0 it/s · 128 images/s · 50 s of training")
+    assert bar._line.text().endswith(" · 2.0 it/s · 64.0 images/s · 50 s of training")
     assert bar._steps_label.text() == "step 100 / 1 000"
     assert bar._bar.value() == 100
     assert bar.summary == "digits  running · step 100 / 1 000 · 2.0 it/s · 7 min 30 s left"
+
+
+def test_the_two_speeds_agree_whatever_a_single_step_took(bar: RunBar) -> None:
+    bar.show_state(JobState.RUNNING)
+    newest = Metrics(step=101, loss=1.0, learning_rate=1e-4, images_seen=3232, images_per_second=999.0, seconds=50.5)
+    bar.add_events([started(1000), *steps(1, 100), newest])
+    assert " · 2.0 it/s · 64.0 images/s" in bar._line.text()
 
 
 def test_no_time_is_promised_again_after_a_resume(bar: RunBar) -> None:

@@ -17,6 +17,7 @@ class Pace:
         self._last: Metrics | None = None
         self._steps = 0
         self._seconds_per_step = 0.0
+        self._images_per_step = 0.0
 
     def add(self, metrics: Metrics) -> None:
         last, self._last = self._last, metrics
@@ -25,6 +26,7 @@ class Pace:
         seconds = (metrics.seconds - last.seconds) / (metrics.step - last.step)
         if seconds < 0:
             return
+        self._images_per_step = (metrics.images_seen - last.images_seen) / (metrics.step - last.step)
         self._steps += metrics.step - last.step
         weight = max(_WEIGHT, 1 / self._steps)
         self._seconds_per_step += min(weight, 1.0) * (seconds - self._seconds_per_step)
@@ -32,6 +34,11 @@ class Pace:
     @property
     def steps_per_second(self) -> float | None:
         return 1 / self._seconds_per_step if self._seconds_per_step > 0 else None
+
+    @property
+    def images_per_second(self) -> float | None:
+        steps_per_second = self.steps_per_second
+        return steps_per_second * self._images_per_step if steps_per_second and self._images_per_step > 0 else None
 
     def remaining_seconds(self, total_steps: int) -> float | None:
         """None until enough steps of this session were seen."""

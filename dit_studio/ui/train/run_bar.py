@@ -233,8 +233,8 @@ class RunBar(QWidget):
         parts = []
         if (steps_per_second := self._pace.steps_per_second) is not None:
             parts.append(f"{amounts.rate(steps_per_second)} it/s")
-        if self._metrics.images_per_second is not None:
-            parts.append(f"{amounts.rate(self._metrics.images_per_second)} images/s")
+        if (images_per_second := self._pace.images_per_second) is not None:
+            parts.append(f"{amounts.rate(images_per_second)} images/s")
         return parts
 
     def _time_left(self) -> str:
