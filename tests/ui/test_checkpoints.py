@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from dit_studio.config import Recipe
 from dit_studio.events import CheckpointSaved, Failure, Progress, Validation
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.ui import theme
 from dit_studio.ui.train.checkpoint_files import ExportWeights
 from dit_studio.ui.train.checkpoints import CheckpointList
 
@@ -85,6 +86,22 @@ def test_the_newest_is_first_with_its_loss_and_size(checkpoints: CheckpointList,
     qtbot.waitUntil(lambda: cells(checkpoints, 1) == ["0.2500", "0.5000", "–"])
     assert cells(checkpoints, 0) == ["1 500", "1 000", "500"]
     assert cells(checkpoints, 2) == ["32 kB"] * 3
+
+
+def test_a_loss_that_was_measured_earlier_says_so(checkpoints: CheckpointList, qtbot: QtBot) -> None:
+    checkpoints.add_validation(Validation(step=900, loss=0.5))
+    checkpoints.add_validation(Validation(step=1500, loss=0.25))
+    qtbot.waitUntil(lambda: cells(checkpoints, 1) == ["0.2500", "0.5000", "–"])
+    table = checkpoints.findChild(QTableWidget)
+    measured_then, measured_before, _ = (table.item(row, 1) for row in range(3))
+    assert "at step 900" in measured_before.toolTip()
+    assert measured_before.foreground().color().name().upper() == theme.current().muted
+    assert "at step" not in measured_then.toolTip()
+    assert measured_then.foreground().style() is Qt.BrushStyle.NoBrush
+
+
+def test_a_selection_leaves_the_header_as_it_is(checkpoints: CheckpointList) -> None:
+    assert not checkpoints.findChild(QTableWidget).horizontalHeader().highlightSections(), "bold would not fit"
 
 
 def test_a_new_one_appears_and_vanished_ones_go(checkpoints: CheckpointList, run: Path, qtbot: QtBot) -> None:

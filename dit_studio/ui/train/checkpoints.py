@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
+from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QFileDialog,
@@ -21,6 +22,7 @@ from PySide6.QtWidgets import (
 from dit_studio.errors import StudioError
 from dit_studio.events import CheckpointSaved, Event, Failure, Progress, Validation
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.ui import theme
 from dit_studio.ui.bridge import JobThread
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.amounts import count, memory
@@ -32,9 +34,10 @@ Confirm = Callable[[str, str], bool]  # a question, and what the button says tha
 ChooseFile = Callable[[str], Path | None]  # a proposed name -> where to write, None: nowhere
 
 _COLUMNS = ("Step", "Validation", "Size", "Saved")
+_VALIDATION = _COLUMNS.index("Validation")
 _TOOLTIPS = (
     "Optimiser steps done.",
-    "Validation loss at that step, or last before it. Lower is better.",
+    "Validation loss at that step; in grey, the newest one before it. Lower is better.",
     "Room on the disk.",
     "When it was saved.",
 )
@@ -118,10 +121,10 @@ class CheckpointList(QWidget):
                 self._table.scrollTo(self._table.model().index(index, 0))
 
     def _fill(self, index: int, checkpoint: SavedCheckpoint) -> None:
-        loss = self._loss_at(checkpoint.step)
+        measured = max((step for step in self._validations if step <= checkpoint.step), default=None)
         texts = (
             count(checkpoint.step),
-            "–" if loss is None else f"{loss:#.4g}",
+            "–" if measured is None else f"{self._validations[measured]:#.4g}",
             memory(checkpoint.size_bytes),
             _time_text(checkpoint.time),
         )
@@ -132,10 +135,8 @@ class CheckpointList(QWidget):
             )
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self._table.setItem(index, column, item)
-
-    def _loss_at(self, step: int) -> float | None:
-        known = max((one for one in self._validations if one <= step), default=None)
-        return None if known is None else self._validations[known]
+        if measured is not None and measured != checkpoint.step:
+            _mark_older(self._table.item(index, _VALIDATION), measured)
 
     # ------------------------------------------------------------------------------------------------- actions
 
@@ -217,6 +218,7 @@ class CheckpointList(QWidget):
 
     def _connect(self) -> None:
         self._refresh_timer.timeout.connect(self.refresh)
+        theme.theme_changed.connect(self.refresh)
         if app := QCoreApplication.instance():
             app.aboutToQuit.connect(self.close_export)
         self._table.itemSelectionChanged.connect(self._update_buttons)
@@ -262,9 +264,15 @@ class CheckpointList(QWidget):
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.horizontalHeader().setHighlightSections(False)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.setMinimumHeight(96)
         describe(table, "Checkpoints", "Checkpoints of the run, the newest first.")
+
+
+def _mark_older(item: QTableWidgetItem, step: int) -> None:
+    item.setForeground(QColor(theme.current().muted))
+    item.setToolTip(f"Measured at step {count(step)}, the newest before this checkpoint.")
 
 
 def _time_text(time: float) -> str:
