@@ -141,6 +141,12 @@ def test_visible_takes_one_more_on_each_side() -> None:
         (1.5e-4, 5e-5, "1.5e-4"),
         (300, 20, "300"),
         (-40, 20, "-40"),
+        (2e11, 1e11, "200G"),
+        (1.5e12, 5e11, "1.5e12"),
+        (1e17, 1e17, "1e17"),
+        (-4e28, 2e28, "-4e28"),
+        (2e26, 0.0, "2e26"),
+        (1e300, 5e299, "1.0e300"),
     ],
 )
 def test_ticks_are_short(value: float, spacing: float, text: str) -> None:

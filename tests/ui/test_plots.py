@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton, QSlider, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -237,6 +237,29 @@ def test_clear_forgets_the_run(plots: TrainPlots, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: drawn_to(plots, 30))
     assert len(plots.history.loss) == 30
     assert loss_view(plots).box.viewRange()[0][1] < 40
+
+
+def test_an_empty_plot_has_no_numbers_of_the_run_before(plots: TrainPlots, qtbot: QtBot) -> None:
+    below = find(plots, PlotView, "Plot: By timestep")
+    assert isinstance(below, PlotView)
+    plots.add_events([Metrics(step=step, loss=0.5, learning_rate=1e-4, bands=(5e6,)) for step in (1, 2, 3)])
+    qtbot.waitUntil(lambda: below.box.viewRange()[1][1] > 1e6)
+    plots.clear()
+    plots.add_events([Metrics(step=step, loss=0.5, learning_rate=1e-4) for step in (1, 2, 3)])
+    qtbot.waitUntil(lambda: drawn_to(plots, 3))
+    assert below.box.viewRange()[1] == pytest.approx([0, 1])
+
+
+def test_huge_losses_have_labels_that_fit(plots: TrainPlots, qtbot: QtBot) -> None:
+    plots.add_events([Metrics(step=step, loss=10.0**step, learning_rate=1e-4) for step in range(1, 29)])
+    view = loss_view(plots)
+    qtbot.waitUntil(lambda: view.box.viewRange()[1][1] > 1e26)
+    picture = QImage(view.size(), QImage.Format.Format_RGB32)
+    painter = QPainter(picture)
+    labels = [text for _, _, text in view._left.generateDrawSpecs(painter)[2]]
+    painter.end()
+    assert len(labels) >= 3
+    assert max(map(len, labels)) <= len("-1.5e28")
 
 
 def test_both_themes_are_taken_on(plots: TrainPlots, qtbot: QtBot, qapp: QApplication) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 import pyqtgraph as pg
 
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_SUFFIXES_END = 1e12  # from here on powers of ten
 
 
 class NumberAxis(pg.AxisItem):
-    """Shows 12 000 as 12k and 0.0002 as 2e-4; on a logarithmic axis positions are powers of ten."""
+    """Shows 12 000 as 12k, 0.0002 as 2e-4; on a logarithmic axis positions are powers of ten."""
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation, maxTickLength=-4)
@@ -57,12 +58,12 @@ def number_text(value: float, spacing: float) -> str:
     """A tick's label; `spacing` to the next tick says how many digits matter."""
     if abs(value) < spacing * 1e-6 or value == 0:
         return "0"
+    if not 1e-3 <= abs(value) < _SUFFIXES_END:
+        exponent = math.floor(math.log10(abs(value)) + 1e-9)
+        return f"{_digits(value / 10.0**exponent, spacing / 10.0**exponent)}e{exponent}"
     for limit, suffix in _SUFFIXES:
         if abs(value) >= limit:
             return _digits(value / limit, spacing / limit) + suffix
-    if abs(value) < 1e-3:
-        exponent = math.floor(math.log10(abs(value)) + 1e-9)
-        return f"{_digits(value / 10.0**exponent, spacing / 10.0**exponent)}e{exponent}"
     return _digits(value, spacing)
 
 

@@ -63,6 +63,15 @@ class PlotView(pg.GraphicsView):
         if self.follows_y and ranges:
             self._fit_y(*padded(min(low for low, _ in ranges), max(high for _, high in ranges)))
 
+    def reset(self) -> None:
+        """Forget the lines and the range of a run."""
+        for items in self._items.values():
+            items.remove()
+        self._items.clear()
+        self.follows_y = True
+        self._y_range = (0.0, 1.0)
+        self.box.setRange(xRange=(0.0, 1.0), yRange=self._y_range, padding=0)
+
     def pixels(self, positions: Floats, x_range: tuple[float, float]) -> Floats:
         """Where positions stand between the left edge of the widget and the right, for those in the range."""
         area = self.box.sceneBoundingRect()

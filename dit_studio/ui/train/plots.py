@@ -86,6 +86,9 @@ class TrainPlots(QWidget):
         self._pending.clear()
         self.history = RunHistory()
         self._step = None
+        self._x_range = (0.0, 1.0)
+        for panel in self._panels():
+            panel.view.reset()
         self._pages.setCurrentIndex(0)
         self.fit()
 
