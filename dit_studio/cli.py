@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = command("demo", _demo, "train on built-in landscapes, sample every class, measure, show the result")
     demo.add_argument("--out", type=Path, metavar="DIR", help="where to put everything (default: below the runs)")
-    demo.add_argument("--minutes", type=_positive, default=2.0, metavar="M", help="time to train (default: 2)")
+    demo.add_argument("--minutes", type=_positive, default=2.5, metavar="M", help="time to train (default: 2.5)")
     demo.add_argument("--no-window", action="store_true", help="end without opening the window")
 
     train = command("train", _train, "train from a recipe, or resume a run")
