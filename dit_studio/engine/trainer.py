@@ -61,7 +61,7 @@ class Trainer:
             fused=True,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision.needs_scaler)
-        self._compiled = torch.compile(model) if train.compile else None
+        self._called: Model = model
 
         self.train_indices, self.validation_indices = images.split(recipe.data.validation_fraction, seed=0)
         self.batches = Batches(
@@ -86,6 +86,24 @@ class Trainer:
         """What runs in it and does not fit into memory raises a DeviceMemoryError with the run's numbers."""
         numbers = {"batch_size": self._part_size, "parameters": self.parameters}
         return devices.naming_memory_errors(self.device, **numbers)
+
+    def compile(self) -> Notice:
+        """Compile the model by a first step that changes nothing; where that fails, say so and go on without."""
+        started = time.monotonic()
+        self._called = torch.compile(self.model)
+        size = self.description.input_size
+        x = torch.zeros(self._part_size, self.description.in_channels, size, size, device=self.device)
+        t = torch.zeros(len(x), dtype=torch.long, device=self.device)
+        try:
+            self.diffusion.losses(self._in_precision(self._called), x, t, t, x).total.sum().backward()  # type: ignore[no-untyped-call]
+        except Exception as error:  # noqa: BLE001  compilers fail in many ways, and none of them matters here
+            _log.info("compiling failed", exc_info=error)
+            self._called = self.model
+            message = f"The model cannot be compiled here ({type(error).__name__}); training goes on without."
+            return Notice(message=message, level="warning")
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+        return Notice(message=f"The model was compiled in {time.monotonic() - started:.0f} s.")
 
     # --------------------------------------------------------------------------------------------- a step
 
@@ -152,7 +170,7 @@ class Trainer:
         return torch.cat(losses).cpu(), t
 
     def _losses(self, x_start: Tensor, t: Tensor, y: Tensor, noise: Tensor) -> Loss:
-        return self.diffusion.losses(self._in_precision(self._compiled or self.model), x_start, t, y, noise)
+        return self.diffusion.losses(self._in_precision(self._called), x_start, t, y, noise)
 
     def _in_precision(self, model: Model) -> Model:
         """The model with its matrix products in the chosen number format; everything around it stays in float32."""

@@ -50,6 +50,10 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     )
     if resume:
         yield from _restore(trainer)
+    if settings.train.compile:
+        with trainer.within_memory():
+            compiled = trainer.compile()
+        yield compiled
     if trainer.step >= settings.train.steps:
         yield Failure(
             message=f"This run has done all of its {settings.train.steps} steps.",

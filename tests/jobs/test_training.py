@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -446,6 +447,26 @@ def test_a_scaler_comes_back_as_it_was(make_run: MakeRun) -> None:
     again.restore()
     assert again.scaler.state_dict() == trainer.scaler.state_dict()
     assert again.train_step().loss == trainer.train_step().loss
+
+
+@pytest.mark.filterwarnings("default")  # the compiler's own imports warn of each other
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.long)])
+def test_a_compiled_model_learns_the_same(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    plain = losses(run_here(make_run("train.precision=fp32", "train.preview_every=0", name="plain")))
+    events = run_here(make_run("train.precision=fp32", "train.preview_every=0", "train.compile=true", name="compiled"))
+    assert any("was compiled" in getattr(event, "message", "") for event in events)
+    assert [loss for _, loss in losses(events)] == pytest.approx([loss for _, loss in plain], rel=1e-3)
+
+
+def test_where_nothing_can_be_compiled_training_goes_on(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", lambda _: broken)
+    events = run_here(make_run("train.compile=true", "train.preview_every=0"))
+    assert any("cannot be compiled here" in getattr(event, "message", "") for event in events)
+    assert states(events)[-1] is JobState.FINISHED
 
 
 def exhaust(generator: Generator[object, None, data.ImageSet]) -> data.ImageSet:
