@@ -7,10 +7,12 @@ from functools import partial
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.widgets.basics import describe
 
-RAIL_WIDTH = 80  # pixels
+RAIL_WIDTH = 80  # pixels, or more if the titles need it
+_ICON_SIZE = 24  # pixels at a font scale of 100 %
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Rail(QFrame):
         super().__init__(parent)
         self.setProperty("panel", "rail")
         self.setMinimumWidth(RAIL_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self._group = QButtonGroup(self, exclusive=True)
         self._buttons: dict[str, QToolButton] = {}
         layout = QVBoxLayout(self)
@@ -41,6 +44,8 @@ class Rail(QFrame):
             if entry.is_last:
                 layout.addStretch(1)
             layout.addWidget(self._add_button(entry, number))
+        self._size_icons()
+        theme.theme_changed.connect(self._size_icons)
 
     def show_page(self, key: str) -> None:
         self._buttons[key].setChecked(True)
@@ -54,7 +59,6 @@ class Rail(QFrame):
         button = QToolButton()
         button.setText(entry.title)
         button.setIcon(icon(entry.key))
-        button.setIconSize(QSize(24, 24))
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
         button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -65,6 +69,11 @@ class Rail(QFrame):
         self._group.addButton(button)
         self._buttons[entry.key] = button
         return button
+
+    def _size_icons(self) -> None:
+        size = theme.scaled(_ICON_SIZE)
+        for button in self._buttons.values():
+            button.setIconSize(QSize(size, size))
 
     def _on_clicked(self, key: str, _checked: bool = False) -> None:
         self.chosen.emit(key)

@@ -109,7 +109,12 @@ def current() -> Palette:
 
 def text_size(index: int) -> int:
     """A size of TEXT_SIZES, in pixels at the font scale in use."""
-    return round(TEXT_SIZES[index] * _theme.font_scale / 100)
+    return scaled(TEXT_SIZES[index])
+
+
+def scaled(pixels: int) -> int:
+    """A length that grows with the text: so many pixels at a font scale of 100 %."""
+    return round(pixels * _theme.font_scale / 100)
 
 
 def apply_theme(app: QApplication, mode: str = "system", font_scale: int = 100) -> None:
@@ -178,8 +183,8 @@ def style_sheet(palette: Palette) -> str:
         "caption_size": text_size(0),
         "text_size": text_size(1),
         "heading_size": text_size(2),
-        "control_height": round(_CONTROL_HEIGHT * _theme.font_scale / 100),
-        "mark_size": round(_MARK_SIZE * _theme.font_scale / 100),
+        "control_height": scaled(_CONTROL_HEIGHT),
+        "mark_size": scaled(_MARK_SIZE),
         "shapes": (style / palette.name).as_posix(),
     }
     return Template((style / "studio.qss").read_text(encoding="utf-8")).substitute(values)

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHeaderView,
-    QLabel,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
@@ -25,8 +24,9 @@ from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.listing import LossesRead, ReadLosses, RunRow
 from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.one_job import OneJob
-from dit_studio.ui.widgets.basics import Caption, Muted, describe
+from dit_studio.ui.widgets.basics import Caption, Muted, WholeText, describe
 from dit_studio.ui.widgets.card import Card
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 RUN_LIMIT = len(theme.CURVES)  # as many as there are colours
 _SMOOTHING = 0.9
@@ -43,7 +43,8 @@ class ComparePanel(QSplitter):
         self._job = OneJob(self)
         self._job.received.connect(self._on_received)
         self._plot_card, self._table_card = Card("Loss"), Card("Settings")
-        self._legend = QLabel(wordWrap=True, textFormat=Qt.TextFormat.RichText)
+        self._legend = WholeText()
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._plot_card.body.addWidget(self._legend)
         self._waiting = Muted("Reading the losses…")
         self._plot_card.body.addWidget(self._waiting, 1, Qt.AlignmentFlag.AlignCenter)
@@ -58,7 +59,7 @@ class ComparePanel(QSplitter):
         self._nothing = Muted("These runs have the same settings.")
         self._table_card.body.addWidget(self._nothing)
         self._table_card.body.addWidget(self._table, 1)
-        self.addWidget(self._plot_card)
+        self.addWidget(Scrolling(self._plot_card))
         self.addWidget(self._table_card)
         self.setChildrenCollapsible(False)
         self.setSizes([500, 500])
@@ -173,7 +174,7 @@ def _make_plot() -> Any:
     plot.setLabel("bottom", "step")
     plot.setLabel("left", "loss")
     plot.setMenuEnabled(enableMenu=False)
-    plot.setMinimumHeight(120)
+    plot.setMinimumHeight(160)
     describe(plot, "Losses of the runs compared", "Drag to move, wheel to zoom; the A button at the corner shows all.")
     return plot
 

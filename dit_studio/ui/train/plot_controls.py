@@ -3,9 +3,10 @@
 import math
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QWidget
+from PySide6.QtWidgets import QCheckBox, QSlider, QWidget
 
-from dit_studio.ui.widgets.basics import Caption, button, describe
+from dit_studio.ui.widgets.basics import Caption, button, describe, row
+from dit_studio.ui.widgets.flow import FlowLayout
 
 _POSITIONS = 300  # of the slider; a third of it divides 1 - amount by ten
 _DEFAULT = 0.95  # TensorBoard has 0.6, but the loss of a diffusion model is noisier than a classifier's
@@ -80,15 +81,11 @@ class PlotControls(QWidget):
         describe(self._log, "Logarithmic y axis", "Logarithmic y axes. Values of zero or less cannot be shown there.")
         label = Caption("Smoothing", wraps=False)
         label.setBuddy(self._slider)
-        self._amount.setFixedWidth(self._amount.fontMetrics().horizontalAdvance("0.0000"))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        for widget in (label, self._slider, self._amount, self._log):
+        smoothing = QWidget()
+        smoothing.setLayout(row(label, self._slider, self._amount))
+        layout = FlowLayout(self)
+        for widget in (smoothing, self._log, self._fit, self._csv, self._png):
             layout.addWidget(widget)
-        layout.addStretch(1)
-        for action in (self._fit, self._csv, self._png):
-            layout.addWidget(action)
 
 
 def smoothing_at(place: float) -> float:

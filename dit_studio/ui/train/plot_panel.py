@@ -4,6 +4,7 @@ import math
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from dit_studio.ui import theme
 from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.line_items import Look
 from dit_studio.ui.train.lines import Line, PlotKind
@@ -22,9 +23,14 @@ class PlotPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self.readout.setContentsMargins(AXIS_WIDTH, 0, 0, 0)
         layout.addWidget(self.readout)
         layout.addWidget(self.view, 1)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Take on the theme in use."""
+        self.view.restyle()
+        self.readout.set_indent(theme.scaled(AXIS_WIDTH))
 
     def draw(self, history: RunHistory, look: Look, *, step: float | None) -> None:
         self.view.draw(history, look)

@@ -4,6 +4,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QSizePolicy
 
 from dit_studio.ui import theme
 from dit_studio.ui.train.axes import NumberAxis
@@ -13,8 +14,10 @@ from dit_studio.ui.train.line_items import LineItems, Look, Ranges
 from dit_studio.ui.train.lines import PlotKind
 from dit_studio.ui.widgets.basics import describe
 
-AXIS_WIDTH = 60  # pixels, the same for all plots, so that they stand exactly above one another
-_RIGHT_MARGIN = 12  # pixels, for half of the last tick's label
+# Pixels at a font scale of 100 %.
+AXIS_WIDTH = 64  # the same for all plots, so that they stand exactly above one another
+_RIGHT_MARGIN = 14  # for half of the last tick's label
+_MIN_HEIGHT = 130  # and the text below
 _GRID = 50  # opacity of the grid, of 255
 _ZOOMS = {Qt.Key.Key_Plus: 0.8, Qt.Key.Key_Equal: 0.8, Qt.Key.Key_Minus: 1.25}
 _STEPS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
@@ -40,8 +43,8 @@ class PlotView(pg.GraphicsView):
         self.box = pg.ViewBox(enableMenu=False, defaultPadding=0)
         self._left, self._bottom = NumberAxis("left"), NumberAxis("bottom")
         self._crosshair = pg.InfiniteLine(angle=90)
+        self._layout = pg.GraphicsLayout()
         self._build()
-        self.restyle()
 
     # ------------------------------------------------------------------------------------------------- drawing
 
@@ -84,8 +87,11 @@ class PlotView(pg.GraphicsView):
             self._x_unit = (title, scale)
             self._bottom.setLabel(title)
             self._bottom.showLabel(bool(title))
-            self._bottom.setHeight(round((2.6 if title else 1.4) * theme.text_size(0)) + 4)
+            self._size_bottom()
             self._bottom.setScale(scale)
+
+    def _size_bottom(self) -> None:
+        self._bottom.setHeight(round((2.6 if self._x_unit[0] else 1.4) * theme.text_size(0)) + 4)
 
     def show_crosshair(self, x: float | None) -> None:
         self._crosshair.setVisible(x is not None)
@@ -113,6 +119,11 @@ class PlotView(pg.GraphicsView):
             axis.setTickFont(font)
             axis.label.setFont(font)
             axis.setGrid(_GRID)
+            axis.resizeEvent()  # puts the label where its new size wants it
+        self._left.setWidth(theme.scaled(AXIS_WIDTH))
+        self._size_bottom()
+        self._layout.setContentsMargins(0, 4, theme.scaled(_RIGHT_MARGIN), 0)
+        self.setMinimumHeight(_MIN_HEIGHT + round(2.6 * theme.text_size(0)))
         self._crosshair.setPen(pg.mkPen(palette.muted, style=Qt.PenStyle.DashLine))
         fill = QColor(palette.accent)
         fill.setAlphaF(0.15)
@@ -165,8 +176,7 @@ class PlotView(pg.GraphicsView):
     # ------------------------------------------------------------------------------------------------- building
 
     def _build(self) -> None:
-        layout = pg.GraphicsLayout()
-        layout.setContentsMargins(0, 4, _RIGHT_MARGIN, 0)
+        layout = self._layout
         layout.setSpacing(0)
         layout.addItem(self._left, 0, 0)
         layout.addItem(self.box, 0, 1)
@@ -175,7 +185,6 @@ class PlotView(pg.GraphicsView):
         for axis in (self._left, self._bottom):
             axis.linkToView(self.box)
             axis.setZValue(-1)
-        self._left.setWidth(AXIS_WIDTH)
         self._left.setLabel(self.kind.title)
         self.box.disableAutoRange()
         self.box.setMouseMode(pg.ViewBox.RectMode)
@@ -186,5 +195,5 @@ class PlotView(pg.GraphicsView):
         self._crosshair.hide()
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumHeight(90)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         describe(self, f"Plot: {self.kind.name}", f"{self.kind.about}\n{_KEYS}")

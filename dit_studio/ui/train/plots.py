@@ -21,7 +21,8 @@ from dit_studio.ui.train.lines import LOSS, OTHERS
 from dit_studio.ui.train.plot_controls import PlotControls
 from dit_studio.ui.train.plot_export import to_csv
 from dit_studio.ui.train.plot_panel import PlotPanel
-from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, describe, row
+from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, describe
+from dit_studio.ui.widgets.flow import FlowLayout
 
 ChooseFile = Callable[[str, str], Path | None]  # proposed name, filter -> where to write, None: nowhere
 
@@ -220,7 +221,7 @@ class TrainPlots(QWidget):
 
     def _on_theme_changed(self) -> None:
         for panel in self._panels():
-            panel.view.restyle()
+            panel.restyle()
         self._marks = []
         self._make_stale(delay_ms=0)
 
@@ -297,7 +298,10 @@ class TrainPlots(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._loss, 3)
         layout.addWidget(self._flags)
-        layout.addLayout(row(self._tabs, None, self._axis_box))
+        below = FlowLayout()
+        below.addWidget(self._tabs)
+        below.addWidget(self._axis_box)
+        layout.addLayout(below)
         layout.addWidget(self._below, 2)
         empty = EmptyState(
             icon("train", "muted"), "No run yet", "Press Start. The loss appears here after the first steps."

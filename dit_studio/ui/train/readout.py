@@ -39,6 +39,12 @@ class Readout(QWidget):
             self._arrange()
             self.update()
 
+    def set_indent(self, pixels: int) -> None:
+        """Leave so much free at the left; the size of the text is looked up again."""
+        self.setContentsMargins(pixels, 0, 0, 0)
+        self._arrange()
+        self.update()
+
     def text(self) -> str:
         """What is shown, as one line."""
         return ", ".join(f"{entry.name} {entry.value}".strip() for entry in self._entries)

@@ -66,6 +66,32 @@ class Caption(_RoleLabel):
         super().__init__(text, "caption", wraps=wraps, parent=parent)
 
 
+class WholeText(QLabel):
+    """Text of as many lines as it needs, which is never cut: its least height is all of them."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None, *, role: str = "") -> None:
+        super().__init__(text, parent)
+        self.setWordWrap(True)
+        if role:
+            self.setProperty("role", role)
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self._keep_whole()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._keep_whole()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._keep_whole()
+
+    def _keep_whole(self) -> None:
+        self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
 class ElidedLabel(QLabel):
     """One line that ends in … where it does not fit; the tooltip then has all of it."""
 
@@ -208,7 +234,8 @@ class EmptyState(QWidget):
         self._icon = icon
         self._picture = QLabel(alignment=Qt.AlignmentFlag.AlignCenter)
         self._title = Title(title)
-        self._text = Muted(text)
+        self._text = WholeText(text, role="muted")
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 24, 24, 24)
         layout.setSpacing(8)

@@ -5,7 +5,7 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
 
 class FlowLayout(QLayout):
-    """Lays its items out as words of a text."""
+    """Lays its items out as words of a text; one that is wider than a line is cut down to it."""
 
     def __init__(self, parent: QWidget | None = None, *, space: int = 8) -> None:
         super().__init__(parent)
@@ -48,16 +48,30 @@ class FlowLayout(QLayout):
         return size
 
     def _arrange(self, rect: QRect, *, moves: bool) -> int:
-        """The height that the items take in a width; `moves` puts them there."""
-        x, y, line_height = rect.x(), rect.y(), 0
+        """The height that the items take in a width; `moves` puts them there, each in the middle of its line."""
+        y = rect.y()
+        for line in self._lines(rect.width()):
+            height = max(size.height() for _, size in line)
+            x = rect.x()
+            for item, size in line:
+                if moves:
+                    item.setGeometry(QRect(QPoint(x, y + (height - size.height()) // 2), size))
+                x += size.width() + self._space
+            y += height + self._space
+        return max(y - self._space, rect.y()) - rect.y()
+
+    def _lines(self, width: int) -> list[list[tuple[QLayoutItem, QSize]]]:
+        """The items that are shown and their sizes, by line."""
+        lines: list[list[tuple[QLayoutItem, QSize]]] = []
+        left = -1
         for item in self._items:
             if item.isEmpty():
                 continue
             size = item.sizeHint()
-            if line_height and x + size.width() > rect.right() + 1:
-                x, y, line_height = rect.x(), y + line_height + self._space, 0
-            if moves:
-                item.setGeometry(QRect(QPoint(x, y), size))
-            x += size.width() + self._space
-            line_height = max(line_height, size.height())
-        return y + line_height - rect.y()
+            size.setWidth(min(size.width(), width))
+            if size.width() > left:
+                lines.append([])
+                left = width
+            lines[-1].append((item, size))
+            left -= size.width() + self._space
+        return lines
