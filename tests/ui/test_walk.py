@@ -1,10 +1,10 @@
 """A walk over every page in every state: names, tooltips, keyboard, and that it all fits the smallest window."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from leaks import running_objects
-from PySide6.QtCore import QThread
+from PySide6.QtCore import QPoint, QRect, QThread
 from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -14,12 +14,15 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QGraphicsView,
     QHeaderView,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
+    QScrollArea,
     QScrollBar,
     QTabBar,
+    QTabWidget,
     QTextEdit,
     QWidget,
 )
@@ -27,7 +30,7 @@ from pytestqt.qtbot import QtBot
 from screenshots import SCENES, places
 
 from dit_studio.ui import theme
-from dit_studio.ui.main_window import MINIMUM_SIZE, MainWindow
+from dit_studio.ui.main_window import DEFAULT_SIZE, MINIMUM_SIZE, MainWindow
 from dit_studio.ui.widgets.basics import ElidedLabel
 
 CONTROLS = (
@@ -123,13 +126,60 @@ def test_every_page_fits_the_smallest_window(window: MainWindow) -> None:
     assert least.height() <= room.height(), "too high"
 
 
-@pytest.mark.parametrize("mode", ["dark", "light"])
-def test_no_text_is_clipped(window: MainWindow, qapp: QApplication, mode: str) -> None:
-    theme.apply_theme(qapp, mode)
-    qapp.processEvents()
-    cut = [_words(widget) for widget in window.findChildren(QWidget) if widget.isVisible() and _is_clipped(widget)]
+@pytest.fixture
+def _look_restored(qapp: QApplication) -> Iterator[None]:
+    yield
     theme.apply_theme(qapp, "dark")
-    assert cut == []
+
+
+@pytest.mark.usefixtures("_look_restored")
+@pytest.mark.parametrize("mode", ["dark", "light"])
+def test_no_text_is_clipped(window: MainWindow, qapp: QApplication, qtbot: QtBot, mode: str) -> None:
+    theme.apply_theme(qapp, mode)
+    _wait_until_nothing(qtbot, lambda: _clipped(window))
+
+
+@pytest.mark.usefixtures("_look_restored")
+@pytest.mark.parametrize("size", [MINIMUM_SIZE, DEFAULT_SIZE])
+def test_all_can_be_read_and_reached_at_the_largest_text(
+    window: MainWindow, qapp: QApplication, qtbot: QtBot, size: tuple[int, int]
+) -> None:
+    window.resize(*size)
+    theme.apply_theme(qapp, "dark", theme.FONT_SCALES[1])
+    for tabs in [*window.findChildren(QTabWidget), None]:
+        for index in range(tabs.count() if tabs else 1):
+            if tabs:
+                tabs.setCurrentIndex(index)
+            _wait_until_nothing(qtbot, lambda: _clipped(window))
+            _wait_until_nothing(qtbot, lambda: [_words(one) for one in _controls(window) if _is_outside(one)])
+    assert all(plot.height() >= 160 for plot in window.findChildren(QGraphicsView) if plot.isVisible())
+
+
+def _wait_until_nothing(qtbot: QtBot, found: Callable[[], list[str]]) -> None:
+    """Wait for layouts that follow from one another: a new look, an answer that arrives."""
+
+    def nothing_is_found() -> None:
+        assert found() == []
+
+    qtbot.waitUntil(nothing_is_found)
+
+
+def _clipped(window: MainWindow) -> list[str]:
+    return [_words(widget) for widget in window.findChildren(QWidget) if widget.isVisible() and _is_clipped(widget)]
+
+
+def _is_outside(widget: QWidget) -> bool:
+    """A part of it cannot be seen, and scrolling up and down does not bring it into sight."""
+    parent = widget.parentWidget()
+    while parent is not None and not widget.isWindow():
+        place = QRect(widget.mapTo(parent, QPoint()), widget.size())
+        if place.left() < 0 or place.right() > parent.width():
+            return True
+        scrolls = isinstance(parent.parent(), QScrollArea)
+        if not scrolls and (place.top() < 0 or place.bottom() > parent.height()):
+            return True
+        widget, parent = parent, parent.parentWidget()
+    return False
 
 
 def _is_clipped(widget: QWidget) -> bool:

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from dit_studio.config import runs_dir
 from dit_studio.errors import StudioError
@@ -24,9 +23,11 @@ from dit_studio.ui.train.run_log import RunLog
 from dit_studio.ui.train.session import RunSession, newer_checkpoints
 from dit_studio.ui.train.set_up import SetUp
 from dit_studio.ui.widgets.message import MessageCard
+from dit_studio.ui.widgets.scrolling import Scrolling
 
-_THREE_COLUMNS_FROM = 1120  # pixels, or more if they need it; below, the right side becomes a tab
+_THREE_COLUMNS_FROM = 1120  # pixels, or more if they need it; below, the right side becomes a tab, then the left too
 _LEFT, _CENTRE, _RIGHT = 336, 560, 296  # pixels
+_RIGHT_TOOLTIP = "The samples of every class at each step, and the checkpoints."
 _DIED = Failure(message="The training process is gone.", remedy="Resume goes on from its last checkpoint.")
 
 
@@ -275,7 +276,7 @@ class TrainPage(QWidget):
             self.open_run(Path(last))
 
     def _remember(self) -> None:
-        if not self._is_narrow:
+        if self._column_count == 3:
             self._settings.save_form("train_columns", {"sizes": self._columns.sizes()})
 
     def _connect(self) -> None:
@@ -299,25 +300,23 @@ class TrainPage(QWidget):
         self._tabs = QTabWidget(documentMode=True)
         self._tabs.tabBar().setDrawBase(False)
         self._tabs.tabBar().setAccessibleName("Views of the run")
-        self._add_tab(
-            _Scrolling(self.plots), "Curves", "Loss, learning rate, gradient norm, speed and memory, by step."
-        )
+        self._add_tab(Scrolling(self.plots), "Curves", "Loss, learning rate, gradient norm, speed and memory, by step.")
         self._add_tab(self.log, "Log", "What the run said in words; in brackets, how many warnings.")
         self._add_tab(self.facts, "Settings of the run", "Every setting of the run that is shown.")
-        centre = _column(self.run_bar, self.failure_card, self.notice, self._tabs)
+        self._centre = Scrolling(_column(self.run_bar, self.failure_card, self.notice, self._tabs))
         results = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
         results.addWidget(self.previews)
         results.addWidget(self.checkpoints)
-        self._right = _Scrolling(results)
+        self._right = Scrolling(results)
         self._columns = QSplitter(Qt.Orientation.Horizontal, handleWidth=8)
-        self._sides = (_Scrolling(self.set_up), centre)
-        for widget in (*self._sides, self._right):
+        self._left = Scrolling(self.set_up)
+        for widget in (self._left, self._centre, self._right):
             self._columns.addWidget(widget)
         self._columns.setStretchFactor(1, 1)
         self._columns.setCollapsible(1, False)  # noqa: FBT003  Qt knows no keyword
         sizes = self._settings.form("train_columns").get("sizes", [_LEFT, _CENTRE, _RIGHT])
         self._columns.setSizes(sizes)
-        self._is_narrow = False
+        self._column_count = 3
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
@@ -327,26 +326,43 @@ class TrainPage(QWidget):
         self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
 
     def minimumSizeHint(self) -> QSize:
-        """That of two columns: where three do not fit, the right one becomes a tab."""
-        hints = [side.minimumSizeHint() for side in self._sides]
-        return QSize(sum(hint.width() for hint in hints) + 24, max(hint.height() for hint in hints) + 16)
+        """That of one column: where more do not fit, the right one and then the left one become tabs."""
+        hints = [side.minimumSizeHint() for side in (self._left, self._centre)]
+        return QSize(max(hint.width() for hint in hints) + 16, max(hint.height() for hint in hints) + 16)
 
-    def _three_columns_width(self) -> int:
-        return max(_THREE_COLUMNS_FROM, self.minimumSizeHint().width() + self._right.minimumSizeHint().width() + 8)
+    def _fitting_columns(self) -> int:
+        left, centre, right = (side.minimumSizeHint().width() + 8 for side in (self._left, self._centre, self._right))
+        if self.width() >= max(_THREE_COLUMNS_FROM, left + centre + right + 8):
+            return 3
+        return 2 if self.width() >= left + centre + 8 else 1
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        is_narrow = self.width() < self._three_columns_width()
-        if is_narrow is self._is_narrow:
+    def event(self, event: QEvent) -> bool:
+        """Arrange the columns anew where the page, or what they need, has another size."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            self._arrange(self._fitting_columns())
+        return super().event(event)
+
+    def _arrange(self, count: int) -> None:
+        if count == self._column_count:
             return
-        self._is_narrow = is_narrow
-        if is_narrow:
-            self._tabs.insertTab(1, self._right, "Samples and checkpoints")
-            self._tabs.setTabToolTip(1, "The samples of every class at each step, and the checkpoints.")
-        else:
-            self._columns.addWidget(self._right)
-            self._columns.setSizes([_LEFT, self.width() - _LEFT - _RIGHT, _RIGHT])
-            self._right.show()
+        self._column_count = count
+        in_columns = [side for side, least in ((self._left, 2), (self._centre, 1), (self._right, 3)) if count >= least]
+        shown = self._tabs.currentWidget()
+        for place, side in enumerate(in_columns):
+            self._columns.insertWidget(place, side)
+            side.show()
+        if count < 3:
+            self._insert_tab(1, self._right, "Samples and checkpoints", _RIGHT_TOOLTIP)
+        if count < 2:
+            self._insert_tab(0, self._left, "Set-up", "Images, model and training: what Start begins with.")
+        self._tabs.setCurrentWidget(shown)
+        self._columns.setSizes(
+            {3: [_LEFT, self.width() - _LEFT - _RIGHT, _RIGHT], 2: [_LEFT, _CENTRE], 1: [_CENTRE]}[count]
+        )
+
+    def _insert_tab(self, place: int, widget: QWidget, title: str, tooltip: str) -> None:
+        if self._tabs.indexOf(widget) < 0:
+            self._tabs.setTabToolTip(self._tabs.insertTab(place, widget, title), tooltip)
 
 
 def _column(*widgets: QWidget) -> QWidget:
@@ -358,19 +374,3 @@ def _column(*widgets: QWidget) -> QWidget:
         layout.addWidget(widget)
     layout.setStretch(len(widgets) - 1, 1)
     return result
-
-
-class _Scrolling(QScrollArea):
-    """Scrolls up and down, and is never narrower than what it holds."""
-
-    def __init__(self, content: QWidget) -> None:
-        super().__init__(widgetResizable=True)
-        self._content = content
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setWidget(content)
-
-    def minimumSizeHint(self) -> QSize:
-        bar = self.verticalScrollBar().sizeHint().width()
-        return QSize(self._content.minimumSizeHint().width() + bar, 120)
