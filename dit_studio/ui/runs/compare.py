@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHeaderView,
+    QSizePolicy,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
@@ -30,6 +31,7 @@ from dit_studio.ui.widgets.scrolling import Scrolling
 
 RUN_LIMIT = len(theme.CURVES)  # as many as there are colours
 _SMOOTHING = 0.9
+_PLOT_HEIGHT = 140  # pixels at a font scale of 100 %, at least
 
 
 class ComparePanel(QSplitter):
@@ -118,10 +120,15 @@ class ComparePanel(QSplitter):
         palette = theme.current()
         self._plot.setBackground(palette.surface)
         self._plot.clear()
+        self._plot.setMinimumHeight(theme.scaled(_PLOT_HEIGHT))
+        font = self.font()
+        font.setPixelSize(theme.text_size(0))
         for name in ("left", "bottom"):
             axis = self._plot.getAxis(name)
             axis.setPen(palette.line)
             axis.setTextPen(palette.muted)
+            axis.setTickFont(font)
+            axis.label.setFont(font)
         for number, row in enumerate(self._rows):
             history = self._histories.get(row.path)
             if history is not None:
@@ -174,7 +181,7 @@ def _make_plot() -> Any:
     plot.setLabel("bottom", "step")
     plot.setLabel("left", "loss")
     plot.setMenuEnabled(enableMenu=False)
-    plot.setMinimumHeight(160)
+    plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
     describe(plot, "Losses of the runs compared", "Drag to move, wheel to zoom; the A button at the corner shows all.")
     return plot
 

@@ -134,9 +134,9 @@ class CheckpointList(QWidget):
                 f"{checkpoint.path.name}, saved {datetime.fromtimestamp(checkpoint.time):%Y-%m-%d %H:%M:%S}"
             )
             item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            if column == _VALIDATION and measured is not None and measured != checkpoint.step:
+                _mark_older(item, measured)
             self._table.setItem(index, column, item)
-        if measured is not None and measured != checkpoint.step:
-            _mark_older(self._table.item(index, _VALIDATION), measured)
 
     # ------------------------------------------------------------------------------------------------- actions
 
