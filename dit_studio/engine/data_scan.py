@@ -209,4 +209,4 @@ def _size_warnings(tally: _Tally, classes: Sequence[tuple[str, int]]) -> Iterato
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+    return ", ".join(f'"{name}"' for name in names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")

@@ -4,6 +4,7 @@ run.toml, environment.json, status.json, events.jsonl, log.txt and run.lock, and
 evaluations and commands.
 """
 
+import functools
 import os
 import re
 import socket
@@ -137,6 +138,7 @@ class RunFolder:
             with self.lock():
                 status = self.read_status()
                 if status.state.is_active:
+                    status = functools.reduce(advance, self.read_events(), status)  # it is written every two seconds
                     with EventWriter(self) as writer:
                         writer.append(failure)
                         writer.append(StateChanged(state=JobState.INTERRUPTED, step=status.step))
@@ -202,10 +204,11 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, oldest first."""
-        return sorted((self.path / "checkpoints").glob("step-*"), key=_step_of)
+        return sorted((self.path / "checkpoints").glob("step-*"), key=checkpoint_step)
 
 
-def _step_of(path: Path) -> int:
+def checkpoint_step(path: Path) -> int:
+    """The step in a checkpoint's name."""
     digits = re.search(r"\d+", path.name)
     return int(digits.group()) if digits else -1
 

@@ -26,7 +26,7 @@ def ask_about_run(window: QWidget, can_keep_running: bool) -> CloseChoice:
     else:
         box.setInformativeText("It trains inside this window's process, so it cannot go on without it.")
     choices[box.addButton("Stop and save", QMessageBox.ButtonRole.DestructiveRole)] = CloseChoice.STOP
-    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
     box.exec()
     pressed = box.clickedButton()
     return next((choice for button, choice in choices.items() if button is pressed), CloseChoice.CANCEL)

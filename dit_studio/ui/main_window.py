@@ -61,6 +61,7 @@ class MainWindow(QMainWindow):
         self._make_train_page = make_train_page or _train_page
         self._pages: dict[str, QWidget] = {}
         self._is_leaving = False
+        self._refusal = ""  # the newest one of what could not be opened
         self._rail = Rail(PAGES)
         self._stack = QStackedWidget()
         self._message = MessageCard()
@@ -94,8 +95,11 @@ class MainWindow(QMainWindow):
         """Open a run, or take a folder or archive as data set; say why not if it is neither."""
         kind = kind_of(path)
         if kind == "nothing":
-            self._message.show_notice(refusal(path), level="warning")
+            self._refusal = refusal(path)
+            self._message.show_notice(self._refusal, level="warning")
             return
+        if self._message.text() == self._refusal:
+            self._message.clear()
         self.show_page("train")
         if kind == "run":
             self.train_page.open_run(path if path.is_dir() else path.parent)

@@ -235,8 +235,8 @@ def test_warnings(tmp_path: Path) -> None:
     (root / "broken" / "x.png").write_bytes(b"no image")
     warnings = _scan(root).warnings
     assert any("only 64 images" in warning for warning in warnings)
-    assert any(warning.startswith("single has one image") for warning in warnings)
-    assert any(warning.startswith("broken has no image") for warning in warnings)
+    assert any(warning.startswith('"single" has one image') for warning in warnings)
+    assert any(warning.startswith('"broken" has no image') for warning in warnings)
     assert any("uneven: many has 61 images, single has 1" in warning for warning in warnings)
     assert any("1 file is an exact copy" in warning and "many/" in warning for warning in warnings)
     assert "broken" not in {item.name for item in _scan(root).classes}

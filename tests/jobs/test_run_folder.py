@@ -122,6 +122,19 @@ def test_one_process_writes_and_its_death_frees_the_run(folder: RunFolder) -> No
     assert kinds == [Failure, StateChanged]
 
 
+def test_a_run_that_was_killed_is_as_far_as_it_said(folder: RunFolder) -> None:
+    with EventWriter(folder) as writer:
+        for step in range(1, 9):
+            writer.append(Metrics(step=step, loss=1 / step, learning_rate=1e-4))
+    folder.write_status(Status(state=JobState.RUNNING, pid=1, step=5, steps=20))  # of two seconds ago
+    assert folder.mark_interrupted(Failure(message="gone"))
+    status = folder.read_status()
+    assert (status.state, status.step, status.steps, status.loss) == (JobState.INTERRUPTED, 8, 20, 1 / 8)
+    last = folder.read_events()[-1]
+    assert isinstance(last, StateChanged)
+    assert last.step == 8
+
+
 def test_a_stale_heartbeat_from_another_machine_counts_as_gone(folder: RunFolder) -> None:
     there = Status(state=JobState.RUNNING, pid=1, host="elsewhere", heartbeat=time.time())
     folder.write_status(there)

@@ -41,6 +41,8 @@ def make_run(
         {"data": {"path": f"/data/{data}"}, "model": {"preset": preset}, "train": {"steps": 2000, "seed": age}}
     )
     folder = RunFolder.create(root / name, recipe)
+    if state in (JobState.FINISHED, JobState.STOPPED):
+        (folder.path / "checkpoints" / f"step-{step:07d}").mkdir()
     _write_events(folder, recipe, step=step, bend=1 + age / 3)
     folder.write_status(
         Status(

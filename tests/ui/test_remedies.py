@@ -45,11 +45,22 @@ def test_a_remedy_changes_what_it_says(key: str, before: dict[str, dict[str, obj
 
 
 def test_the_buttons_of_a_failure() -> None:
-    keys = [key for key, _ in actions_for(Failure(message="", code="out_of_memory"), can_resume=False)]
+    full = Failure(message="", code="out_of_memory")
+    keys = [key for key, _ in actions_for(full, tables(model={"preset": "S/2"}), can_resume=False)]
     assert keys == ["smaller_batch", "gradient_checkpointing", "smaller_model"]
-    assert [key for key, _ in actions_for(Failure(message="", code="killed"), can_resume=True)] == ["resume"]
-    assert actions_for(Failure(message=""), can_resume=False) == []
+    assert [key for key, _ in actions_for(Failure(message="", code="killed"), tables(), can_resume=True)] == ["resume"]
+    assert actions_for(Failure(message=""), tables(), can_resume=False) == []
     assert change_for("resume", tables()) is None
+
+
+def test_only_what_helps_is_offered() -> None:
+    least = tables(train={"batch_size": 1, "gradient_checkpointing": True, "precision": "fp32"})
+    assert actions_for(Failure(message="", code="out_of_memory"), least, can_resume=False) == []
+    keys = [key for key, _ in actions_for(Failure(message="", code="not_finite"), least, can_resume=False)]
+    assert keys == ["lower_rate"]
+    assert actions_for(Failure(message="", code="disk_full"), least, can_resume=False) == [
+        ("open_folder", "Open the folder")
+    ]
 
 
 def test_numbers_are_told_in_words() -> None:

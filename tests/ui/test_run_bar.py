@@ -48,6 +48,36 @@ def test_a_run_at_work_can_be_stopped_and_one_that_is_not_can_be_started() -> No
         assert bool(labels.resume) is state.can_resume
 
 
+def test_resume_is_off_where_there_is_nothing_to_go_on_from(bar: RunBar) -> None:
+    bar.show_state(JobState.FAILED)
+    assert (bar.buttons["resume"].property("kind"), bar.buttons["start"].property("kind")) == ("primary", "")
+    bar.set_why_not_resume("There is no checkpoint.")
+    assert not bar.buttons["resume"].isEnabled()
+    assert bar.buttons["resume"].toolTip() == "Off: There is no checkpoint."
+    assert (bar.buttons["resume"].property("kind"), bar.buttons["start"].property("kind")) == ("", "primary")
+    bar.show_state(JobState.FAILED)
+    assert not bar.buttons["resume"].isEnabled(), "another run, another reason, not none"
+    bar.set_why_not_resume("")
+    assert bar.buttons["resume"].isEnabled()
+
+
+def test_start_leads_once_the_settings_are_mended(bar: RunBar) -> None:
+    bar.show_state(JobState.FAILED)
+    bar.prefer_start()
+    assert (bar.buttons["resume"].property("kind"), bar.buttons["start"].property("kind")) == ("", "primary")
+    bar.show_state(JobState.STOPPED)
+    assert bar.buttons["resume"].property("kind") == "primary"
+
+
+def test_a_run_that_failed_while_preparing_shows_no_progress(bar: RunBar) -> None:
+    bar.show_state(JobState.PREPARING)
+    bar.add_events([Progress(stage="decoding", done=30, total=100)])
+    bar.show_state(JobState.FAILED)
+    assert (bar._bar.value(), bar._line.text()) == (0, "")
+    bar.add_events([Progress(stage="looking for images", done=0, unit="files")])
+    assert (bar._bar.value(), bar._bar.maximum() > 0, bar._line.text()) == (0, True, "")
+
+
 def test_each_press_is_named(bar: RunBar) -> None:
     pressed: list[str] = []
     bar.pressed.connect(pressed.append)

@@ -87,6 +87,25 @@ def test_every_run_is_listed_newest_first(page: RunsPage, qtbot: QtBot) -> None:
     assert _column(page, 6) == ["XS/4", "S/4", "B/4", "XXS/2"]
 
 
+def test_a_model_that_is_not_its_presets_says_so(page: RunsPage, qtbot: QtBot) -> None:
+    model = {"preset": "XXS/4", "patch_size": 8, "hidden_size": 32}
+    RunFolder.create(runs_dir() / "changed", parse_recipe({"model": model}))
+    _show(qtbot, page, 1)
+    assert _column(page, 6) == ["XXS/4, changed"]
+    needed = page.fontMetrics().horizontalAdvance("XXS/4, changed")
+    assert page.table.columnWidth(6) > needed
+    tooltip = page.table.model().index(0, 6).data(Qt.ItemDataRole.ToolTipRole)
+    assert "width 32, patch 8 instead of the preset's" in tooltip
+
+
+def test_rows_without_a_picture_are_indented_like_the_others(page: RunsPage, qtbot: QtBot) -> None:
+    RunFolder.create(runs_dir() / "new", parse_recipe({}))
+    _show(qtbot, page, 1)
+    icon = page.table.model().index(0, 0).data(Qt.ItemDataRole.DecorationRole)
+    size = icon.actualSize(page.table.iconSize())
+    assert (size.width(), size.height()) == (40, 40)
+
+
 def test_the_time_in_a_folder_name_is_left_to_its_own_column(page: RunsPage, qtbot: QtBot) -> None:
     make_run(runs_dir(), "20261120-101500-landscapes", "digits", "S/2", JobState.FINISHED, 2000)
     _show(qtbot, page, 1)
@@ -138,6 +157,10 @@ def test_buttons_follow_the_selection(page: RunsPage, qtbot: QtBot) -> None:
     assert [button.isEnabled() for button in buttons] == [False] * 4
     _select(page, "digits-XXS")
     assert [button.isEnabled() for button in buttons] == [True, False, True, True]  # finished: nothing to resume
+    assert "done all of its steps" in page.resume.toolTip()
+    _select(page, "landscapes-S4-cosine")
+    assert [button.isEnabled() for button in buttons] == [True, False, True, True]
+    assert "before its first checkpoint" in page.resume.toolTip()
     _select(page, "landscapes-B4")
     assert [button.isEnabled() for button in buttons] == [True] * 4
     _select(page, "landscapes-B4", "digits-XXS")

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
@@ -13,6 +15,7 @@ from test_data_card import summary
 from dit_studio.config import ModelConfig, Recipe, load_recipe, parse_recipe, resolve_model
 from dit_studio.events import Check, CheckStatus, Failure, ModelSummary, Preflight
 from dit_studio.ui.settings import Settings
+from dit_studio.ui.train import set_up as set_up_module
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.set_up import SetUp, without_preset_numbers
 
@@ -81,7 +84,7 @@ def test_a_failed_check_keeps_start_off(make_set_up: MakeSetUp, tmp_path: Path, 
     launcher = make_launcher(preflight=[FULL])
     set_up = make_set_up(launcher)
     set_up.data.open_path(tmp_path)
-    qtbot.waitUntil(lambda: set_up.why_not_start() == "The disk is full.")
+    qtbot.waitUntil(lambda: set_up.why_not_start().endswith("press Check again: The disk is full."))
     assert "Failed, Disk: The disk is full. Free some space." in [
         line.accessibleName() for line in set_up.preflight.lines.lines
     ]
@@ -91,10 +94,87 @@ def test_a_failed_check_keeps_start_off(make_set_up: MakeSetUp, tmp_path: Path, 
     qtbot.waitUntil(lambda: set_up.why_not_start() == "")
 
 
+def test_a_failed_check_is_made_again_by_the_shortcut_of_start(
+    make_set_up: MakeSetUp, tmp_path: Path, qtbot: QtBot
+) -> None:
+    launcher = make_launcher(preflight=[FULL])
+    set_up = make_set_up(launcher)
+    set_up.show()
+    set_up.data.open_path(tmp_path)
+    qtbot.waitUntil(lambda: set_up.preflight.has_failed)
+    launcher.answers["preflight"] = [OK]
+    set_up.activateWindow()
+    qtbot.waitUntil(set_up.isActiveWindow)
+    qtbot.keyClick(set_up, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: set_up.why_not_start() == "")
+    assert not set_up._retry.isEnabled(), "from now on it is that of Start alone"
+
+
+def test_a_failed_check_is_made_again_when_somebody_comes_back(
+    make_set_up: MakeSetUp, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = make_launcher(preflight=[FULL])
+    set_up = make_set_up(launcher)
+    set_up.data.open_path(tmp_path)
+    qtbot.waitUntil(lambda: set_up.preflight.has_failed)
+    launcher.answers["preflight"] = [OK]
+    app = QGuiApplication.instance()
+    assert isinstance(app, QGuiApplication)
+    app.applicationStateChanged.emit(Qt.ApplicationState.ApplicationActive)
+    assert set_up.preflight.has_failed, "so soon nothing has changed"
+    monkeypatch.setattr(set_up_module, "RECHECK_AFTER_SECONDS", 0.0)
+    app.applicationStateChanged.emit(Qt.ApplicationState.ApplicationInactive)
+    assert set_up.preflight.has_failed
+    app.applicationStateChanged.emit(Qt.ApplicationState.ApplicationActive)
+    qtbot.waitUntil(lambda: set_up.why_not_start() == "")
+
+
+def test_one_wrong_setting_hides_no_other(make_set_up: MakeSetUp, qtbot: QtBot) -> None:
+    set_up = make_set_up()
+    for name, text in (("num_heads", "abc"), ("patch_size", "3"), ("hidden_size", "33")):
+        type_into(qtbot, line_edit(set_up, "model", name), text)
+    marks = {
+        name: set_up.forms["model"]._rows[name].problem.text() for name in ("num_heads", "patch_size", "hidden_size")
+    }
+    assert marks["num_heads"].startswith("Heads = 'abc' is not possible")
+    assert marks["patch_size"].startswith("Patch size = 3 is not possible: it does not divide")
+    assert marks["hidden_size"].startswith("Width = 33 is not possible: the position embedding")
+    assert len(set_up._problems) == 3
+    type_into(qtbot, line_edit(set_up, "data", "image_size"), "many")
+    assert set_up.forms["model"]._rows["patch_size"].problem.text() == "", "what it should divide is not known"
+
+
+def test_what_is_dropped_is_for_the_window(make_set_up: MakeSetUp) -> None:
+    set_up = make_set_up()
+    assert [edit.accessibleName() for edit in set_up.findChildren(QLineEdit) if edit.acceptDrops()] == []
+
+
+def test_what_is_changed_of_a_preset_is_told(make_set_up: MakeSetUp, qtbot: QtBot) -> None:
+    set_up = make_set_up()
+    assert set_up.model.changes.isHidden()
+    set_up.change({"model": {"preset": "XXS/4", "patch_size": 8, "hidden_size": 32, "depth": 2}})
+    assert set_up.model.changes.text() == "Width 32, depth 2, patch 8 instead of the preset's."
+    for name in ("patch_size", "hidden_size", "depth"):
+        line_edit(set_up, "model", name).clear()
+    qtbot.waitUntil(set_up.model.changes.isHidden)
+
+
+def test_all_recipes_fit_into_their_list(make_set_up: MakeSetUp, qtbot: QtBot) -> None:
+    set_up = make_set_up()
+    set_up.show()
+    recipes = set_up.recipe_card.list
+    recipes.showPopup()
+    view = recipes.view()
+    qtbot.waitUntil(view.isVisible)
+    assert view.viewport().height() >= recipes.count() * view.sizeHintForRow(0)
+    assert view.verticalScrollBar().maximum() == 0
+    recipes.hidePopup()
+
+
 def test_checks_that_fail_themselves_are_told(make_set_up: MakeSetUp, tmp_path: Path, qtbot: QtBot) -> None:
     set_up = make_set_up(make_launcher(preflight=[Failure(message="The worker died.")]))
     set_up.data.open_path(tmp_path)
-    qtbot.waitUntil(lambda: set_up.why_not_start() == "The worker died.")
+    qtbot.waitUntil(lambda: set_up.why_not_start().endswith("The worker died."))
 
 
 def test_a_value_out_of_range_is_named_and_keeps_start_off(
@@ -200,7 +280,7 @@ def test_a_recipe_that_cannot_be_used_is_named(make_set_up: MakeSetUp, tmp_path:
     set_up = make_set_up()
     before = set_up.tables()
     set_up.recipe_card.load(file)
-    assert "Did you mean train.steps?" in set_up.recipe_card._message.text()
+    assert "Did you mean Steps?" in set_up.recipe_card._message.text()
     assert set_up.tables() == before
 
 

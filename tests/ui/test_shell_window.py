@@ -11,20 +11,22 @@ import pytest
 from placeholder import PlaceholderPage
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 from scripted import CPU, ScriptedLauncher
 
 from dit_studio.config import Recipe
 from dit_studio.events import DeviceSummary, Failure
 from dit_studio.jobs.run_folder import RunFolder
-from dit_studio.ui.closing import CloseChoice
+from dit_studio.ui.closing import CloseChoice, ask_about_run
 from dit_studio.ui.device_label import device_text
 from dit_studio.ui.drops import kind_of
 from dit_studio.ui.main_window import MainWindow
+from dit_studio.ui.runs.page import ask_to_delete
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
 from dit_studio.ui.train import run_bar
+from dit_studio.ui.train.dialogs import Dialogs
 
 Open = Callable[..., MainWindow]
 _HERE: Any = QPointF(50, 50) if PySide6.__version_info__ >= (6, 12) else QPoint(50, 50)  # what a QDragEnterEvent takes
@@ -214,6 +216,28 @@ def test_what_cannot_be_opened_is_named(open_window: Open, page: PlaceholderPage
     window.open_path(tmp_path / "gone")
     assert f"{tmp_path / 'gone'} does not exist" in _texts(window)
     assert page.calls == []
+
+
+def test_a_refusal_is_over_once_something_is_opened(open_window: Open, tmp_path: Path) -> None:
+    window = open_window()
+    window.open_path(tmp_path / "gone")
+    assert not window._message.isHidden()
+    window.open_path(tmp_path)
+    assert window._message.isHidden()
+    window.show_failure(Failure(message="The window crashed last time."))
+    window.open_path(tmp_path)
+    assert not window._message.isHidden(), "other messages stay until they are dismissed"
+
+
+def test_questions_have_buttons_without_pictures(monkeypatch: pytest.MonkeyPatch, qtbot: QtBot) -> None:
+    icons: list[bool] = []
+    monkeypatch.setattr(QMessageBox, "exec", lambda box: icons.extend(b.icon().isNull() for b in box.buttons()))
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    assert ask_about_run(parent, can_keep_running=True) is CloseChoice.CANCEL
+    assert not ask_to_delete(parent, "Delete?")
+    assert not Dialogs().confirm("Sure?", "Do it")
+    assert icons == [True] * 7
 
 
 def test_kinds_of_paths(tmp_path: Path) -> None:

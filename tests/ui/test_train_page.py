@@ -213,11 +213,15 @@ def test_the_keyboard_steers(make_page: MakePage, qtbot: QtBot, tmp_path: Path) 
 def test_out_of_memory_offers_three_remedies_that_change_the_forms(
     make_page: MakePage, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    page = started_page(make_page, qtbot, tmp_path, [RUNNING, OUT_OF_MEMORY, FAILED])
+    gate = threading.Event()
+    page = started_page(make_page, qtbot, tmp_path, [RUNNING, gate, OUT_OF_MEMORY, FAILED])
+    page.set_up.change({"model": {"preset": "S/2"}})
+    gate.set()
     qtbot.waitUntil(lambda: not page.failure_card.isHidden())
     assert card_labels(page) == ["Smaller batch", "Gradient checkpointing", "Smaller model", "Dismiss"]
     assert "needed: 12.00 GB · total: 8.00 GB" in page.failure_card._remedy.text()
-    page.set_up.change({"model": {"preset": "S/2"}})
+    kinds = [page.run_bar.buttons[key].property("kind") for key in ("start", "resume")]
+    assert kinds == ["primary", ""], "there is no checkpoint"
     card_button(page, "Smaller batch").click()
     assert line_edit(page.set_up, "train", "batch_size").text() == "32"
     assert "Batch size is now 32 (it was 64)" in page.run_bar.note
@@ -293,7 +297,7 @@ def test_a_run_that_cannot_be_made_is_told(
     (tmp_path / "a file").touch()
     monkeypatch.setenv("DIT_STUDIO_RUNS", str(tmp_path / "a file"))
     press(page, "start")
-    assert "a file" in page.failure_card.text()
+    assert "a file" in page.notice.text()
     assert page.session.state is JobState.IDLE
 
 
@@ -350,14 +354,73 @@ def test_a_run_is_opened_and_resumed_in_one_go(make_page: MakePage, qtbot: QtBot
 def test_a_run_without_a_checkpoint_is_not_resumed(make_page: MakePage, tmp_path: Path) -> None:
     page = make_page()
     page.open_run(make_run(tmp_path / "run", STARTED))
+    resume = page.run_bar.buttons["resume"]
+    assert resume.isVisibleTo(page)
+    assert not resume.isEnabled()
+    assert "before its first checkpoint" in resume.toolTip()
+    page.resume()
+    assert page.notice.text() == "run has no checkpoint to go on from."
+
+
+def test_another_run_in_the_same_state_has_its_own_reason(make_page: MakePage, tmp_path: Path) -> None:
+    page = make_page()
+    page.open_run(make_run(tmp_path / "without", STARTED, state=JobState.FAILED))
+    assert not page.run_bar.buttons["resume"].isEnabled()
+    page.open_run(make_run(tmp_path / "with", STARTED, state=JobState.FAILED, checkpoints=(100,)))
+    assert page.run_bar.buttons["resume"].isEnabled()
+
+
+def test_the_last_checkpoint_of_a_run_that_has_done_all_is_not_resumed(
+    make_page: MakePage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    path = make_run(tmp_path / "run", STARTED, state=JobState.FINISHED, checkpoints=(100, 20_000))
+    page = make_page()
+    page.open_run(path)
+    page._resume(RunFolder(path).checkpoints()[-1])
+    assert page.notice.text().startswith("This run has done all of its steps; start a new run")
+    assert "--set train.steps=N" in page.notice.text(), "what is typed is not a title"
+    assert launcher_of(page).trained == []
+    launcher_of(page).training = [[RUNNING, threading.Event()]]
+    page._resume(RunFolder(path).checkpoints()[0])
+    qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
+
+
+def test_a_run_that_had_no_step_left_says_so(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
+    path = make_run(tmp_path / "run", STARTED, checkpoints=(100,))
+    page = make_page()
+    page.open_run(path)
+    failure = Failure(message="This run has done all of its 100 steps.", code="finished")
+    launcher_of(page).training = [[failure, StateChanged(state=JobState.FINISHED, step=100)]]
     press(page, "resume")
-    assert page.failure_card.text() == "run has no checkpoint to go on from."
+    qtbot.waitUntil(lambda: page.session.state is JobState.FINISHED)
+    assert page.notice.text().startswith("This run has done all of its steps")
+    assert page.failure_card.isHidden()
+
+
+def test_a_resume_in_vain_leaves_the_earlier_failure_and_its_remedies(
+    make_page: MakePage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    history = [RUNNING, *metrics(1, 3), Failure(message="The loss became NaN.", code="not_finite"), FAILED]
+    path = make_run(tmp_path / "run", *history, state=JobState.FAILED, checkpoints=(1,))
+    page = make_page()
+    page.open_run(path)
+    qtbot.waitUntil(lambda: page.failure_card.text() == "The loss became NaN.")
+    preparing = StateChanged(state=JobState.PREPARING)
+    launcher_of(page).training = [[preparing, Failure(message="It has other classes.", code="run"), FAILED]]
+    press(page, "resume")
+    qtbot.waitUntil(lambda: page.session.state is JobState.FAILED)
+    assert page.notice.text() == "It has other classes."
+    assert page.failure_card.text() == "The loss became NaN."
+    page.notice.clear()
+    card_button(page, "Lower the learning rate").click()
+    assert page.run_bar.buttons["start"].property("kind") == "primary"
+    assert page.run_bar.buttons["resume"].property("kind") == ""
 
 
 def test_what_is_no_run_is_told(make_page: MakePage, tmp_path: Path) -> None:
     page = make_page()
     page.open_run(tmp_path / "nothing")
-    assert "is not a run" in page.failure_card.text()
+    assert "is not a run" in page.notice.text()
 
 
 def test_a_run_dropped_as_data_is_opened_as_a_run(make_page: MakePage, tmp_path: Path) -> None:

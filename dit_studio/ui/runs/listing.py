@@ -10,6 +10,7 @@ from PySide6.QtGui import QImage, QImageReader
 from dit_studio.events import Event
 from dit_studio.jobs.run_folder import RunFolder, RunSummary, list_runs
 from dit_studio.ui.train.curves import RunHistory
+from dit_studio.ui.train.resuming import why_not_resume
 from dit_studio.ui.train.run_bar import title_of
 
 THUMBNAIL_SIZE = 40  # pixels
@@ -21,6 +22,7 @@ class RunRow:
 
     summary: RunSummary
     thumbnail: QImage | None = None
+    why_not_resume: str = ""  # "" if the run can go on
 
     @property
     def path(self) -> Path:
@@ -51,11 +53,15 @@ class ListRuns:
         for summary in list_runs(self._root):
             if self._is_cancelled:
                 return
-            rows.append(RunRow(summary=summary, thumbnail=self._thumbnail(summary)))
+            rows.append(self._row(summary))
         yield RunsListed(rows=tuple(rows))
 
     def cancel(self) -> None:
         self._is_cancelled = True
+
+    def _row(self, summary: RunSummary) -> RunRow:
+        why_not = why_not_resume(summary.folder, summary.status.state, summary.recipe)
+        return RunRow(summary=summary, thumbnail=self._thumbnail(summary), why_not_resume=why_not)
 
     def _thumbnail(self, summary: RunSummary) -> QImage | None:
         if not summary.status.preview:

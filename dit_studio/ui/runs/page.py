@@ -25,6 +25,7 @@ from dit_studio.ui.icons import icon
 from dit_studio.ui.runs.compare import RUN_LIMIT, ComparePanel
 from dit_studio.ui.runs.listing import THUMBNAIL_SIZE, ListRuns, RunRow, RunsListed
 from dit_studio.ui.runs.table import (
+    MODEL,
     PROGRESS,
     ROW_ROLE,
     STARTED,
@@ -42,12 +43,13 @@ _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
 _WIDTHS = (0, 120, 108, 68, 72, 100, 64, 108, 92)  # pixels, by column; the first takes what is left
 _MIN_NAME_WIDTH = 144
+_RESUME = "Go on training from the last checkpoint."
 
 
 def ask_to_delete(page: QWidget, question: str) -> bool:
     box = QMessageBox(QMessageBox.Icon.Question, "Delete runs", question, parent=page)
     yes = box.addButton("Move to trash", QMessageBox.ButtonRole.DestructiveRole)
-    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
     box.exec()
     return box.clickedButton() is yes
 
@@ -136,6 +138,7 @@ class RunsPage(QWidget):
         for event in events:
             if isinstance(event, RunsListed):
                 self._model.show_rows(event.rows)
+                self.table.fit_model()
         self._stack.setCurrentIndex(1 if self._model.rowCount() else 0)
         self._update_buttons()
 
@@ -147,7 +150,9 @@ class RunsPage(QWidget):
         rows = self.selected()
         self.open.setEnabled(len(rows) == 1)
         self.folder.setEnabled(len(rows) == 1)
-        self.resume.setEnabled(len(rows) == 1 and rows[0].summary.status.state.can_resume)
+        why_not = rows[0].why_not_resume if len(rows) == 1 else "select one run."
+        self.resume.setEnabled(not why_not)
+        self.resume.setToolTip(f"{_RESUME}\nOff: {why_not}" if why_not else _RESUME)
         self.delete.setEnabled(bool(rows))
         self._compare.setVisible(len(rows) > 1)
         self._hint.setText(_selection_text(len(rows), self._proxy.rowCount(), self._model.rowCount()))
@@ -163,7 +168,7 @@ class RunsPage(QWidget):
         self.filter.setAcceptDrops(False)  # what is dropped is for the window
         describe(self.filter, "Filter the runs", "Show the runs in which all these words occur, in any column.")
         self.open = button("Open", "Show the run on the Train page (Enter).", kind="primary")
-        self.resume = button("Resume", "Go on training from the last checkpoint.", icon=icon("resume"))
+        self.resume = button("Resume", _RESUME, icon=icon("resume"))
         self.folder = button("Show folder", "Open the run's folder in the file manager.", icon=icon("folder"))
         self.delete = button(
             "Delete", "Move the run to the trash (Delete).", kind="danger", icon=icon("trash", "error")
@@ -230,7 +235,14 @@ class _Table(QTableView):
         for column, width in enumerate(_WIDTHS):
             self.setColumnWidth(column, _scaled(width))
         self.verticalHeader().setDefaultSectionSize(max(THUMBNAIL_SIZE + 8, 3 * theme.text_size(1)))
+        self.fit_model()
         self._share_width()
+
+    def fit_model(self) -> None:
+        """Make room for a model that is more than its preset."""
+        if (needed := self.sizeHintForColumn(MODEL)) > self.columnWidth(MODEL):
+            self.setColumnWidth(MODEL, needed)
+            self._share_width()
 
     def _share_width(self) -> None:
         others = sum(self.columnWidth(column) for column in range(1, len(_WIDTHS)))

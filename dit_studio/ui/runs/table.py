@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from dit_studio.events import JobState
 from dit_studio.ui import theme
-from dit_studio.ui.runs.listing import RunRow
+from dit_studio.ui.runs.listing import THUMBNAIL_SIZE, RunRow
 from dit_studio.ui.train.amounts import count, duration
+from dit_studio.ui.train.model_words import changes_line, model_name
 from dit_studio.ui.train.state_pill import STATE_COLOURS, STATE_TEXTS
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
@@ -41,7 +42,7 @@ def _data_name(row: RunRow) -> str:
 
 def _model_name(row: RunRow) -> str:
     recipe = row.summary.recipe
-    return recipe.model.preset if recipe else ""
+    return model_name(recipe.model) if recipe else ""
 
 
 def _started(row: RunRow) -> str:
@@ -95,7 +96,7 @@ COLUMNS = (
         is_number=True,
     ),
 )
-STATE, PROGRESS, STARTED = 1, 2, 7  # places in COLUMNS
+STATE, PROGRESS, MODEL, STARTED = 1, 2, 6, 7  # places in COLUMNS
 
 
 def progress_text(row: RunRow) -> str:
@@ -150,7 +151,7 @@ class RunsModel(QAbstractTableModel):
                 return column.text(row)
             case Qt.ItemDataRole.ToolTipRole:
                 return _tooltip(row)
-            case Qt.ItemDataRole.DecorationRole if index.column() == 0 and row.thumbnail is not None:
+            case Qt.ItemDataRole.DecorationRole if index.column() == 0:
                 return _thumbnail_icon(row.thumbnail)
             case Qt.ItemDataRole.TextAlignmentRole if column.is_number:
                 return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -161,16 +162,26 @@ class RunsModel(QAbstractTableModel):
         return None
 
 
-def _thumbnail_icon(image: QImage) -> QIcon:
-    """Not tinted where the row is selected."""
-    result, pixmap = QIcon(), QPixmap.fromImage(image)
+def _thumbnail_icon(image: QImage | None) -> QIcon:
+    """Not tinted where the row is selected; an empty square without an image, so that the names line up."""
+    result, pixmap = QIcon(), QPixmap(THUMBNAIL_SIZE, THUMBNAIL_SIZE)
+    if image is None:
+        pixmap.fill(Qt.GlobalColor.transparent)
+    else:
+        pixmap = QPixmap.fromImage(image)
     result.addPixmap(pixmap, QIcon.Mode.Normal)
     result.addPixmap(pixmap, QIcon.Mode.Selected)
     return result
 
 
 def _tooltip(row: RunRow) -> str:
-    lines = [str(row.path), row.summary.status.message, row.summary.problem]
+    recipe = row.summary.recipe
+    lines = [
+        str(row.path),
+        changes_line(recipe.model) if recipe else "",
+        row.summary.status.message,
+        row.summary.problem,
+    ]
     return "\n".join(line for line in lines if line)
 
 

@@ -24,6 +24,7 @@ class ClassTable(QWidget):
         self._shown.setSortRole(Qt.ItemDataRole.UserRole)
         self._shown.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.search = QLineEdit(placeholderText="Find a class", clearButtonEnabled=True)
+        self.search.setAcceptDrops(False)  # what is dropped is for the window
         describe(self.search, "Find a class", "Show only the classes whose name contains this.")
         self.search.textChanged.connect(self._shown.setFilterFixedString)
         self.view = self._table()

@@ -29,7 +29,7 @@ def _recipe_to_save(start: str) -> str:
 def _confirm(question: str, action: str) -> bool:
     box = QMessageBox(QMessageBox.Icon.Question, "DiT Studio", question, parent=QApplication.activeWindow())
     yes = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
-    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
     box.exec()
     return box.clickedButton() is yes
 

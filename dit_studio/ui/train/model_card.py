@@ -2,9 +2,11 @@
 
 from PySide6.QtWidgets import QWidget
 
+from dit_studio.config import ModelConfig
 from dit_studio.events import Event, Failure, ModelSummary
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.disclosure import Disclosure
+from dit_studio.ui.train.model_words import changes_line
 from dit_studio.ui.widgets.basics import Caption
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
@@ -23,8 +25,16 @@ class ModelCard(Card):
             "Trained numbers · multiply-adds of one forward pass of one image · tokens of an image · "
             "memory to train at this batch size and precision, estimated."
         )
-        for widget in (self.form, noise, self._cost):
+        self.changes = Caption()
+        for widget in (self.form, self.changes, noise, self._cost):
             self.body.addWidget(widget)
+        self.show_changes()
+
+    def show_changes(self) -> None:
+        """What is not the preset's, which a closed form hides."""
+        line = changes_line(ModelConfig(**self.form.values()))
+        self.changes.setText(line[:1].upper() + line[1:] + "." if line else "")
+        self.changes.setVisible(bool(line))
 
     def show_waiting(self) -> None:
         """The cost shown is that of other settings, and the new one is on its way."""

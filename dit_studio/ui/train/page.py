@@ -17,6 +17,7 @@ from dit_studio.ui.train.checkpoints import CheckpointList
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.plots import TrainPlots
 from dit_studio.ui.train.preview_wall import PreviewWall
+from dit_studio.ui.train.resuming import ALL_STEPS_DONE, is_at_the_end
 from dit_studio.ui.train.run_bar import RunBar
 from dit_studio.ui.train.run_facts import RunFacts
 from dit_studio.ui.train.run_log import RunLog
@@ -134,6 +135,9 @@ class TrainPage(QWidget):
         folder = self.session.folder
         if folder is None:
             return
+        if checkpoint is not None and is_at_the_end(checkpoint, self.session.recipe()):
+            self.notice.show_notice(ALL_STEPS_DONE, level="warning")
+            return
         try:
             if checkpoint is not None and not self._may_set_aside(newer_checkpoints(folder, checkpoint), checkpoint):
                 return
@@ -187,7 +191,7 @@ class TrainPage(QWidget):
 
     def _refuse(self, error: StudioError) -> None:
         failure = Failure(message=error.message, remedy=error.remedy, code=error.code, numbers=error.numbers)
-        self.failure_card.show_failure(failure)
+        self.notice.show_failure(failure)
 
     # --------------------------------------------------------------------------------------------- what the run says
 
@@ -197,6 +201,7 @@ class TrainPage(QWidget):
         self.notice.clear()
         self.plots.clear()
         self.run_bar.show_run(folder)
+        self._show_why_not_resume()
         self.log.show_run(folder)
         self.facts.show_run(folder)
         self.previews.set_run(folder.path)
@@ -211,8 +216,12 @@ class TrainPage(QWidget):
         self._show_results(events)
         warnings = f" ({self.log.warnings})" if self.log.warnings else ""
         self._tabs.setTabText(self._tabs.indexOf(self.log), f"Log{warnings}")
+        self._show_why_not_resume()
         self._show_failure()
         self.status_changed.emit(self.run_bar.summary)
+
+    def _show_why_not_resume(self) -> None:
+        self.run_bar.set_why_not_resume(self.session.why_not_resume)
 
     def _show_results(self, events: list[Event]) -> None:
         """Pictures and checkpoints; the list of checkpoints looks at the disk once, however many were saved."""
@@ -230,6 +239,7 @@ class TrainPage(QWidget):
 
     def _on_state_changed(self, state: JobState) -> None:
         self.run_bar.show_state(state)
+        self._show_why_not_resume()
         self._show_failure()
         if not state.is_active and state is not JobState.IDLE:
             self.set_up.check_again()
@@ -238,21 +248,34 @@ class TrainPage(QWidget):
     def _show_failure(self) -> None:
         """The card of why the run ended, once; nothing while it is at work."""
         if self.session.state not in (JobState.FAILED, JobState.INTERRUPTED):
-            if self.session.state.is_active and self._shown_failure is not None:
-                self._shown_failure = None
-                self.failure_card.clear()
+            self._show_no_failure()
             return
-        failure = self.session.failure or _DIED
-        if failure is not self._shown_failure:
-            self._shown_failure = failure
-            actions = remedies.actions_for(failure, can_resume=self.session.can_resume)
-            self.failure_card.show_failure(remedies.with_numbers(failure), actions)
+        failure, earlier = self.session.failure or _DIED, self.session.earlier_failure
+        if failure is self._shown_failure:
+            return
+        self._shown_failure = failure
+        if earlier is not None:
+            self.notice.show_failure(remedies.with_numbers(failure))
+            failure = earlier
+        can_resume = not self.session.why_not_resume
+        actions = remedies.actions_for(failure, self.set_up.full_tables(), can_resume=can_resume)
+        self.failure_card.show_failure(remedies.with_numbers(failure), actions)
+
+    def _show_no_failure(self) -> None:
+        """The run is at work, or has ended as it should; one that had no step left says so."""
+        if self.session.state.is_active and self._shown_failure is not None:
+            self._shown_failure = None
+            self.failure_card.clear()
+        elif self.session.state is JobState.FINISHED and self.session.failure not in (None, self._shown_failure):
+            self._shown_failure = self.session.failure
+            self.notice.show_notice(ALL_STEPS_DONE, level="warning")
 
     def _on_remedy(self, key: str) -> None:
         change = remedies.change_for(key, self.set_up.full_tables())
         if change is not None:
             self.set_up.change(change.values)
             self.run_bar.say(change.message)
+            self.run_bar.prefer_start()
         elif key == "resume":
             self._resume()
         elif key == "open_folder" and self.session.folder is not None:

@@ -1,10 +1,14 @@
 """The last card before Start: what the run is called, where it goes, and whether it can work."""
 
+import time
+
+import msgspec
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from dit_studio.config import runs_dir
 from dit_studio.events import Check, CheckStatus, Event, Failure, Preflight
+from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button, describe, row
 from dit_studio.ui.widgets.card import Card
@@ -19,7 +23,9 @@ class PreflightCard(Card):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Before the start", parent=parent)
         self._reason = ""
+        self.has_failed, self._answered_at = False, 0.0  # the last checks; when, on the monotonic clock
         self.name = QLineEdit()
+        self.name.setAcceptDrops(False)  # what is dropped is for the window
         describe(self.name, "Name of the run", "The run's folder is called by the time and this name.")
         self.name.textEdited.connect(lambda _text: self.named.emit())
         label = QLabel("Name")
@@ -48,13 +54,13 @@ class PreflightCard(Card):
 
     def show_waiting(self) -> None:
         """The checks are being made; the last ones no longer count."""
-        self._reason = "the checks are being made."
+        self._reason, self.has_failed = "the checks are being made.", False
         self._busy.show_progress("Checking")
         self._hint.hide()
 
     def show_impossible(self) -> None:
         """There is nothing to check yet."""
-        self._reason = ""
+        self._reason, self.has_failed = "", False
         self._busy.finish()
         self.lines.show_checks(())
         self._hint.setText("The checks are made once images are open and the settings are possible.")
@@ -64,14 +70,23 @@ class PreflightCard(Card):
         self._busy.finish()
         self._hint.hide()
         preflight = answer if isinstance(answer, Preflight) else _failed(answer)
-        self.lines.show_checks(preflight.checks)
-        failed = [check.message for check in preflight.checks if check.status is CheckStatus.FAILED]
-        self._reason = failed[0] if failed else ""
+        checks = tuple(_in_titles(check) for check in preflight.checks)
+        self.lines.show_checks(checks)
+        failed = [check.message for check in checks if check.status is CheckStatus.FAILED]
+        self._reason = f"mend this, then press Check again: {failed[0]}" if failed else ""
+        self.has_failed, self._answered_at = bool(failed), time.monotonic()
+
+    def seconds_since_answer(self) -> float:
+        return time.monotonic() - self._answered_at
 
     @property
     def why_not(self) -> str:
         """Why the checks do not let a run start; "" if they do."""
         return self._reason
+
+
+def _in_titles(check: Check) -> Check:
+    return msgspec.structs.replace(check, message=with_titles(check.message), remedy=with_titles(check.remedy))
 
 
 def _failed(answer: Event) -> Preflight:

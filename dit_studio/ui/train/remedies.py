@@ -20,9 +20,9 @@ class Change:
     message: str
 
 
-def actions_for(failure: Failure, *, can_resume: bool) -> list[tuple[str, str]]:
-    """The buttons of a failure's card: (key, label)."""
-    actions = list(_ACTIONS.get(failure.code, []))
+def actions_for(failure: Failure, tables: Tables, *, can_resume: bool) -> list[tuple[str, str]]:
+    """The buttons of a failure's card, (key, label): what would change nothing in the settings is not offered."""
+    actions = [action for action in _ACTIONS.get(failure.code, []) if _helps(action[0], tables)]
     return [*actions, ("resume", "Resume")] if can_resume else actions
 
 
@@ -30,6 +30,11 @@ def change_for(key: str, tables: Tables) -> Change | None:
     """What a remedy changes in the settings; None if `key` is not a remedy of the settings."""
     remedy = _REMEDIES.get(key)
     return remedy(tables) if remedy else None
+
+
+def _helps(key: str, tables: Tables) -> bool:
+    change = change_for(key, tables)
+    return change is None or bool(change.values)
 
 
 def with_numbers(failure: Failure) -> Failure:

@@ -72,6 +72,7 @@ class RunBar(QWidget):
         super().__init__(parent)
         self._pace, self._steps, self._metrics = Pace(), 0, Metrics(step=0, loss=None, learning_rate=0.0)
         self._state, self._why_not, self._said = JobState.IDLE, "", ""
+        self._why_not_resume, self._prefers_start = "", False
         self._name = ElidedLabel("No run yet", role="heading")
         self._pill, self._steps_label = StatePill(), Caption(wraps=False)
         self._bar = QProgressBar(textVisible=False)
@@ -121,15 +122,26 @@ class RunBar(QWidget):
         self._name.setAccessibleDescription(str(folder.path) if folder else "")
         self._steps = folder.read_status().steps if folder else 0
         self._line.setText("")
+        self._prefers_start = False
         self._show_steps()
 
     def show_state(self, state: JobState) -> None:
-        self._state = state
+        self._state, self._prefers_start = state, False
         self._pill.show_state(state)
-        for key, text in BUTTONS[state]._asdict().items():
-            self._show_button(key, text)
-        self.set_why_not_start(self._why_not)
+        self._show_buttons()
+        self._show_steps()
         self._show_line()
+
+    def set_why_not_resume(self, why_not: str) -> None:
+        """Why the run cannot go on, which matters once it has ended; "" if it can."""
+        if why_not != self._why_not_resume:
+            self._why_not_resume = why_not
+            self._show_buttons()
+
+    def prefer_start(self) -> None:
+        """A new run is the way on: its settings were just mended."""
+        self._prefers_start = True
+        self._show_buttons()
 
     def set_why_not_start(self, why_not: str) -> None:
         """Why the settings do not allow a run; "" if they do."""
@@ -170,7 +182,7 @@ class RunBar(QWidget):
             if not isinstance(event, Metrics | Progress) and self._state.is_active:
                 self.say("")
         self._show_steps()
-        if progress is None:
+        if progress is None or not self._state.is_active:
             self._show_line()
         else:
             self._show_progress(progress)
@@ -180,6 +192,14 @@ class RunBar(QWidget):
     def _show_note(self) -> None:
         is_off = bool(self._why_not) and bool(BUTTONS[self._state].start)
         self._note.setText(f"{self._said} {f'Start is off: {self._why_not}' if is_off else ''}".strip())
+
+    def _show_buttons(self) -> None:
+        for key, text in BUTTONS[self._state]._asdict().items():
+            self._show_button(key, text)
+        resume = self.buttons["resume"]
+        resume.setEnabled(not self._why_not_resume)
+        resume.setToolTip(f"Off: {self._why_not_resume}" if self._why_not_resume else _TOOLTIPS.resume)
+        self.set_why_not_start(self._why_not)
 
     def _show_button(self, key: str, text: str) -> None:
         widget = self.buttons[key]
@@ -197,8 +217,8 @@ class RunBar(QWidget):
         """What the button looks like: the one that leads on stands out, and the one that loses work warns."""
         if key == "stop" and self._state is JobState.STOPPING:
             return "danger"
-        is_first = key == "resume" or (key == "start" and not BUTTONS[self._state].resume)
-        return "primary" if is_first else ""
+        is_resume_first = bool(BUTTONS[self._state].resume) and not self._why_not_resume and not self._prefers_start
+        return "primary" if key == ("resume" if is_resume_first else "start") else ""
 
     def _show_steps(self) -> None:
         step, steps = self._metrics.step, self._steps

@@ -10,12 +10,13 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from dit_studio.config import Recipe, runs_dir
-from dit_studio.errors import RunError
+from dit_studio.errors import RunError, StudioError
 from dit_studio.events import Command, Event, Failure, JobState, StateChanged
 from dit_studio.files import naming_disk_errors
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, new_run_path
 from dit_studio.ui.train.one_job import OneJob
+from dit_studio.ui.train.resuming import why_not_resume
 
 _CLOCK_SLACK_SECONDS = 1.0  # an event is written a moment before the status that knows of it
 _BEFORE_THE_STOP = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED)
@@ -33,6 +34,7 @@ class RunSession(QObject):
         self.state = JobState.IDLE
         self.folder: RunFolder | None = None
         self.failure: Failure | None = None  # why the run ended, if it failed or was interrupted
+        self.earlier_failure: Failure | None = None  # why it ended before it was resumed in vain
         self._launcher = launcher
         self._job = OneJob(self)
         self._job.received.connect(self._on_received)
@@ -41,9 +43,18 @@ class RunSession(QObject):
         self._is_stop_asked = False
 
     @property
-    def can_resume(self) -> bool:
-        """The run has ended before its time, and left a checkpoint."""
-        return self.state.can_resume and self.folder is not None and bool(self.folder.checkpoints())
+    def why_not_resume(self) -> str:
+        """The sentence that says why the run cannot go on; "" if it can."""
+        if self.folder is None:
+            return "There is no run."
+        return why_not_resume(self.folder, self.state, self.recipe() if self.state.can_resume else None)
+
+    def recipe(self) -> Recipe | None:
+        """The settings of the run that is shown; None if they cannot be read."""
+        try:
+            return self.folder.recipe() if self.folder else None
+        except StudioError:
+            return None
 
     # --------------------------------------------------------------------------------------------- which run
 
@@ -70,7 +81,10 @@ class RunSession(QObject):
         if checkpoint is not None:
             set_aside(newer_checkpoints(folder, checkpoint))
         began = time.time()
+        is_shown = self.folder is not None and self.folder.path == path
+        earlier = (self.earlier_failure or self.failure) if is_shown else None
         self._show(folder, self._launcher.train(folder, resume=True), JobState.PREPARING, history_until=began)
+        self.earlier_failure = earlier
 
     def attach(self, path: Path) -> None:
         """Show a run, whoever started it, with its whole history. Raises: RunError if `path` is none."""
@@ -88,10 +102,12 @@ class RunSession(QObject):
 
     def _show(self, folder: RunFolder, job: Job, state: JobState, *, history_until: float = 0.0) -> None:
         self._job.drop()
-        self.folder, self.failure = folder, None
+        self.folder, self.failure, self.earlier_failure = folder, None, None
         self._history_until, self._is_stop_asked = history_until, False
+        self.state, before = state, self.state
         self.run_changed.emit(folder)
-        self._set_state(state)
+        if state is not before:
+            self.state_changed.emit(state)
         self._job.run(job)
 
     # --------------------------------------------------------------------------------------------- what it is told
@@ -145,18 +161,29 @@ class RunSession(QObject):
         state = self.state
         for event in events:
             if isinstance(event, Failure):
-                self.failure = event
+                self.failure = None if event.code == "finished" and self._is_history(event) else event
             elif isinstance(event, StateChanged):
-                if event.state in _BEFORE_THE_STOP:
-                    self.failure = None
+                self._note_failure_before(event.state)
                 state = self._state_after(event, state)
         self.state, before = state, self.state
         self.received.emit(events)
         if state is not before:
             self.state_changed.emit(state)
 
+    def _note_failure_before(self, state: JobState) -> None:
+        """A failure is over once the run is at work again; until then it is only the earlier one."""
+        if state is JobState.PREPARING:
+            self.earlier_failure = self.earlier_failure or self.failure
+        elif state in _BEFORE_THE_STOP:
+            self.earlier_failure = None
+        if state in _BEFORE_THE_STOP:
+            self.failure = None
+
+    def _is_history(self, event: Event) -> bool:
+        return 0 < event.time < self._history_until
+
     def _state_after(self, event: StateChanged, state: JobState) -> JobState:
-        if 0 < event.time < self._history_until:
+        if self._is_history(event):
             return state
         if self._is_stop_asked and event.state in _BEFORE_THE_STOP:
             self._send(Command.STOP)  # asked before the process was there to hear it

@@ -4,15 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from dit_studio.config import (
     PRESETS,
-    SECTIONS,
     ModelConfig,
     Recipe,
-    fields_of,
     parse_recipe,
     recipe_to_tables,
     runs_dir,
@@ -21,6 +20,7 @@ from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.settings import Settings
+from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.data_card import DataCard
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.model_card import ModelCard
@@ -32,6 +32,16 @@ from dit_studio.ui.widgets.form import Form
 
 DESCRIBE_DELAY_MS = 250
 PREFLIGHT_DELAY_MS = 600
+RECHECK_AFTER_SECONDS = 5.0  # when the window is used again after another
+
+# What a contradiction is computed from besides the setting that it is shown at; not told while one of these is wrong.
+_OTHERS = {
+    "model.patch_size": ("data.image_size",),
+    "model.num_heads": ("model.hidden_size",),
+    "train.accumulate": ("train.batch_size",),
+    "diffusion.beta_end": ("diffusion.beta_start", "diffusion.timesteps"),
+    "sample.steps": ("diffusion.timesteps",),
+}
 
 
 class SetUp(QWidget):
@@ -54,6 +64,8 @@ class SetUp(QWidget):
         }
         self._problems: list[Problem] = []
         self._questions = Questions(launcher, self)
+        self._retry = QShortcut(QKeySequence("Ctrl+Return"), self)  # that of Start, while the checks keep it off
+        self._retry.setEnabled(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
@@ -114,7 +126,7 @@ class SetUp(QWidget):
         if self.data.summary is None:
             return "the images cannot be used."
         if self._problems:
-            return _told(self._problems[0])
+            return with_titles(self._problems[0].message)
         return self.preflight.why_not
 
     def check_again(self) -> None:
@@ -144,6 +156,10 @@ class SetUp(QWidget):
         self.preflight.asked.connect(self.check_again)
         self.recipe_card.chosen.connect(self.show_recipe)
         self._questions.answered.connect(self._on_answered)
+        self._retry.activated.connect(self.check_again)
+        app = QGuiApplication.instance()
+        assert isinstance(app, QGuiApplication)
+        app.applicationStateChanged.connect(self._on_application_state)
 
     def _restore(self) -> None:
         for section, form in self.forms.items():
@@ -151,6 +167,7 @@ class SetUp(QWidget):
         self.preflight.name.setText(str(self._settings.form("run").get("name", "")))
         self._problems = self._find_problems()
         self.preflight.show_impossible()
+        self.model.show_changes()
 
     def _on_changed(self) -> None:
         self._save()
@@ -167,20 +184,25 @@ class SetUp(QWidget):
         """Each is also shown at its field."""
         for form in self.forms.values():
             form.set_values({})  # forget the marks of contradictions that may be gone
-        if problems := [problem for form in self.forms.values() for problem in form.problems()]:
-            return problems
+        problems = [problem for form in self.forms.values() for problem in form.problems()]
+        contradictions = self._contradictions({problem.field for problem in problems})
+        for problem in contradictions:
+            section = problem.field.partition(".")[0]
+            if section in self.forms:
+                self.forms[section].show_problem(problem)
+        return problems + contradictions
+
+    def _contradictions(self, wrong: set[str]) -> list[Problem]:
+        """Those between the settings that are right by themselves."""
         try:
             parse_recipe(self.tables())
         except ConfigError as error:
-            for problem in error.problems:
-                section = problem.field.partition(".")[0]
-                if section in self.forms:
-                    self.forms[section].show_problem(problem)
-            return error.problems
+            return [one for one in error.problems if wrong.isdisjoint({one.field, *_OTHERS.get(one.field, ())})]
         return []
 
     def _ask(self) -> None:
         recipe = self.recipe()
+        self.model.show_changes()
         if recipe is None:
             self._questions.withdraw("describe_model")
             self.model.show_answer(None)
@@ -193,7 +215,17 @@ class SetUp(QWidget):
                 num_classes=len(self.data.summary.classes) if self.data.summary else 0,
             )
         self._ask_preflight(recipe)
+        self._tell_readiness()
+
+    def _tell_readiness(self) -> None:
+        self._retry.setEnabled(self.preflight.has_failed)
         self.readiness_changed.emit()
+
+    def _on_application_state(self, state: Qt.ApplicationState) -> None:
+        """Somebody comes back, perhaps from mending what the checks found."""
+        is_back = state is Qt.ApplicationState.ApplicationActive
+        if is_back and self.preflight.has_failed and self.preflight.seconds_since_answer() > RECHECK_AFTER_SECONDS:
+            self.check_again()
 
     def _ask_preflight(self, recipe: Recipe | None) -> None:
         if recipe is None or self.data.summary is None:
@@ -210,14 +242,7 @@ class SetUp(QWidget):
             self.model.show_answer(answer)
         else:
             self.preflight.show_answer(answer)
-        self.readiness_changed.emit()
-
-
-def _told(problem: Problem) -> str:
-    """The problem in a sentence that calls the setting as its form does."""
-    section = problem.field.partition(".")[0]
-    titles = {field.key: field.title for field in fields_of(section)} if section in SECTIONS else {}
-    return problem.message.replace(problem.field, titles.get(problem.field, problem.field), 1)
+        self._tell_readiness()
 
 
 def _typed(form: Form) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout, QWi
 
 from dit_studio.config import Field, check_value, fields_of
 from dit_studio.errors import ConfigError, Problem
+from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Caption, describe, set_property
 from dit_studio.ui.widgets.editors import Editor, SwitchEditor, editor_for
 
@@ -118,9 +119,10 @@ class _Row:
             return error.problems[0]
 
     def mark(self, message: str) -> None:
+        message = with_titles(message)
         set_property(self.editor, "invalid", bool(message))
         self.editor.setAccessibleDescription(message or self.field.description)
-        self.problem.setText(message.replace(self.field.key, self.field.title, 1))
+        self.problem.setText(message)
         self.problem.setVisible(bool(message))
 
     def place(self, grid: QGridLayout, line: int) -> None:

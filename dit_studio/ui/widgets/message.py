@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPush
 
 from dit_studio.events import Failure
 from dit_studio.ui.icons import icon
+from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Muted, Title, button, describe, set_property
 from dit_studio.ui.widgets.flow import FlowLayout
 
@@ -39,8 +40,8 @@ class MessageCard(QFrame):
         self.hide()
 
     def show_failure(self, failure: Failure, actions: Sequence[tuple[str, str]] = ()) -> None:
-        """Show why a job failed; `actions` are the keys and labels of buttons."""
-        self._show("error", failure.message, failure.remedy)
+        """Show why a job failed, its settings called by their titles; `actions` are the keys and labels of buttons."""
+        self._show("error", with_titles(failure.message), with_titles(failure.remedy))
         for key, label in actions:
             self._add_button(key, label)
         if failure.details:
@@ -50,7 +51,7 @@ class MessageCard(QFrame):
 
     def show_notice(self, message: str, *, level: str = "info") -> None:
         """Show a sentence; `level` is "info", "warning" or "error"."""
-        self._show(level, message, "")
+        self._show(level, with_titles(message), "")
         self._corner.addWidget(self._dismiss_button())
 
     def clear(self) -> None:
