@@ -276,6 +276,8 @@ def test_a_death_without_a_word_is_told_too(make_page: MakePage, qtbot: QtBot, t
     page = started_page(make_page, qtbot, tmp_path, [RUNNING, *metrics(1, 3)])
     qtbot.waitUntil(lambda: not page.failure_card.isHidden())
     assert page.failure_card.text() == "The training process is gone."
+    assert page.failure_card._remedy.text() == "It left no checkpoint to go on from: start a new run."
+    assert card_labels(page) == ["Dismiss"]
 
 
 def test_a_dismissed_failure_stays_away(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _THREE_COLUMNS_FROM = 1120  # pixels, or more if they need it; below, the right 
 _LEFT, _CENTRE, _RIGHT = 336, 560, 296  # pixels
 _RIGHT_TOOLTIP = "The samples of every class at each step, and the checkpoints."
 _DIED = Failure(message="The training process is gone.", remedy="Resume goes on from its last checkpoint.")
+_DIED_EARLY = Failure(message=_DIED.message, remedy="It left no checkpoint to go on from: start a new run.")
 
 
 class TrainPage(QWidget):
@@ -250,14 +251,15 @@ class TrainPage(QWidget):
         if self.session.state not in (JobState.FAILED, JobState.INTERRUPTED):
             self._show_no_failure()
             return
-        failure, earlier = self.session.failure or _DIED, self.session.earlier_failure
+        can_resume = not self.session.why_not_resume
+        died = _DIED if can_resume else _DIED_EARLY
+        failure, earlier = self.session.failure or died, self.session.earlier_failure
         if failure is self._shown_failure:
             return
         self._shown_failure = failure
         if earlier is not None:
             self.notice.show_failure(remedies.with_numbers(failure))
             failure = earlier
-        can_resume = not self.session.why_not_resume
         actions = remedies.actions_for(failure, self.set_up.full_tables(), can_resume=can_resume)
         self.failure_card.show_failure(remedies.with_numbers(failure), actions)
 
