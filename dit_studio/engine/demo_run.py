@@ -69,7 +69,7 @@ def run_demo(out: Path, *, minutes: float, train: Train) -> Iterator[Event | Dem
 def _recipe(out: Path, *, steps: int) -> dict[str, Any]:
     tables = recipe_to_tables(load_recipe(resources_dir() / "recipes" / "demo-landscapes.toml"))
     tables["data"]["path"] = str(out / "landscapes")
-    tables["train"] |= {"steps": steps, "preview_every": max(1, steps // 8), "checkpoint_every": max(1, steps // 3)}
+    tables["train"] |= {"steps": steps, "preview_every": -(-steps // 8), "checkpoint_every": -(-steps // 3)}
     return tables
 
 
