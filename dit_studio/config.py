@@ -135,7 +135,9 @@ class DiffusionConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=
 class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steps: Annotated[int, _about("Optimiser steps in all.", unit="steps", ge=1, le=100_000_000)] = 20_000
     batch_size: Annotated[int, _about("Images in one optimiser step.", unit="images", ge=1, le=65_536)] = 64
-    learning_rate: Annotated[float, _about("AdamW's step size after warm-up.", gt=0.0, le=1.0)] = 2e-4
+    learning_rate: (
+        Annotated[float, _about("AdamW's step size after warm-up; empty, it suits the width.", gt=0.0, le=1.0)] | None
+    ) = None
     seed: Annotated[int, _about("Fixes every random draw of the run.", ge=0, le=2**31 - 1)] = 0
     checkpoint_every: Annotated[
         int, _about("Save a checkpoint so often; 0: only at the end.", title="Checkpoint every", unit="steps", ge=0)
@@ -455,6 +457,22 @@ def resolve_model(model: ModelConfig) -> ModelConfig:
     )
 
 
+def suitable_learning_rate(width: int) -> float:
+    """The paper's 1e-4 at the width of XL, and in inverse proportion to the width below; one digit.
+
+    Source of the proportion: Yang et al. 2022, arXiv:2203.03466 (for Adam and hidden weights).
+    """
+    width_of_xl, paper = _SIZES["XL"][0], 1e-4
+    return float(f"{paper * max(1.0, width_of_xl / width):.1g}")
+
+
+def resolve(recipe: Recipe) -> Recipe:
+    """The same recipe with every number written out that another setting stands for."""
+    model = resolve_model(recipe.model)
+    rate = recipe.train.learning_rate or suitable_learning_rate(model.hidden_size or 1)
+    return replace(recipe, model=model, train=replace(recipe.train, learning_rate=rate))
+
+
 # ------------------------------------------------------------------------------------------------- files and --set
 
 
@@ -498,7 +516,7 @@ def apply_settings(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[s
 
 def dump_recipe(recipe: Recipe) -> str:
     """The recipe as TOML, every setting written out, the preset's numbers too."""
-    resolved = replace(recipe, model=resolve_model(recipe.model))
+    resolved = resolve(recipe)
     tables: dict[str, Any] = {"about": recipe.about} if recipe.about else {}
     tables |= {name: {key: value for key, value in asdict(getattr(resolved, name)).items() if value is not None}
                for name in SECTIONS}  # fmt: skip

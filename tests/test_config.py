@@ -14,7 +14,9 @@ from dit_studio.config import (
     fields_of,
     load_recipe,
     parse_recipe,
+    resolve,
     resolve_model,
+    suitable_learning_rate,
     resources_dir,
 )
 from dit_studio.errors import ConfigError
@@ -38,7 +40,7 @@ def test_an_empty_recipe_is_possible_and_comes_back_from_toml() -> None:
     recipe = parse_recipe({})
     assert recipe == Recipe()
     again = parse_recipe(tomllib.loads(dump_recipe(recipe)))
-    assert again.train == recipe.train
+    assert again.train == resolve(recipe).train
     assert again.model == resolve_model(recipe.model)
 
 
@@ -112,6 +114,14 @@ def test_text_is_read_as_the_field_asks() -> None:
     assert check_value(fields["learning_rate"], "1e-3") == 1e-3
     with pytest.raises(ConfigError, match=r"'12\.5' is not possible"):
         check_value(fields["steps"], "12.5")
+
+
+def test_the_learning_rate_suits_the_width() -> None:
+    assert [suitable_learning_rate(width) for width in (128, 256, 384, 768, 1152, 4096)] == [
+        9e-4, 5e-4, 3e-4, 2e-4, 1e-4, 1e-4,
+    ]  # fmt: skip
+    assert resolve(parse_recipe({"model": {"preset": "S/2"}})).train.learning_rate == 3e-4
+    assert resolve(parse_recipe({"train": {"learning_rate": 0.01}})).train.learning_rate == 0.01
 
 
 def test_every_recipe_of_the_resources_is_possible_and_says_what_it_is_for() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dit_studio.config import Recipe
+from dit_studio.config import Recipe, resolve
 from dit_studio.engine import device as devices
 from dit_studio.engine.batches import Batches, generator_for, seed_for, to_float
 from dit_studio.engine.checkpoint import (
@@ -55,7 +55,7 @@ class Trainer:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(
             parameters,
-            lr=train.learning_rate,
+            lr=learning_rate_at(0, recipe=recipe),
             betas=(train.beta1, train.beta2),
             weight_decay=train.weight_decay,
             fused=True,
@@ -323,13 +323,14 @@ class Trainer:
 
 def learning_rate_at(step: int, *, recipe: Recipe) -> float:
     """The learning rate of a step, counted from 0: a linear warm-up, then constant or half a cosine down to 0."""
-    train = recipe.train
+    train = resolve(recipe).train
+    rate = train.learning_rate or 0.0
     if step < train.warmup_steps:
-        return train.learning_rate * (step + 1) / train.warmup_steps
+        return rate * (step + 1) / train.warmup_steps
     if train.learning_rate_schedule == "constant":
-        return train.learning_rate
+        return rate
     share = (step - train.warmup_steps) / max(1, train.steps - train.warmup_steps)
-    return train.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+    return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
 def _move(folders: list[tuple[Path, Path]]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import torch
 
 from dit_studio import __version__
-from dit_studio.config import Recipe, parse_recipe
+from dit_studio.config import Recipe, parse_recipe, resolve
 from dit_studio.engine import data
 from dit_studio.engine import device as devices
 from dit_studio.engine.data import ImageSet
@@ -28,7 +28,7 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     `next_command(wait)` is asked at every step boundary; with `wait` it may block until there is a command.
     Raises: StudioError for everything that has a sentence.
     """
-    settings, run = parse_recipe(recipe), Path(folder)
+    settings, run = resolve(parse_recipe(recipe)), Path(folder)
     asked: list[Command] = []
     images = yield from _prepare(settings, next_command, asked)
     if images is None:

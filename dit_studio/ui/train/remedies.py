@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from dit_studio.config import PRESETS
+from dit_studio.config import PRESETS, suitable_learning_rate
 from dit_studio.events import Failure
 
 Tables = Mapping[str, Mapping[str, Any]]
@@ -85,7 +85,9 @@ def _smaller_model(tables: Tables) -> Change:
 
 
 def _lower_rate(tables: Tables) -> Change:
-    old = tables["train"]["learning_rate"]
+    model = tables["model"]
+    width = model.get("hidden_size") or PRESETS[model["preset"]][0]
+    old = tables["train"]["learning_rate"] or suitable_learning_rate(width)
     new = float(f"{old / 3:.1g}")
     return Change(
         values={"train": {"learning_rate": new}},

@@ -45,7 +45,7 @@ class TextEditor(QLineEdit):
         self._field = field
         self.setMinimumWidth(64)
         self.setAcceptDrops(False)  # a folder that is dropped is for the window
-        self.setPlaceholderText("from the preset" if field.is_optional else "")
+        self.setPlaceholderText("from the size" if field.is_optional else "")
         self.textChanged.connect(self.edited)
 
     def raw(self) -> Any:
