@@ -118,9 +118,9 @@ def test_text_is_read_as_the_field_asks() -> None:
 
 def test_the_learning_rate_suits_the_width() -> None:
     assert [suitable_learning_rate(width) for width in (128, 256, 384, 768, 1152, 4096)] == [
-        9e-4, 5e-4, 3e-4, 2e-4, 1e-4, 1e-4,
+        2.7e-3, 9.5e-4, 5.2e-4, 1.8e-4, 1e-4, 1e-4,
     ]  # fmt: skip
-    assert resolve(parse_recipe({"model": {"preset": "S/2"}})).train.learning_rate == 3e-4
+    assert resolve(parse_recipe({"model": {"preset": "S/2"}})).train.learning_rate == 5.2e-4
     assert resolve(parse_recipe({"train": {"learning_rate": 0.01}})).train.learning_rate == 0.01
 
 

@@ -241,7 +241,7 @@ def test_a_loss_that_is_no_number_offers_a_lower_rate(make_page: MakePage, qtbot
     card_button(page, "Use fp32").click()
     recipe = page.set_up.recipe()
     assert recipe is not None
-    assert (recipe.train.learning_rate, recipe.train.precision) == (3e-4, "fp32")
+    assert (recipe.train.learning_rate, recipe.train.precision) == (9e-4, "fp32")
 
 
 def test_a_full_disk_offers_the_folder(make_page: MakePage, qtbot: QtBot, tmp_path: Path, answers: Answers) -> None:
