@@ -16,8 +16,8 @@ from dit_studio.config import (
     parse_recipe,
     resolve,
     resolve_model,
-    suitable_learning_rate,
     resources_dir,
+    suitable_learning_rate,
 )
 from dit_studio.errors import ConfigError
 
