@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(words, error, status=2)
     except StudioError as error:
         _say(f"dit-studio: {error}")
-        return _failed(words, error, status=1)
+        return _failed(words, error, status=2 if isinstance(error, _UsageError) else 1)
     except KeyboardInterrupt:
         _say("dit-studio: interrupted.")
-        return 130
+        return _failed(words, StudioError("interrupted."), status=130)
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -91,7 +91,11 @@ class _Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(wrong, commands, n=1, cutoff=0.5)
             hint = f"Did you mean {near[0]}?" if near else f"It knows {', '.join(commands)}."
             message = f"there is no command, run or file {wrong!r}. {hint}"
-        self.exit(2, f"{self.prog}: {message}\n")
+        raise _UsageError(f"{message} See {self.prog} --help.")
+
+
+class _UsageError(StudioError):
+    """The words of the command line do not make a command."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -139,7 +143,8 @@ def _parser() -> argparse.ArgumentParser:
 
     inspect = command("inspect", _inspect, "say what a data set, a run or a checkpoint holds")
     inspect.add_argument("path", type=Path, metavar="DIR|MODEL")
-    inspect.add_argument("--classes", default="auto", help="auto, folders, labels, suffix or none")
+    sources = next(field for field in fields_of("data") if field.name == "classes").choices
+    inspect.add_argument("--classes", default="auto", choices=sources, help="where classes come from (default: auto)")
 
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
     benchmark.add_argument("what", choices=["train", "data", "window"], metavar="WHAT", help="train, data or window")
@@ -150,7 +155,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not possible: it takes a number above 0.")
     return value
@@ -239,7 +247,7 @@ def _show(event: Event, ticker: _Ticker, steps: int) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "not a number" if value is None else f"{value:.4f}"
+    return "none" if value is None else f"{value:.4f}"
 
 
 # ------------------------------------------------------------------------------------------------- train
@@ -252,7 +260,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.resume:
         return _resume(options)
     if options.recipe is None:
-        raise SystemExit(_usage("train takes a RECIPE.toml, or --resume RUN."))
+        raise _UsageError("train takes a RECIPE.toml, or --resume RUN.")
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
     recipe = _recipe(options.recipe, options)
@@ -269,7 +277,7 @@ def _resume(options: argparse.Namespace) -> int:
     from dit_studio.jobs.run_folder import RunFolder
 
     if options.recipe is not None or options.out is not None:
-        raise SystemExit(_usage("--resume goes on in the run's own folder with its own recipe: leave out the others."))
+        raise _UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
     folder = RunFolder.open(options.resume)
     if options.settings or options.data:
         recipe = _recipe(folder.path / "run.toml", options)
@@ -288,11 +296,6 @@ def _recipe(file: Path, options: argparse.Namespace) -> Recipe:
         return recipe
     path = str(Path(recipe.data.path).expanduser().absolute())
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=path))
-
-
-def _usage(text: str) -> int:
-    _say(f"dit-studio: {text}")
-    return 2
 
 
 def _list_settings() -> None:

@@ -206,3 +206,12 @@ def test_help_costs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
     for command in ("demo", "train", "sample", "inspect", "benchmark", "doctor"):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["sample", "x"], ["train"], ["tran"], ["benchmark", "foo"], ["inspect", ".", "--classes", "foo"],
+              ["benchmark", "train", "--seconds", "abc"]],
+)  # fmt: skip
+def test_wrong_usage_is_an_answer_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([*words, "--json"]) == 2
+    assert last_line(capsys)["error"]

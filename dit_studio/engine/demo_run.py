@@ -30,7 +30,7 @@ HELD_OUT = 60  # images a class that training never sees
 SAMPLES_PER_CLASS = 24
 _SHOWN = 8  # of them, in the picture
 _PROBE_STEPS = 12  # that tell how long a step takes
-_STEPS_RANGE = (200, 6000)
+_STEPS_RANGE = (20, 6000)
 
 
 @dataclass(frozen=True, kw_only=True)

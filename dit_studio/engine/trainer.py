@@ -137,10 +137,20 @@ class Trainer:
             seconds=self.seconds,
         )
 
+    @property
+    def is_healthy(self) -> bool:
+        """The last step's loss was a number."""
+        return self._bad_steps == 0
+
     def check_finite(self) -> None:
-        """Raises: NotFiniteError when too many steps in a row went wrong."""
+        """Raises: NotFiniteError when too many steps in a row went wrong.
+
+        Checkpoints whose weights gave the first bad loss, and later ones, are set aside then: the newest is a good one.
+        """
         if self._bad_steps < _BAD_STEPS_LIMIT:
             return
+        last_good = self.step - self._bad_steps - 1  # the weights after this step still gave a finite loss
+        _set_aside([path for path in list_checkpoints(self.run) if int(path.name[5:]) > last_good])
         rate = learning_rate_at(self.step - 1, recipe=self.recipe)
         raise NotFiniteError(
             f"The loss was not a number for {self._bad_steps} steps in a row, up to step {self.step}.",
@@ -286,20 +296,19 @@ class Trainer:
         Raises: CheckpointError if there are checkpoints and none of them fits.
         """
         notices: list[Notice] = []
-        damaged: list[tuple[Path, Path]] = []
+        damaged: list[Path] = []
         first_problem = ""
         found = list_checkpoints(self.run)
         for folder in reversed(found):
             try:
                 self._restore(folder)
-                _move(damaged)
+                _set_aside(damaged)
                 return notices
             except CheckpointError as error:
                 _log.warning("%s", error)
-                aside = folder.parent / "set-aside" / folder.name
                 first_problem = first_problem or error.message
-                notices.append(Notice(message=f"{error.message} It is moved to {aside}.", level="warning"))
-                damaged.append((folder, aside))
+                notices.append(Notice(message=f"{error.message} It is set aside.", level="warning"))
+                damaged.append(folder)
         if found:
             raise CheckpointError(
                 f"None of the {len(found)} checkpoints of {self.run} can be used. The newest: {first_problem}",
@@ -333,8 +342,10 @@ def learning_rate_at(step: int, *, recipe: Recipe) -> float:
     return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def _move(folders: list[tuple[Path, Path]]) -> None:
-    for folder, aside in folders:
+def _set_aside(checkpoints: list[Path]) -> None:
+    """Move checkpoints where resuming does not find them: checkpoints/set-aside."""
+    for folder in checkpoints:
+        aside = folder.parent / "set-aside" / folder.name
         with naming_disk_errors(aside):
             aside.parent.mkdir(exist_ok=True)
             remove_folder(aside)

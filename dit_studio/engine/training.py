@@ -143,6 +143,8 @@ def _obey(trainer: Trainer, next_command: NextCommand) -> Generator[Event, None,
 
 def _what_is_due(trainer: Trainer) -> Iterator[Event]:
     """Validation, preview and checkpoint at their steps, and all of them at the last."""
+    if not trainer.is_healthy:
+        return
     train, step = trainer.recipe.train, trainer.step
     is_last = step == train.steps
     if _is_due(step, train.validate_every, is_last=is_last) and len(trainer.validation_indices):

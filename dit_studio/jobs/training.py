@@ -1,6 +1,7 @@
 """A training job: run here or in a worker process, and followed, in either case, through its run folder."""
 
 import argparse
+import functools
 import logging
 import os
 import signal
@@ -175,6 +176,7 @@ def follow(folder: RunFolder, *, process: "subprocess.Popen[bytes] | None" = Non
                 _await_end(process)
             return
         if gone:
+            status = functools.reduce(advance, folder.read_events(), status)  # which is written every two seconds
             failure = _death(folder, process, status)
             if folder.mark_interrupted(failure):
                 yield from reader.drain()
@@ -220,7 +222,8 @@ def _death(folder: RunFolder, process: "subprocess.Popen[bytes] | None", status:
         reason = "The training process is gone: it was killed, or the machine went down."
     last = folder.checkpoints()
     remedy = f"Resume goes on from {last[-1].name}." if last else "No checkpoint had been saved yet: start again."
-    return Failure(message=reason, remedy=remedy, code="killed", details=_log_tail(folder), step=status.step)
+    kind = DiskFullError.code if code == _DISK_FULL_STATUS else "killed"
+    return Failure(message=reason, remedy=remedy, code=kind, details=_log_tail(folder), step=status.step)
 
 
 def _log_tail(folder: RunFolder, lines: int = 40) -> str:

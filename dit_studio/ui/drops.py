@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
 
-Kind = Literal["run", "data", "nothing"]
+Kind = Literal["run", "data", "recipe", "nothing"]
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 
@@ -20,14 +20,16 @@ def kind_of(path: Path) -> Kind:
         return "run" if RunFolder(path).is_run() else "data"
     if path.name == "run.toml" and path.is_file():
         return "run"
+    if path.suffix == ".toml" and path.is_file():
+        return "recipe"
     return "data" if path.is_file() and path.name.lower().endswith(_ARCHIVES) else "nothing"
 
 
 def refusal(path: Path) -> str:
     """Why a path of kind "nothing" cannot be opened, and what can."""
     if not path.exists():
-        return f"{path} does not exist. Choose a folder, zip or tar of images, or a run."
-    return f"{path.name} cannot be opened. Choose a folder, zip or tar of images, or a run."
+        return f"{path} does not exist. Choose a folder, zip or tar of images, a run or a recipe."
+    return f"{path.name} cannot be opened. Choose a folder, zip or tar of images, a run or a recipe."
 
 
 class DropSheet(QWidget):
@@ -70,7 +72,12 @@ class DropSheet(QWidget):
         path = _path_in(event.mimeData())
         if path is None:
             return False
-        texts = {"run": "Drop to open the run", "data": "Drop to use as data set", "nothing": "This cannot be opened"}
+        texts = {
+            "run": "Drop to open the run",
+            "data": "Drop to use as data set",
+            "recipe": "Drop to use the recipe",
+            "nothing": "This cannot be opened",
+        }
         self._text = texts[kind_of(path)]
         event.acceptProposedAction()
         self.setGeometry(self._window.rect())

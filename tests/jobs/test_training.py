@@ -245,6 +245,7 @@ def test_nan_stops_after_a_few_steps_and_keeps_the_good_weights(
     for checkpoint in folder.checkpoints():
         with safe_open(checkpoint / "model.safetensors", framework="pt") as file:
             assert all(torch.isfinite(file.get_tensor(name)).all() for name in file.keys())  # noqa: SIM118
+    assert [path.name for path in folder.checkpoints()] == ["step-0000001", "step-0000002"]  # 3 gave the first NaN
     monkeypatch.undo()
     assert states(run_here(folder, resume=True))[-1] is JobState.FINISHED
 
@@ -303,7 +304,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside_with_a_warning(make_run: MakeR
     newest.write_bytes(newest.read_bytes()[:1000])
     events = run_here(folder, resume=True)
     assert next(event.step for event in events if isinstance(event, Resumed)) == 4
-    assert any("set-aside" in getattr(event, "message", "") for event in events)
+    assert any("set aside" in getattr(event, "message", "") for event in events)
     assert dict(losses(events)) == {step: loss for step, loss in whole.items() if step > 4}
     assert [path.name for path in folder.checkpoints()] == ["step-0000004", "step-0000006"]  # whole ones
     assert (folder.path / "checkpoints" / "set-aside" / "step-0000006").is_dir()

@@ -21,6 +21,9 @@ class PlaceholderPage(QWidget):
     def open_run(self, path: Path) -> None:
         self.calls.append(("open_run", path))
 
+    def open_recipe(self, path: Path) -> None:
+        self.calls.append(("open_recipe", path))
+
     def resume(self) -> None:
         self.calls.append(("resume", None))
 

@@ -325,3 +325,12 @@ def test_another_start_opens_its_path_here(open_window: Open, page: PlaceholderP
     window.come_to_front(tmp_path)
     assert not window.isMinimized()
     assert page.calls == [("open_data", tmp_path)]
+
+
+def test_a_recipe_goes_into_the_forms(open_window: Open, page: PlaceholderPage, tmp_path: Path) -> None:
+    recipe = tmp_path / "small.toml"
+    recipe.write_text("[train]\nsteps = 7\n")
+    window = open_window()
+    assert _drag(window, recipe) == (True, "Drop to use the recipe")
+    _drop(window, recipe)
+    assert page.calls == [("open_recipe", recipe)]

@@ -71,6 +71,10 @@ class TrainPage(QWidget):
         else:
             self.set_up.data.open_path(path)
 
+    def open_recipe(self, path: Path) -> None:
+        """Put a recipe's settings into the forms."""
+        self.set_up.recipe_card.load(path)
+
     def open_run(self, path: Path) -> None:
         """Show a run: its whole history, and what it does now."""
         try:

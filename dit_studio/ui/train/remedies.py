@@ -88,10 +88,18 @@ def _lower_rate(tables: Tables) -> Change:
     model = tables["model"]
     width = model.get("hidden_size") or PRESETS[model["preset"]][0]
     old = tables["train"]["learning_rate"] or suitable_learning_rate(width)
-    new = float(f"{old / 3:.1g}")
+    new = float(f"{min(old / 3, suitable_learning_rate(width)):.1g}")
     return Change(
         values={"train": {"learning_rate": new}},
         message=f"The learning rate is now {new:g} (it was {old:g}). Start a new run with it.",
+    )
+
+
+def _clip_gradients(tables: Tables) -> Change:
+    if 0 < tables["train"]["clip_grad_norm"] <= 1:
+        return Change(values={}, message="Gradients are clipped already: lower the learning rate.")
+    return Change(
+        values={"train": {"clip_grad_norm": 1.0}}, message="Gradients are now clipped at 1. Start a new run with it."
     )
 
 
@@ -110,7 +118,7 @@ _ACTIONS = {
         ("gradient_checkpointing", "Gradient checkpointing"),
         ("smaller_model", "Smaller model"),
     ],
-    "not_finite": [("lower_rate", "Lower the learning rate"), ("float32", "Use fp32")],
+    "not_finite": [("lower_rate", "Lower the learning rate"), ("clip", "Clip gradients"), ("float32", "Use fp32")],
     "disk_full": [("open_folder", "Open the folder")],
 }
 _REMEDIES: dict[str, Callable[[Tables], Change]] = {
@@ -118,5 +126,6 @@ _REMEDIES: dict[str, Callable[[Tables], Change]] = {
     "gradient_checkpointing": _gradient_checkpointing,
     "smaller_model": _smaller_model,
     "lower_rate": _lower_rate,
+    "clip": _clip_gradients,
     "float32": _float32,
 }
