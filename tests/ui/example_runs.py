@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dit_studio.config import Recipe, parse_recipe
+from dit_studio.config import Recipe, parse_recipe, resolve
 from dit_studio.events import Event, JobState, Metrics, PreviewSaved, Started, Validation
 from dit_studio.jobs.run_folder import EventWriter, RunFolder, Status
 
@@ -74,7 +74,9 @@ def _write_events(folder: RunFolder, recipe: Recipe, *, step: int, bend: float) 
     ]
     for number in range(1, step + 1, 5):
         events.append(
-            Metrics(step=number, loss=_loss(number, bend), learning_rate=recipe.train.learning_rate, grad_norm=1.0)
+            Metrics(
+                step=number, loss=_loss(number, bend), learning_rate=resolve(recipe).train.learning_rate, grad_norm=1.0
+            )
         )
         if number % 250 == 1:
             events.append(Validation(step=number, loss=_loss(number, bend) * 1.02))

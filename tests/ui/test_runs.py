@@ -239,9 +239,9 @@ def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot) -> None:
     _select(page, "landscapes-B4", "digits-XXS")
     compare = page._compare
     assert compare.isVisible()
-    qtbot.waitUntil(lambda: compare._plot is not None)
+    # for each run the loss and its validation; the first run alone is drawn first, while the second is clicked
+    qtbot.waitUntil(lambda: compare._plot is not None and len(compare._plot.listDataItems()) == 4)
     curves = compare._plot.listDataItems()
-    assert len(curves) == 4  # for each run the loss and its validation
     x = curves[0].getOriginalDataset()[0]
     assert np.array_equal(x, np.arange(1, len(x) * 5, 5))
     names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]
@@ -258,7 +258,7 @@ def test_differences_between_recipes() -> None:
     assert settings_table([one, other], only_differences=True) == [
         ("model.preset", ["XXS/2", "XXS/4"]),
         ("model.patch_size", ["2", "4"]),
-        ("train.learning_rate", ["0.0002", "1e-05"]),
+        ("train.learning_rate", ["0.0027", "1e-05"]),
     ]
     assert ("train.steps", ["100", "?"]) in settings_table([one, None], only_differences=True)
     assert ("train.steps", ["100", "100"]) in settings_table([one, other], only_differences=False)

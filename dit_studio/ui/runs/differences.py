@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dit_studio.config import SECTIONS, Recipe, fields_of, resolve_model
+from dit_studio.config import SECTIONS, Recipe, fields_of, resolve
 from dit_studio.ui.widgets.editors import format_value
 
 
@@ -20,5 +20,5 @@ def settings_table(recipes: Sequence[Recipe | None], *, only_differences: bool) 
 def _value(recipe: Recipe | None, section: str, name: str) -> str:
     if recipe is None:
         return "?"
-    table = resolve_model(recipe.model) if section == "model" else getattr(recipe, section)
+    table = getattr(resolve(recipe), section)
     return format_value(getattr(table, name))
