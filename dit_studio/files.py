@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -65,6 +65,16 @@ def remove_folder(path: Path) -> None:
         hidden = path.with_name(f".{path.name}.{os.getpid()}.old")
         path.rename(hidden)
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def set_aside(folders: Iterable[Path]) -> None:
+    """Move folders into "set-aside" beside them, in place of older ones of their names. Raises: RunError."""
+    for folder in folders:
+        aside = folder.parent / "set-aside" / folder.name
+        with naming_disk_errors(aside):
+            aside.parent.mkdir(exist_ok=True)
+            remove_folder(aside)
+            folder.rename(aside)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -28,7 +28,7 @@ from dit_studio.engine.ema import Ema
 from dit_studio.engine.sampling import SampleRequest, Samples, encode_png, grid, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
-from dit_studio.files import naming_disk_errors, remove_folder, write_atomically
+from dit_studio.files import remove_folder, set_aside, write_atomically
 
 _log = logging.getLogger(__name__)
 PREVIEW_CLASSES = 12  # columns of a preview at most
@@ -150,7 +150,7 @@ class Trainer:
         if self._bad_steps < _BAD_STEPS_LIMIT:
             return
         last_good = self.step - self._bad_steps - 1  # the weights after this step still gave a finite loss
-        _set_aside([path for path in list_checkpoints(self.run) if int(path.name[5:]) > last_good])
+        set_aside([path for path in list_checkpoints(self.run) if int(path.name[5:]) > last_good])
         rate = learning_rate_at(self.step - 1, recipe=self.recipe)
         raise NotFiniteError(
             f"The loss was not a number for {self._bad_steps} steps in a row, up to step {self.step}.",
@@ -302,7 +302,7 @@ class Trainer:
         for folder in reversed(found):
             try:
                 self._restore(folder)
-                _set_aside(damaged)
+                set_aside(damaged)
                 return notices
             except CheckpointError as error:
                 _log.warning("%s", error)
@@ -340,16 +340,6 @@ def learning_rate_at(step: int, *, recipe: Recipe) -> float:
         return rate
     share = (step - train.warmup_steps) / max(1, train.steps - train.warmup_steps)
     return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-
-
-def _set_aside(checkpoints: list[Path]) -> None:
-    """Move checkpoints where resuming does not find them: checkpoints/set-aside."""
-    for folder in checkpoints:
-        aside = folder.parent / "set-aside" / folder.name
-        with naming_disk_errors(aside):
-            aside.parent.mkdir(exist_ok=True)
-            remove_folder(aside)
-            folder.rename(aside)
 
 
 def _finite(value: float) -> float | None:

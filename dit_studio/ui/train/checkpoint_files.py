@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from dit_studio.errors import CheckpointError
 from dit_studio.events import Event, Failure, Progress
-from dit_studio.files import naming_disk_errors
+from dit_studio.files import naming_disk_errors, remove_folder
 from dit_studio.jobs.run_folder import RunFolder
 
 _PIECE_BYTES = 16 * 2**20
@@ -45,10 +44,8 @@ def _look_at(path: Path) -> SavedCheckpoint | None:
 
 def delete_checkpoint(path: Path) -> None:
     """Remove a checkpoint as a whole. Raises: DiskFullError or RunError."""
-    doomed = path.with_name(f".{path.name}.{os.getpid()}.old")
     with naming_disk_errors(path):
-        path.rename(doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
+        remove_folder(path)
 
 
 class ExportWeights:

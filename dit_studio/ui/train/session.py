@@ -1,7 +1,6 @@
 """The run that is shown: its folder, the thread that listens to it, and its state, from which every button derives."""
 
 import os
-import shutil
 import signal
 import socket
 import time
@@ -12,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from dit_studio.config import Recipe, runs_dir
 from dit_studio.errors import RunError, StudioError
 from dit_studio.events import Command, Event, Failure, JobState, StateChanged
-from dit_studio.files import naming_disk_errors
+from dit_studio.files import set_aside
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, new_run_path
 from dit_studio.ui.train.one_job import OneJob
@@ -208,13 +207,3 @@ def newer_checkpoints(folder: RunFolder, checkpoint: Path) -> list[Path]:
     if checkpoint.name not in names:
         raise RunError(f"{checkpoint} is not a checkpoint of {folder.name}.", remedy="Choose one of the list.")
     return ordered[names.index(checkpoint.name) + 1 :]
-
-
-def set_aside(checkpoints: list[Path]) -> None:
-    """Move checkpoints where resuming does not find them: checkpoints/set-aside. Raises: RunError."""
-    for checkpoint in checkpoints:
-        aside = checkpoint.parent / "set-aside"
-        with naming_disk_errors(aside):
-            aside.mkdir(exist_ok=True)
-            shutil.rmtree(aside / checkpoint.name, ignore_errors=True)
-            checkpoint.rename(aside / checkpoint.name)
