@@ -246,8 +246,8 @@ def _show(event: Event, ticker: _Ticker, steps: int) -> None:
             ticker.say(f"{state} at step {event.step:,}." if event.step else f"{state}.")
 
 
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4f}"
+def _number(value: float | None, *, missing: str = "not a number") -> str:
+    return missing if value is None else f"{value:.4f}"
 
 
 # ------------------------------------------------------------------------------------------------- train
@@ -444,7 +444,8 @@ def _inspect_run(options: argparse.Namespace) -> int:
     folder = RunFolder.open(options.path)
     status, checkpoints = folder.observed_status(), [path.name for path in folder.checkpoints()]
     _say(f"{folder.path}: {status.state}, step {status.step:,} of {status.steps:,}. {status.message}".rstrip())
-    _say(f"loss {_number(status.loss)}, validation loss {_number(status.validation_loss)}")
+    loss, validation = (_number(value, missing="none") for value in (status.loss, status.validation_loss))
+    _say(f"loss {loss}, validation loss {validation}")
     _say(f"checkpoints: {', '.join(checkpoints) or 'none'}")
     _answer(options, run=str(folder.path), checkpoints=checkpoints, **msgspec.to_builtins(status))
     return 0
