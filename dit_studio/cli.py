@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from dit_studio import __version__
-from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables, runs_dir
+from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
     CheckpointSaved,
@@ -41,6 +41,7 @@ from dit_studio.events import (
     StateChanged,
     Validation,
 )
+from dit_studio.places import runs_dir
 
 # The engine and the window are imported where a command needs them: `dit-studio --help` costs no torch.
 _LINE_SECONDS = 5.0  # between lines of progress where the terminal cannot redraw one

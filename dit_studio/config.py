@@ -4,24 +4,19 @@ Every field carries its meaning, its unit and its range, and `fields_of` hands t
 """
 
 import difflib
-import functools
 import math
-import os
 import tomllib
-import types
-import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-import platformdirs
 import tomli_w
-from msgspec import Meta
 from msgspec.structs import asdict, replace
 
 from dit_studio.errors import ConfigError, Problem
+from dit_studio.fields import Field, Section, check_value, schema_fields, setting
+from dit_studio.sample_request import SampleOptions, Sampler
 
 # name                hidden  depth  heads     S to XL: Peebles & Xie 2023, table 1; the others suit a CPU
 _SIZES = {
@@ -40,30 +35,22 @@ Preset = Literal[
 ]  # fmt: skip
 
 
-def _about(description: str, *, unit: str = "", advanced: bool = False, title: str = "", **limits: Any) -> Meta:
-    return Meta(description=description, title=title or None, extra={"unit": unit, "advanced": advanced}, **limits)
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of a recipe."""
-
-
 class DataConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    path: Annotated[str, _about("A folder, zip or tar of images.", title="Images")] = ""
+    path: Annotated[str, setting("A folder, zip or tar of images.", title="Images")] = ""
     image_size: Annotated[
-        int, _about("Images are scaled and cropped to this square.", unit="pixels", ge=4, le=1024)
+        int, setting("Images are scaled and cropped to this square.", unit="pixels", ge=4, le=1024)
     ] = 32
     classes: Annotated[
         Literal["auto", "folders", "labels", "suffix", "none"],
-        _about("Where the class of an image comes from; auto takes the first that fits."),
+        setting("Where the class of an image comes from; auto takes the first that fits."),
     ] = "auto"
-    color: Annotated[Literal["rgb", "grey"], _about("Train on three colour channels or on one.", title="Colour")] = (
+    color: Annotated[Literal["rgb", "grey"], setting("Train on three colour channels or on one.", title="Colour")] = (
         "rgb"
     )
-    flip: Annotated[bool, _about("Mirror images left to right at random while training.", title="Random flip")] = True
+    flip: Annotated[bool, setting("Mirror images left to right at random while training.", title="Random flip")] = True
     validation_fraction: Annotated[
         float,
-        _about(
+        setting(
             "Share of the images held out to measure the validation loss.",
             title="Held out",
             advanced=True,
@@ -74,28 +61,30 @@ class DataConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    preset: Annotated[Preset, _about("Size and patch; the numbers below override it.")] = "XXS/2"
+    preset: Annotated[Preset, setting("Size and patch; the numbers below override it.")] = "XXS/2"
     patch_size: (
         Annotated[
-            int, _about("Side of a patch; smaller is better and slower.", unit="pixels", advanced=True, ge=1, le=64)
+            int, setting("Side of a patch; smaller is better and slower.", unit="pixels", advanced=True, ge=1, le=64)
         ]
         | None
     ) = None
-    hidden_size: Annotated[int, _about("Width of a token.", title="Width", advanced=True, ge=16, le=8192)] | None = None
-    depth: Annotated[int, _about("Number of blocks.", unit="blocks", advanced=True, ge=1, le=128)] | None = None
+    hidden_size: Annotated[int, setting("Width of a token.", title="Width", advanced=True, ge=16, le=8192)] | None = (
+        None
+    )
+    depth: Annotated[int, setting("Number of blocks.", unit="blocks", advanced=True, ge=1, le=128)] | None = None
     num_heads: (
-        Annotated[int, _about("Attention heads; they divide the width.", title="Heads", advanced=True, ge=1, le=128)]
+        Annotated[int, setting("Attention heads; they divide the width.", title="Heads", advanced=True, ge=1, le=128)]
         | None
     ) = None
     mlp_ratio: Annotated[
         float,
-        _about(
+        setting(
             "Width of the MLP over the width of a token.", title="MLP ratio", unit="×", advanced=True, ge=0.5, le=16.0
         ),
     ] = 4.0
     learn_sigma: Annotated[
         bool,
-        _about(
+        setting(
             "Also predict the variance of each step, trained by its variational bound.",
             title="Learned variance",
             advanced=True,
@@ -103,7 +92,7 @@ class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = True
     class_dropout_prob: Annotated[
         float,
-        _about(
+        setting(
             "Share of labels dropped while training, which classifier-free guidance needs.",
             title="Label drop-out",
             advanced=True,
@@ -114,41 +103,43 @@ class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class DiffusionConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    objective: Annotated[Literal["epsilon"], _about("What the model predicts.", title="Prediction", advanced=True)] = (
+    objective: Annotated[Literal["epsilon"], setting("What the model predicts.", title="Prediction", advanced=True)] = (
         "epsilon"
     )
     schedule: Annotated[
         Literal["linear", "cosine"],
-        _about("How noise grows with time: linear as in the paper, or the cosine of Nichol & Dhariwal.", advanced=True),
+        setting(
+            "How noise grows with time: linear as in the paper, or the cosine of Nichol & Dhariwal.", advanced=True
+        ),
     ] = "linear"
-    timesteps: Annotated[int, _about("Length of the noise schedule.", unit="steps", advanced=True, ge=10, le=4000)] = (
+    timesteps: Annotated[int, setting("Length of the noise schedule.", unit="steps", advanced=True, ge=10, le=4000)] = (
         1000
     )
     beta_start: Annotated[
-        float, _about("First β of the linear schedule.", title="β start", advanced=True, gt=0.0, lt=1.0)
+        float, setting("First β of the linear schedule.", title="β start", advanced=True, gt=0.0, lt=1.0)
     ] = 1e-4
     beta_end: Annotated[
-        float, _about("Last β of the linear schedule.", title="β end", advanced=True, gt=0.0, lt=1.0)
+        float, setting("Last β of the linear schedule.", title="β end", advanced=True, gt=0.0, lt=1.0)
     ] = 0.02
 
 
 class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    steps: Annotated[int, _about("Optimiser steps in all.", unit="steps", ge=1, le=100_000_000)] = 20_000
-    batch_size: Annotated[int, _about("Images in one optimiser step.", unit="images", ge=1, le=65_536)] = 64
+    steps: Annotated[int, setting("Optimiser steps in all.", unit="steps", ge=1, le=100_000_000)] = 20_000
+    batch_size: Annotated[int, setting("Images in one optimiser step.", unit="images", ge=1, le=65_536)] = 64
     learning_rate: (
-        Annotated[float, _about("AdamW's step size after warm-up; empty, it suits the width.", gt=0.0, le=1.0)] | None
+        Annotated[float, setting("AdamW's step size after warm-up; empty, it suits the width.", gt=0.0, le=1.0)] | None
     ) = None
-    seed: Annotated[int, _about("Fixes every random draw of the run.", ge=0, le=2**31 - 1)] = 0
+    seed: Annotated[int, setting("Fixes every random draw of the run.", ge=0, le=2**31 - 1)] = 0
     checkpoint_every: Annotated[
-        int, _about("Save a checkpoint so often; 0: only at the end.", title="Checkpoint every", unit="steps", ge=0)
+        int, setting("Save a checkpoint so often; 0: only at the end.", title="Checkpoint every", unit="steps", ge=0)
     ] = 1000
-    preview_every: Annotated[int, _about("Sample every class this often; 0: never.", unit="steps", ge=0)] = 500
+    preview_every: Annotated[int, setting("Sample every class this often; 0: never.", unit="steps", ge=0)] = 500
     validate_every: Annotated[
-        int, _about("Measure the validation loss this often; 0: never.", unit="steps", advanced=True, ge=0)
+        int, setting("Measure the validation loss this often; 0: never.", unit="steps", advanced=True, ge=0)
     ] = 250
     keep_checkpoints: Annotated[
         int,
-        _about(
+        setting(
             "Newest checkpoints kept; 0: all.",
             title="Checkpoints kept",
             unit="checkpoints",
@@ -159,17 +150,17 @@ class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 3
     warmup_steps: Annotated[
         int,
-        _about(
+        setting(
             "The learning rate rises linearly over so many steps.", title="Warm-up", unit="steps", advanced=True, ge=0
         ),
     ] = 100
     learning_rate_schedule: Annotated[
         Literal["constant", "cosine"],
-        _about("What the learning rate does after warm-up.", title="Rate schedule", advanced=True),
+        setting("What the learning rate does after warm-up.", title="Rate schedule", advanced=True),
     ] = "constant"
     accumulate: Annotated[
         int,
-        _about(
+        setting(
             "Split a batch into so many parts, to save memory.",
             title="Accumulation",
             unit="parts",
@@ -180,53 +171,52 @@ class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 1
     ema_decay: Annotated[
         float,
-        _about(
+        setting(
             "Decay of the averaged weights, reached after a warm-up.", title="EMA decay", advanced=True, ge=0.0, lt=1.0
         ),
     ] = 0.9999
     clip_grad_norm: Annotated[
         float,
-        _about("Gradients longer than this are shortened; 0: never.", title="Gradient clipping", advanced=True, ge=0.0),
+        setting(
+            "Gradients longer than this are shortened; 0: never.", title="Gradient clipping", advanced=True, ge=0.0
+        ),
     ] = 1.0
-    weight_decay: Annotated[float, _about("AdamW's weight decay.", advanced=True, ge=0.0, le=1.0)] = 0.0
+    weight_decay: Annotated[float, setting("AdamW's weight decay.", advanced=True, ge=0.0, le=1.0)] = 0.0
     beta1: Annotated[
-        float, _about("AdamW's decay of the mean gradient.", title="β₁", advanced=True, ge=0.0, lt=1.0)
+        float, setting("AdamW's decay of the mean gradient.", title="β₁", advanced=True, ge=0.0, lt=1.0)
     ] = 0.9
     beta2: Annotated[
-        float, _about("AdamW's decay of the squared gradient.", title="β₂", advanced=True, ge=0.0, lt=1.0)
+        float, setting("AdamW's decay of the squared gradient.", title="β₂", advanced=True, ge=0.0, lt=1.0)
     ] = 0.999
     precision: Annotated[
         Literal["auto", "bf16", "fp16", "fp32"],
-        _about("Number format of the matrix products; auto takes what suits the device.", advanced=True),
+        setting("Number format of the matrix products; auto takes what suits the device.", advanced=True),
     ] = "auto"
     gradient_checkpointing: Annotated[
-        bool, _about("Recompute activations in the backward pass: less memory, a third slower.", advanced=True)
+        bool, setting("Recompute activations in the backward pass: less memory, a third slower.", advanced=True)
     ] = False
     compile: Annotated[
-        bool, _about("Compile the model first: a slow start, faster steps.", title="Compile the model", advanced=True)
+        bool, setting("Compile the model first: a slow start, faster steps.", title="Compile the model", advanced=True)
     ] = False
-    device: Annotated[str, _about("auto, or the name of a device as torch knows it.", advanced=True)] = "auto"
-
-
-Sampler = Literal["ddim", "ddpm"]
+    device: Annotated[str, setting("auto, or the name of a device as torch knows it.", advanced=True)] = "auto"
 
 
 class SampleConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    sampler: Annotated[Sampler, _about("How the previews are drawn.", advanced=True)] = "ddim"
-    steps: Annotated[int, _about("Denoising steps of a preview.", unit="steps", ge=1, le=1000)] = 50
+    sampler: Annotated[Sampler, setting("How the previews are drawn.", advanced=True)] = "ddim"
+    steps: Annotated[int, setting("Denoising steps of a preview.", unit="steps", ge=1, le=1000)] = 50
     cfg: Annotated[
-        float, _about("Guidance scale: 1 is none; more follows the class more.", title="CFG scale", ge=0.0, le=100.0)
+        float, setting("Guidance scale: 1 is none; more follows the class more.", title="CFG scale", ge=0.0, le=100.0)
     ] = 2.0
     per_class: Annotated[
-        int, _about("Preview images of each class.", title="Images a class", unit="images", advanced=True, ge=1, le=16)
+        int, setting("Preview images of each class.", title="Images a class", unit="images", advanced=True, ge=1, le=16)
     ] = 1
-    seed: Annotated[int, _about("Seed of the first preview image.", advanced=True, ge=0, le=2**31 - 1)] = 0
+    seed: Annotated[int, setting("Seed of the first preview image.", advanced=True, ge=0, le=2**31 - 1)] = 0
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that makes a run repeatable."""
 
-    about: Annotated[str, _about("What this recipe is for.")] = ""
+    about: Annotated[str, setting("What this recipe is for.")] = ""
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
@@ -241,106 +231,15 @@ SECTIONS: dict[str, type[Section]] = {
     "train": TrainConfig,
     "sample": SampleConfig,
 }
+_SCHEMAS = SECTIONS | {"request": SampleOptions}
 
 
-# ------------------------------------------------------------------------------------------------- fields
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """One setting, as a form or a help text needs it. `minimum` and `maximum` are inclusive unless said otherwise."""
-
-    section: str
-    name: str
-    type: type  # bool, int, float or str
-    default: Any
-    title: str
-    description: str
-    unit: str = ""
-    is_advanced: bool = False
-    is_optional: bool = False
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    excludes_minimum: bool = False
-    excludes_maximum: bool = False
-
-    @property
-    def key(self) -> str:
-        return f"{self.section}.{self.name}"
-
-    @property
-    def range_text(self) -> str:
-        """The values allowed, in words: "from 1 to 128", "one of ddim, ddpm"."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if self.type is bool:
-            return "true or false"
-        low = "" if self.minimum is None else f"{'above' if self.excludes_minimum else 'from'} {self.minimum:g}"
-        high = "" if self.maximum is None else f"{'below' if self.excludes_maximum else 'to'} {_number(self.maximum)}"
-        if low and not high and not self.excludes_minimum:
-            low = f"at least {self.minimum:g}"
-        kind = {int: "a whole number", float: "a number", str: "text"}[self.type]
-        return " ".join(part for part in (kind, low, high) if part)
-
-
-def _number(value: float) -> str:
-    return f"{value:g}" if abs(value) < 1e6 else f"{value:,.0f}".replace(",", " ")
-
-
-@functools.cache
 def fields_of(section: str) -> tuple[Field, ...]:
-    """The settings of a section of the recipe, in the order of the schema."""
-    hints = typing.get_type_hints(SECTIONS[section], include_extras=True)
-    defaults = {item.name: item.default for item in msgspec.structs.fields(SECTIONS[section])}
-    return tuple(_field(section, name, hints[name], default) for name, default in defaults.items())
-
-
-def _field(section: str, name: str, hint: Any, default: Any) -> Field:
-    members = get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    kind, about = get_args(members[0])
-    choices = get_args(kind) if typing.get_origin(kind) is Literal else ()
-    return Field(
-        section=section,
-        name=name,
-        type=str if choices else kind,
-        default=default,
-        title=about.title or name.replace("_", " ").capitalize(),
-        description=about.description,
-        unit=about.extra["unit"],
-        is_advanced=about.extra["advanced"],
-        is_optional=len(members) > 1,
-        choices=choices,
-        minimum=about.ge if about.ge is not None else about.gt,
-        maximum=about.le if about.le is not None else about.lt,
-        excludes_minimum=about.gt is not None,
-        excludes_maximum=about.lt is not None,
-    )
+    """The settings of a section of the recipe, or those of a "request" for samples, in the order of the schema."""
+    return schema_fields(section, _SCHEMAS[section])
 
 
 # ------------------------------------------------------------------------------------------------- checks
-
-
-def check_value(field: Field, value: Any) -> Any:
-    """The value in the field's own type; text is read as the type asks.
-
-    Raises: ConfigError with one problem that names the field, the value and the range.
-    """
-    try:
-        converted = msgspec.convert({field.name: value}, SECTIONS[field.section], strict=not isinstance(value, str))
-        result = getattr(converted, field.name)
-    except msgspec.ValidationError:
-        raise ConfigError([_out_of_range(field, value)]) from None
-    if isinstance(result, float) and not math.isfinite(result):
-        raise ConfigError([_out_of_range(field, value)])
-    return result
-
-
-def _out_of_range(field: Field, value: Any) -> Problem:
-    hint = ""
-    if field.choices and (near := difflib.get_close_matches(str(value), field.choices, n=1, cutoff=0.4)):
-        hint = f' Did you mean "{near[0]}"?'
-    return Problem(field.key, f"{field.key} = {value!r} is not possible: it takes {field.range_text}.{hint}", value)
 
 
 def _unknown(key: str, names: Iterable[str]) -> Problem:
@@ -503,12 +402,12 @@ def apply_settings(tables: Mapping[str, Any], settings: Iterable[str]) -> dict[s
     Raises: ConfigError if one has no "=" or no section.
     """
     merged = {name: dict(table) if isinstance(table, Mapping) else table for name, table in tables.items()}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
+    for change in settings:
+        key, equals, text = change.partition("=")
         section, dot, name = key.strip().partition(".")
         if not (equals and dot and name):
-            message = f"--set {setting} is not possible: write section.key=value, as in train.steps=1000."
-            raise ConfigError([Problem(key, message, setting)])
+            message = f"--set {change} is not possible: write section.key=value, as in train.steps=1000."
+            raise ConfigError([Problem(key, message, change)])
         if section in merged and not isinstance(merged[section], dict):
             continue  # parse_recipe names it
         merged.setdefault(section, {})[name] = text.strip()
@@ -528,25 +427,6 @@ def recipe_to_tables(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, for a request to a worker; `parse_recipe` reads it back."""
     result: dict[str, Any] = msgspec.to_builtins(recipe)
     return result
-
-
-# ------------------------------------------------------------------------------------------------- places
-
-
-def runs_dir() -> Path:
-    """Where runs are kept: $DIT_STUDIO_RUNS, else a folder of the user's data."""
-    return Path(os.environ.get("DIT_STUDIO_RUNS") or platformdirs.user_data_path("dit-studio") / "runs")
-
-
-def cache_dir() -> Path:
-    """Where decoded data sets are kept: $DIT_STUDIO_CACHE, else the user's cache folder."""
-    return Path(os.environ.get("DIT_STUDIO_CACHE") or platformdirs.user_cache_path("dit-studio"))
-
-
-def resources_dir() -> Path:
-    """Icons, styles and recipes: inside the installed package, or beside it in a checkout."""
-    packed = Path(__file__).parent / "resources"
-    return packed if packed.is_dir() else Path(__file__).parent.parent / "resources"
 
 
 assert set(get_args(Preset)) == set(PRESETS)

@@ -222,6 +222,120 @@ class DeviceSummary(Event, frozen=True, kw_only=True, tag="device"):
     hint: str = ""  # for instance that a GPU is there, but this torch was built without it
 
 
+# ------------------------------------------------------------------------------------------------- sampling
+
+
+class WithBytes(Event, frozen=True, kw_only=True):
+    """An event with pixels: on its way between processes `data` follows its line as raw bytes."""
+
+    data_bytes: int = 0
+    data: bytes = b""
+
+
+class SampleModel(WithBytes, frozen=True, kw_only=True, tag="sample_model"):
+    """A model that can be sampled from. `data`: a thumbnail a class, (classes, S, S, 3) uint8, or nothing."""
+
+    path: str
+    name: str  # "landscapes · step 20,000 · EMA"
+    step: int = 0
+    weights: str = "ema"
+    fingerprint: str = ""
+    class_names: tuple[str, ...] = ()  # empty for a model without classes
+    num_classes: int = 1
+    has_null_class: bool = False  # without one there is no guidance
+    image_size: int = 0  # pixels
+    channels: int = 3
+    timesteps: int = 1000
+    objective: str = "epsilon"
+    samplers: tuple[str, ...] = ()  # those that serve the objective
+    log_snr: tuple[float, ...] = ()  # of every timestep, t = 0 first; infinite ends are left finite
+    parameters: int = 0
+    device: str = ""
+    precision: str = ""
+    thumbnail_size: int = 0  # S
+    seconds: float = 0.0  # that it took to load
+
+
+class StepPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where on the noise schedule a step starts."""
+
+    t: float
+    sigma: float  # noise over signal
+    log_snr: float  # log(signal² / noise²); finite
+
+
+class SamplingStarted(Event, frozen=True, kw_only=True, tag="sampling"):
+    """What is about to be drawn: `points` are the steps, the noisiest first."""
+
+    folder: str  # of the history's entry; empty if nothing is kept
+    points: tuple[StepPoint, ...]
+    labels: tuple[int, ...]  # the class of every image
+    seeds: tuple[int, ...]
+    height: int
+    width: int
+    channels: int  # of pixels: 1 or 3
+    planes: tuple[str, ...]  # what every frame holds, of trajectory.PLANES
+    trajectory_bytes: int = 0  # what the whole trajectory takes
+    in_memory: bool = True  # of the worker; otherwise on the disk
+
+
+class SampleFrame(WithBytes, frozen=True, kw_only=True, tag="frame"):
+    """A step of a batch. `data`: for each plane of SamplingStarted (images, H, W, C) uint8, one after the other."""
+
+    first_image: int
+    images: int
+    step: int  # from 1
+    norms: tuple[float, ...]  # ‖x_t‖ / √numbers, an image
+    moves: tuple[float, ...]  # ‖x̂₀ - x̂₀ of the step before‖ / √numbers, an image; 0 at the first step
+
+
+class SamplesDrawn(WithBytes, frozen=True, kw_only=True, tag="samples"):
+    """Finished images. `data`: (images, H, W, C) uint8; `files` are relative to the folder."""
+
+    first_image: int
+    images: int
+    files: tuple[str, ...] = ()
+
+
+class CellStarted(Event, frozen=True, kw_only=True, tag="cell_started"):
+    """A sweep came to a cell; `index` is its place in the plan."""
+
+    index: int
+
+
+class CellDrawn(WithBytes, frozen=True, kw_only=True, tag="cell"):
+    """A cell of a sweep is on the disk. `data`: (images, H, W, C) uint8."""
+
+    index: int
+    folder: str
+    images: int
+    height: int
+    width: int
+    channels: int
+    seconds: float = 0.0
+
+
+class CellFailed(Event, frozen=True, kw_only=True, tag="cell_failed"):
+    index: int
+    message: str
+    remedy: str = ""
+
+
+class SettingsRefused(Event, frozen=True, kw_only=True, tag="refused"):
+    """A request that the model cannot serve: (field, sentence) for each setting at fault; nothing was begun."""
+
+    problems: tuple[tuple[str, str], ...]
+
+
+class Written(Event, frozen=True, kw_only=True, tag="written"):
+    """A file is whole and on the disk."""
+
+    file: str
+    size_bytes: int = 0
+    images: int = 0
+    note: str = ""  # what should be known of it, for instance that a trajectory was cut short
+
+
 AnyEvent = (
     StateChanged
     | Progress
@@ -237,6 +351,15 @@ AnyEvent = (
     | ModelSummary
     | Preflight
     | DeviceSummary
+    | SampleModel
+    | SamplingStarted
+    | SampleFrame
+    | SamplesDrawn
+    | CellStarted
+    | CellDrawn
+    | CellFailed
+    | SettingsRefused
+    | Written
 )
 
 _encoder = msgspec.json.Encoder()
@@ -246,6 +369,18 @@ _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 def encode(event: Event) -> bytes:
     """One line of JSON, without the line's end."""
     return _encoder.encode(event)
+
+
+def split_bytes(event: Event) -> tuple[Event, bytes]:
+    """An event as it goes over a border, and the raw bytes that follow its line."""
+    if not isinstance(event, WithBytes) or not event.data:
+        return event, b""
+    return msgspec.structs.replace(event, data=b"", data_bytes=len(event.data)), event.data
+
+
+def join_bytes(event: AnyEvent, data: bytes) -> AnyEvent:
+    """The inverse of `split_bytes`."""
+    return msgspec.structs.replace(event, data=data, data_bytes=0)
 
 
 def decode(line: bytes | str) -> AnyEvent:

@@ -28,6 +28,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs, caches and settings of a test, and of the processes that it starts, live in its own folder."""
     monkeypatch.setenv("DIT_STUDIO_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("DIT_STUDIO_SAMPLES", str(tmp_path / "samples"))
     monkeypatch.setenv("DIT_STUDIO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DIT_STUDIO_SETTINGS", str(tmp_path / "settings.json"))
 

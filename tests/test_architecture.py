@@ -10,17 +10,32 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "dit_studio"
-SHARED = ("config", "events", "errors", "files")
+SHARED = ("config", "events", "errors", "fields", "files", "places", "sample_request", "sweep", "trajectory")
 MAY_IMPORT = {
     "ui": ("ui", "jobs", *SHARED),
     "jobs": ("jobs", *SHARED),
     "engine": ("engine", *SHARED),
-    "config": ("errors", "files"),
+    "config": ("errors", "fields", "files", "sample_request"),
+    "fields": ("errors",),
+    "places": (),
+    "sample_request": ("fields",),
+    "sweep": ("errors", "fields", "sample_request"),
+    "trajectory": ("errors", "events"),
     "events": (),
     "errors": (),
     "files": ("errors",),
 }
-MAY_USE = {"jobs": {"msgspec"}, "config": {"msgspec", "platformdirs", "tomli_w"}, "events": {"msgspec"}, "files": set()}
+MAY_USE = {
+    "jobs": {"msgspec"},
+    "config": {"msgspec", "tomli_w"},
+    "fields": {"msgspec"},
+    "places": {"platformdirs"},
+    "sample_request": {"msgspec"},
+    "sweep": {"msgspec"},
+    "trajectory": {"msgspec", "numpy"},
+    "events": {"msgspec"},
+    "files": set(),
+}
 NEVER = {
     "ui": {"torch", "diffusers", "safetensors", "PIL", "sklearn"},
     "engine": {"PySide6", "pyqtgraph", "shiboken6"},

@@ -9,17 +9,17 @@ from dit_studio.config import (
     SECTIONS,
     Recipe,
     apply_settings,
-    check_value,
     dump_recipe,
     fields_of,
     load_recipe,
     parse_recipe,
     resolve,
     resolve_model,
-    resources_dir,
     suitable_learning_rate,
 )
 from dit_studio.errors import ConfigError
+from dit_studio.fields import check_value
+from dit_studio.places import resources_dir
 
 
 def sentences(tables: dict[str, object]) -> list[str]:

@@ -10,9 +10,9 @@ from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
 from dit_studio import cli
-from dit_studio.config import resources_dir
 from dit_studio.events import Metrics, Validation
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.places import resources_dir
 
 
 @pytest.fixture(scope="module")

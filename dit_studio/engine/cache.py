@@ -23,12 +23,12 @@ import psutil
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from dit_studio.config import cache_dir
 from dit_studio.engine.image_files import Pixels
 from dit_studio.engine.left_out import LeftOut
 from dit_studio.errors import DiskFullError
 from dit_studio.events import FileProblem
 from dit_studio.files import free_bytes, naming_disk_errors, remove_folder, sync_folder
+from dit_studio.places import cache_dir
 
 VERSION = 1  # raise it when decoding changes what lands in the cache
 _ABANDONED_SECONDS = 3600

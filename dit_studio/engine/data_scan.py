@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dit_studio.config import cache_dir
 from dit_studio.engine import pictures
 from dit_studio.engine.file_list import PROGRESS_SECONDS, FileList, list_files, looks_like_image
 from dit_studio.engine.image_files import Header, Pixels
@@ -21,6 +20,7 @@ from dit_studio.engine.pictures import Picture, PictureSet, find_pictures, in_pa
 from dit_studio.errors import StudioError
 from dit_studio.events import ClassSummary, DataSummary, Event, Progress
 from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.places import cache_dir
 
 THUMBNAIL_SIZE = 64
 _MAX_THUMBNAILS = 24

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dit_studio.config import load_recipe, recipe_to_tables, resources_dir
+from dit_studio.config import load_recipe, recipe_to_tables
 from dit_studio.engine.checkpoint import load_model
 from dit_studio.engine.demo import CLASS_NAMES, write_landscapes
 from dit_studio.engine.device import pick_device, pick_precision
@@ -21,6 +21,7 @@ from dit_studio.engine.evaluation import ClassProbe, frechet_distance_from_featu
 from dit_studio.engine.sampling import SampleRequest, Samples, encode_png, sample
 from dit_studio.events import Event, Metrics, Progress
 from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.places import resources_dir
 
 Train = Callable[[Path, dict[str, Any]], Iterator[Event]]  # a run folder and a recipe -> the events of the run
 

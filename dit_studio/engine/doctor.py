@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from dit_studio import __version__
-from dit_studio.config import cache_dir, runs_dir
 from dit_studio.engine import device as devices
 from dit_studio.engine.plan import matmul_rate
 from dit_studio.events import Check, CheckStatus
 from dit_studio.files import free_bytes, why_not_writable
+from dit_studio.places import cache_dir, runs_dir
 
 _PACKAGES = ("torch", "diffusers", "safetensors", "numpy", "pillow", "PySide6-Essentials", "pyqtgraph")
 _ROOM_BYTES = 2 * 10**9

@@ -1,5 +1,6 @@
 """How a job is started: in a worker process, or in this one. Either way it is one object that yields events."""
 
+import contextlib
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from dit_studio.jobs import table, training
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
+_ENDS_AT_A_STEP = ("sample", "sweep", "export")
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -19,7 +21,8 @@ class Job(Protocol):
     def events(self) -> Iterator[Event | None]: ...
 
     def cancel(self) -> None:
-        """Stop yielding soon; safe from any thread."""
+        """Stop yielding soon; safe from any thread. What draws or writes ends at its next step, keeps what is finished
+        and says so; asked a second time it ends at once."""
 
 
 class Launcher:
@@ -27,13 +30,16 @@ class Launcher:
 
     def __init__(self, *, in_process: bool = False) -> None:
         self.in_process = in_process
-        self._scanner, self._planner = Worker(), Worker()
+        self._scanner, self._planner, self._sampler, self._exporter = (Worker() for _ in range(4))
 
     def call(self, job: str, **params: Any) -> Job:
         """A job of the table that answers a question."""
-        if self.in_process:
-            return _Call(job, params, worker=None)
-        return _Call(job, params, worker=self._scanner if job == "scan_data" else self._planner)
+        return _Call(job, params, worker=None if self.in_process else self._worker_for(job))
+
+    def _worker_for(self, job: str) -> Worker:
+        if job in ("describe_sampling", "sample", "sweep"):
+            return self._sampler  # which keeps the model
+        return {"scan_data": self._scanner, "export": self._exporter}.get(job, self._planner)
 
     def train(self, folder: RunFolder, *, resume: bool = False) -> Job:
         """Start training and follow it. Cancelling stops following; the run goes on unless it is in this process."""
@@ -46,8 +52,8 @@ class Launcher:
         return _Following(folder, None)
 
     def close(self) -> None:
-        self._scanner.kill()
-        self._planner.kill()
+        for worker in (self._scanner, self._planner, self._sampler, self._exporter):
+            worker.kill()
 
 
 class _Call:
@@ -62,20 +68,31 @@ class _Call:
             else self._events_here()
         )
         for event in source:
-            if self._cancelled.is_set():
+            if self._cancelled.is_set() and not self._ends_at_a_step:
                 return
             yield event
 
     def _events_here(self) -> Iterator[Event]:
         try:
-            yield from table.call(self._job, self._params)
+            with contextlib.closing(table.call(self._job, self._params)) as events:
+                for event in events:
+                    yield event
+                    if self._cancelled.is_set():
+                        return
         except Exception as error:  # noqa: BLE001  a job's every failure becomes an event
             yield failure_of(error)
 
     def cancel(self) -> None:
-        if self._worker:
+        if self._worker is None:
+            self._cancelled.set()
+        elif self._ends_at_a_step and not self._cancelled.is_set():
+            self._worker.stop(self._cancelled)
+        else:
             self._worker.cancel(self._cancelled)
-        self._cancelled.set()
+
+    @property
+    def _ends_at_a_step(self) -> bool:
+        return self._job in _ENDS_AT_A_STEP
 
 
 class _Following:

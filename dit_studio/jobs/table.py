@@ -4,7 +4,7 @@ The engine is named by text and imported where the job runs, so that a window ne
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from dit_studio.events import Event
@@ -14,17 +14,23 @@ JOBS = {
     "describe_device": "dit_studio.engine.plan:describe_device",  # -> DeviceSummary
     "describe_model": "dit_studio.engine.plan:describe_model",  # recipe, num_classes -> ModelSummary
     "preflight": "dit_studio.engine.plan:preflight",  # recipe, out -> Preflight
+    "describe_sampling": "dit_studio.engine.sample_job:describe",  # model, weights -> Progress…, SampleModel
+    # model, weights, request, folder, branch, budget_bytes -> SamplingStarted, SampleFrame…, SamplesDrawn…
+    "sample": "dit_studio.engine.sample_job:draw",
+    # model, weights, request, axes, folder -> CellStarted, SampleFrame…, CellDrawn or CellFailed, …
+    "sweep": "dit_studio.engine.sweep_job:draw_sweep",
+    "export": "dit_studio.engine.export:export",  # kind, path, options -> Progress…, Written
     "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
 }
 
 
-def resolve(job: str) -> Callable[..., Iterator[Event]]:
+def resolve(job: str) -> Callable[..., Generator[Event]]:
     """The generator function of a job. Raises: KeyError if there is no such job."""
     module, _, function = JOBS[job].partition(":")
-    generator: Callable[..., Iterator[Event]] = getattr(importlib.import_module(module), function)
+    generator: Callable[..., Generator[Event]] = getattr(importlib.import_module(module), function)
     return generator
 
 
-def call(job: str, params: dict[str, Any]) -> Iterator[Event]:
+def call(job: str, params: dict[str, Any]) -> Generator[Event]:
     """Run a job in this process and thread."""
     yield from resolve(job)(**params)

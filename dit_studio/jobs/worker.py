@@ -1,7 +1,13 @@
-"""A conversation with a warm process: requests and events as JSON lines on its standard streams, never pickle."""
+"""A conversation with a warm process: requests and events as JSON lines on its standard streams, never pickle.
 
+A request is {"call": N, "job": …, "params": …}, and {"stop": N} asks for its end at the next event. An event is a line,
+and the raw bytes whose number it names; {"kind": "done"} ends a call.
+"""
+
+import contextlib
 import json
 import logging
+import queue
 import subprocess
 import sys
 import threading
@@ -12,7 +18,7 @@ from typing import IO, Any
 import msgspec
 
 from dit_studio.errors import StudioError
-from dit_studio.events import AnyEvent, Failure, decode, encode
+from dit_studio.events import AnyEvent, Event, Failure, WithBytes, decode, encode, join_bytes, split_bytes
 from dit_studio.jobs import table
 
 _DONE = b'{"kind":"done"}'
@@ -26,6 +32,7 @@ class Worker:
         self._turn = threading.Lock()
         self._life = threading.Lock()
         self._served: threading.Event | None = None  # the call whose turn it is
+        self._calls = 0
 
     def call(self, job: str, params: dict[str, Any], *, cancelled: threading.Event | None = None) -> Iterator[AnyEvent]:
         """The events of one job; calls take turns. A process that dies on the way ends them with a Failure.
@@ -39,12 +46,12 @@ class Worker:
                 return
             try:
                 requests, replies = streams
-                requests.write(json.dumps({"job": job, "params": params}).encode() + b"\n")
-                requests.flush()
+                with self._life:
+                    _send(requests, {"call": self._calls, "job": job, "params": params})
                 for line in replies:
                     if line.rstrip() == _DONE:
                         return
-                    yield decode(line)
+                    yield _whole(decode(line), replies)
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 self.kill()
                 yield _death(str(error))
@@ -52,6 +59,14 @@ class Worker:
             finally:
                 self._served = None
             yield _death("it closed its output")
+
+    def stop(self, cancelled: threading.Event) -> None:
+        """Ask the call that was given this event to end at its next event; one that waits for its turn never starts."""
+        with self._life:
+            cancelled.set()
+            if self._served is cancelled and self._process is not None and self._process.stdin is not None:
+                with contextlib.suppress(OSError, ValueError):  # it has just died, which its reader finds out
+                    _send(self._process.stdin, {"stop": self._calls})
 
     def cancel(self, cancelled: threading.Event) -> None:
         """End the call that was given this event, and no other: the process only dies if it is at work on it."""
@@ -73,6 +88,7 @@ class Worker:
             self._served = cancelled
             if cancelled.is_set():
                 return None
+            self._calls += 1
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "dit_studio.jobs.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -108,22 +124,65 @@ def _death(reason: str) -> Failure:
     )
 
 
+def _send(requests: IO[bytes], message: dict[str, Any]) -> None:
+    requests.write(json.dumps(message).encode() + b"\n")
+    requests.flush()
+
+
+def _whole(event: AnyEvent, replies: IO[bytes]) -> AnyEvent:
+    """The event with the bytes that follow its line. Raises: OSError if the process ends before the last of them."""
+    if not isinstance(event, WithBytes) or not event.data_bytes:
+        return event
+    data = replies.read(event.data_bytes)
+    if len(data) < event.data_bytes:
+        raise OSError("it closed its output in the middle of a picture")
+    return join_bytes(event, data)
+
+
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """The process's end: answer requests until the client goes away."""
-    for line in requests:
-        request = json.loads(line)
-        for event in _answers(request["job"], request["params"]):
-            replies.write(event + b"\n")
+    inbox = _Inbox()
+    threading.Thread(target=inbox.read, args=(requests,), daemon=True).start()
+    while (request := inbox.requests.get()) is not None:
+        for event in _answers(request["job"], request["params"], inbox, request["call"]):
+            line, data = split_bytes(event)
+            replies.write(encode(line) + b"\n" + data)
             replies.flush()
+        replies.write(_DONE + b"\n")
+        replies.flush()
 
 
-def _answers(job: str, params: dict[str, Any]) -> Iterator[bytes]:
+class _Inbox:
+    """What the client said, read while a job is at work."""
+
+    def __init__(self) -> None:
+        self.requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._stopped = 0  # the newest call that was asked to end
+        self._is_alone = False
+
+    def read(self, lines: IO[bytes]) -> None:
+        for line in lines:
+            message = json.loads(line)
+            if "stop" in message:
+                self._stopped = message["stop"]
+            else:
+                self.requests.put(message)
+        self._is_alone = True
+        self.requests.put(None)
+
+    def wants_end_of(self, call: int) -> bool:
+        return self._is_alone or call <= self._stopped
+
+
+def _answers(job: str, params: dict[str, Any], inbox: _Inbox, call: int) -> Iterator[Event]:
     try:
-        for event in table.call(job, params):
-            yield encode(event)
+        with contextlib.closing(table.call(job, params)) as events:
+            for event in events:
+                yield event
+                if inbox.wants_end_of(call):
+                    return
     except Exception as error:  # noqa: BLE001  a job's every failure becomes an event
-        yield encode(failure_of(error))
-    yield _DONE
+        yield failure_of(error)
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -16,10 +16,10 @@ from PySide6.QtCore import QObject, QSocketNotifier, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
-from dit_studio.config import resources_dir
 from dit_studio.errors import StudioError
 from dit_studio.events import Failure
 from dit_studio.jobs.launch import Launcher
+from dit_studio.places import resources_dir
 from dit_studio.ui import theme
 from dit_studio.ui.garbage import GarbageCollector
 from dit_studio.ui.main_window import MainWindow

@@ -5,7 +5,7 @@ from functools import cache
 from PySide6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QIcon, QIconEngine, QPainter, QPixmap
 
-from dit_studio.config import resources_dir
+from dit_studio.places import resources_dir
 from dit_studio.ui import theme
 
 

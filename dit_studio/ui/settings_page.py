@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
 )
 
 from dit_studio import __version__
-from dit_studio.config import cache_dir, runs_dir
 from dit_studio.files import free_bytes
 from dit_studio.jobs.launch import Launcher
+from dit_studio.places import cache_dir, runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.places import choose_place, problem_with
 from dit_studio.ui.settings import Settings

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
-from dit_studio.config import resources_dir
+from dit_studio.places import resources_dir
 
 SPACES = (4, 8, 16, 24)  # pixels
 RADIUS = 8  # pixels

@@ -3,9 +3,10 @@
 import pytest
 from pytestqt.qtbot import QtBot
 
-from dit_studio.config import Recipe, runs_dir
+from dit_studio.config import Recipe
 from dit_studio.events import JobState, Metrics, Notice, Progress, Resumed, Started
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.places import runs_dir
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.pace import STEPS_BEFORE_ESTIMATE, Pace
 from dit_studio.ui.train.run_bar import BUTTONS, Labels, RunBar

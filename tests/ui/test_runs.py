@@ -10,9 +10,10 @@ from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from dit_studio.config import parse_recipe, runs_dir
+from dit_studio.config import parse_recipe
 from dit_studio.events import JobState
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.places import runs_dir
 from dit_studio.ui.runs import page as page_module
 from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.page import RunsPage

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from scripted import ScriptedLauncher
 
-from dit_studio.config import runs_dir
+from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.settings_page import PlaceEditor, SettingsPage

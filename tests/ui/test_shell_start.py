@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from dit_studio.config import cache_dir, runs_dir
 from dit_studio.errors import StudioError
+from dit_studio.places import cache_dir, runs_dir
 from dit_studio.ui import app
 from dit_studio.ui.places import apply_places, choose_place, problem_with
 from dit_studio.ui.settings import Settings

@@ -13,7 +13,7 @@ from scripted import Script, ScriptedLauncher
 from test_session import make_run
 from test_set_up import line_edit, make_launcher, type_into
 
-from dit_studio.config import parse_recipe, runs_dir
+from dit_studio.config import parse_recipe
 from dit_studio.events import (
     CheckpointSaved,
     Command,
@@ -26,6 +26,7 @@ from dit_studio.events import (
     StateChanged,
 )
 from dit_studio.jobs.run_folder import RunFolder, Status
+from dit_studio.places import runs_dir
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import set_up
 from dit_studio.ui.train.dialogs import Dialogs

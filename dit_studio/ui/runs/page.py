@@ -18,8 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from dit_studio.config import runs_dir
 from dit_studio.events import Event
+from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.runs.compare import RUN_LIMIT, ComparePanel

@@ -6,11 +6,11 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
-from dit_studio.config import runs_dir
 from dit_studio.errors import StudioError
 from dit_studio.events import CheckpointSaved, Event, Failure, JobState, PreviewSaved, Validation
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, list_runs
+from dit_studio.places import runs_dir
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import remedies
 from dit_studio.ui.train.checkpoints import CheckpointList

@@ -6,8 +6,8 @@ import msgspec
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
-from dit_studio.config import runs_dir
 from dit_studio.events import Check, CheckStatus, Event, Failure, Preflight
+from dit_studio.places import runs_dir
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button, describe, row

@@ -7,9 +7,10 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from dit_studio.config import Recipe, dump_recipe, load_recipe, resources_dir
+from dit_studio.config import Recipe, dump_recipe, load_recipe
 from dit_studio.errors import StudioError
 from dit_studio.files import write_atomically
+from dit_studio.places import resources_dir
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import Caption, NoScrollComboBox, button, describe
 from dit_studio.ui.widgets.card import Card

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from dit_studio.config import Recipe, runs_dir
+from dit_studio.config import Recipe
 from dit_studio.errors import RunError, StudioError
 from dit_studio.events import Command, Event, Failure, JobState, StateChanged
 from dit_studio.files import set_aside
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, new_run_path
+from dit_studio.places import runs_dir
 from dit_studio.ui.train.one_job import OneJob
 from dit_studio.ui.train.resuming import why_not_resume
 

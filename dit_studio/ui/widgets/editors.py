@@ -7,8 +7,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
-from dit_studio.config import Field, check_value
 from dit_studio.errors import ConfigError
+from dit_studio.fields import Field, check_value
 from dit_studio.ui.widgets.basics import NoScrollComboBox
 
 _SPACES = str.maketrans("", "", "_ \u00a0\u2009\u202f")

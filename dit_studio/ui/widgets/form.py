@@ -6,8 +6,9 @@ from typing import Any
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from dit_studio.config import Field, check_value, fields_of
+from dit_studio.config import fields_of
 from dit_studio.errors import ConfigError, Problem
+from dit_studio.fields import Field, check_value
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Caption, describe, set_property
 from dit_studio.ui.widgets.editors import Editor, SwitchEditor, editor_for

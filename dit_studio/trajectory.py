@@ -1,0 +1,73 @@
+"""A kept trajectory: every step of every image of one request, as plain arrays in a folder.
+
+x_t.npy           (steps, images, C, H, W) float32   from which a branch goes on; C is the model's channels
+x_start.npy       (steps, images, H, W, 3 or 1) uint8   the clean image predicted at that step, after guidance
+conditional.npy, unconditional.npy   like x_start, without guidance; only where there was any
+trajectory.json   `TrajectoryIndex`
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from dit_studio.errors import DataError
+from dit_studio.events import StepPoint
+
+PLANES = ("x_t", "x_start", "conditional", "unconditional")
+INDEX = "trajectory.json"
+NOISE_RANGE = 3.0  # x_t is shown from -3 (black) to +3 (white), at every step
+
+
+class TrajectoryIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """What the arrays hold. Images from `finished` on were stopped half-way; their last steps are zero."""
+
+    points: tuple[StepPoint, ...]
+    images: int
+    finished: int
+    planes: tuple[str, ...]
+    norms: tuple[tuple[float, ...], ...] = ()  # (steps, images), as in SampleFrame
+    moves: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The arrays of a folder, mapped and not read."""
+
+    index: TrajectoryIndex
+    arrays: dict[str, NDArray[Any]]
+
+    def noise(self, image: int, step: int) -> NDArray[np.float32]:
+        """x_t at the start of a step (from 1). Shape: (C, H, W)."""
+        return np.array(self.arrays["x_t"][step - 1, image])
+
+    def pixels(self, plane: str, image: int, step: int) -> NDArray[np.uint8]:
+        """A plane as it is shown. Shape: (H, W, 3 or 1)."""
+        values: NDArray[Any] = self.arrays[plane][step - 1, image]
+        return noise_to_pixels(values[None])[0] if plane == "x_t" else np.asarray(values)
+
+
+def open_trajectory(folder: Path) -> Trajectory | None:
+    """The trajectory kept in a folder, None if there is none. Raises: DataError if it is damaged."""
+    if not (folder / INDEX).is_file():
+        return None
+    try:
+        index = msgspec.json.decode((folder / INDEX).read_bytes(), type=TrajectoryIndex)
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in index.planes}
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"The trajectory in {folder} cannot be read: {error}.", remedy="Draw it again.") from error
+    for name, array in arrays.items():
+        if name not in PLANES or array.ndim != 5 or array.shape[:2] != (len(index.points), index.images):
+            raise DataError(f"The trajectory in {folder} is damaged: {name} is {array.shape}.", remedy="Draw it again.")
+    return Trajectory(index, arrays)
+
+
+def noise_to_pixels(x_t: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """x_t on a fixed scale, so that the noise is seen to go: -3 is black, +3 white. Of more than three channels the
+    first three are shown. Shapes: (B, C, H, W) -> (B, H, W, 3 or 1)."""
+    channels = 1 if x_t.shape[1] == 1 else 3
+    shown = x_t[:, :channels].transpose(0, 2, 3, 1)
+    return ((shown + NOISE_RANGE) * (255 / (2 * NOISE_RANGE))).clip(0, 255).astype(np.uint8)
