@@ -125,3 +125,15 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
         label = self.label_of(image)
         names = self.model.class_names
         return names[label] if label < len(names) else str(label)
+
+
+class SampleEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """`entry.json`, which makes a folder an entry of the history. It is written when drawing starts and when it ends."""
+
+    record: SampleRecord
+    state: Literal["drawing", "finished", "stopped", "failed"] = "drawing"
+    images: int = 0  # finished and on the disk, as 000000.png …
+    height: int = 0
+    width: int = 0
+    seconds: float = 0.0
+    message: str = ""  # why it stopped or failed

@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "dit_studio"
-SHARED = ("config", "events", "errors", "fields", "files", "places", "sample_request", "sweep", "trajectory")
+SHARED = (
+    "config",
+    "events",
+    "errors",
+    "fields",
+    "files",
+    "places",
+    "sample_request",
+    "sweep",
+    "trajectory",
+    "image_settings",
+)
 MAY_IMPORT = {
     "ui": ("ui", "jobs", *SHARED),
     "jobs": ("jobs", *SHARED),
@@ -20,6 +31,7 @@ MAY_IMPORT = {
     "places": (),
     "sample_request": ("fields",),
     "sweep": ("errors", "fields", "sample_request"),
+    "image_settings": ("errors", "fields", "sample_request"),
     "trajectory": ("errors", "events"),
     "events": (),
     "errors": (),
@@ -32,6 +44,7 @@ MAY_USE = {
     "places": {"platformdirs"},
     "sample_request": {"msgspec"},
     "sweep": {"msgspec"},
+    "image_settings": {"msgspec"},
     "trajectory": {"msgspec", "numpy"},
     "events": {"msgspec"},
     "files": set(),

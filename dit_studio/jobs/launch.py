@@ -11,7 +11,7 @@ from dit_studio.jobs import table, training
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
-_ENDS_AT_A_STEP = ("sample", "sweep", "export")
+_ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export")
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -37,7 +37,7 @@ class Launcher:
         return _Call(job, params, worker=None if self.in_process else self._worker_for(job))
 
     def _worker_for(self, job: str) -> Worker:
-        if job in ("describe_sampling", "sample", "sweep"):
+        if job in ("describe_sampling", "sample", "sweep", "draw_npz"):
             return self._sampler  # which keeps the model
         return {"scan_data": self._scanner, "export": self._exporter}.get(job, self._planner)
 
