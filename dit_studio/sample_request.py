@@ -128,7 +128,7 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SampleEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """`entry.json`, which makes a folder an entry of the history. It is written when drawing starts and when it ends."""
+    """`entry.json`, which makes a folder an entry of the history: written when drawing starts and when it ends."""
 
     record: SampleRecord
     state: Literal["drawing", "finished", "stopped", "failed"] = "drawing"
