@@ -13,19 +13,19 @@ _INTERVAL_MS = 100
 class JobThread(QThread):
     """Runs one job.
 
-    `received` carries lists of events, in order, at most ten times a second: of several progress events of a stage
+    `received` carries lists of events, in order, at most once in `interval_ms`: of several progress events of a stage
     the newest, of all others every one. `ended` comes once, after the last of them.
     """
 
     received = Signal(list)
     ended = Signal()
 
-    def __init__(self, job: Job, parent: QObject | None = None) -> None:
+    def __init__(self, job: Job, parent: QObject | None = None, *, interval_ms: int = _INTERVAL_MS) -> None:
         super().__init__(parent)
         self._job = job
         self._pending: list[Event] = []
         self._lock = threading.Lock()
-        self._timer = QTimer(self, interval=_INTERVAL_MS)
+        self._timer = QTimer(self, interval=interval_ms)
         self._timer.timeout.connect(self._hand_over)
         self.started.connect(self._timer.start)
         self.finished.connect(self._on_finished)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from dit_studio.events import DeviceSummary, Event, Failure
 from dit_studio.jobs.launch import Launcher
-from dit_studio.ui.train.one_job import OneJob
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.widgets.basics import ElidedLabel
 
 _FIRST_MS = 200  # after the window is shown

@@ -514,10 +514,10 @@ def test_a_narrow_page_shows_the_right_side_as_a_tab(make_page: MakePage) -> Non
     page.resize(1300, 800)
     page.grab()
     assert page._tabs.count() == 3
-    assert page._columns.count() == 3
+    assert page._columns.count == 3
     page.resize(960, 600)
     page.grab()
-    assert page._columns.count() == 2
+    assert page._columns.count == 2
 
 
 def test_the_page_fits_a_small_window(make_page: MakePage) -> None:

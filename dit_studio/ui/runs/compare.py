@@ -21,10 +21,10 @@ from PySide6.QtWidgets import (
 
 from dit_studio.events import Event
 from dit_studio.ui import theme
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.listing import LossesRead, ReadLosses, RunRow
 from dit_studio.ui.train.curves import RunHistory
-from dit_studio.ui.train.one_job import OneJob
 from dit_studio.ui.widgets.basics import Caption, Muted, WholeText, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.scrolling import Scrolling

@@ -22,6 +22,7 @@ from dit_studio.events import Event
 from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.runs.compare import RUN_LIMIT, ComparePanel
 from dit_studio.ui.runs.listing import THUMBNAIL_SIZE, ListRuns, RunRow, RunsListed
 from dit_studio.ui.runs.table import (
@@ -35,7 +36,6 @@ from dit_studio.ui.runs.table import (
     RunsProxy,
     StateDelegate,
 )
-from dit_studio.ui.train.one_job import OneJob
 from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Heading, button, describe, row
 from dit_studio.ui.widgets.message import MessageCard
 

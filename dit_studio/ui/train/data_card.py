@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QMenu, QPlainTextEdit, QPushButton, QVB
 from dit_studio.events import Check, CheckStatus, DataSummary, Event, Failure, Progress
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.drops import kind_of
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.check_line import CheckLines
@@ -16,7 +17,6 @@ from dit_studio.ui.train.class_table import ClassTable
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.disclosure import Disclosure
 from dit_studio.ui.train.drop_area import DropArea
-from dit_studio.ui.train.one_job import OneJob
 from dit_studio.ui.train.thumbnails import Thumbnails
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button, describe, set_property
 from dit_studio.ui.widgets.card import Card

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.events import CheckpointSaved, Event, Failure, JobState, PreviewSaved, Validation
@@ -23,11 +23,10 @@ from dit_studio.ui.train.run_facts import RunFacts
 from dit_studio.ui.train.run_log import RunLog
 from dit_studio.ui.train.session import RunSession, newer_checkpoints
 from dit_studio.ui.train.set_up import SetUp
+from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
 from dit_studio.ui.widgets.scrolling import Scrolling
 
-_THREE_COLUMNS_FROM = 1120  # pixels, or more if they need it; below, the right side becomes a tab, then the left too
-_LEFT, _CENTRE, _RIGHT = 336, 560, 296  # pixels
 _RIGHT_TOOLTIP = "The samples of every class at each step, and the checkpoints."
 _DIED = Failure(message="The training process is gone.", remedy="Resume goes on from its last checkpoint.")
 _DIED_EARLY = Failure(message=_DIED.message, remedy="It left no checkpoint to go on from: start a new run.")
@@ -305,7 +304,7 @@ class TrainPage(QWidget):
             self.open_run(Path(last))
 
     def _remember(self) -> None:
-        if self._column_count == 3:
+        if self._columns.count == 3:
             self._settings.save_form("train_columns", {"sizes": self._columns.sizes()})
 
     def _connect(self) -> None:
@@ -336,62 +335,20 @@ class TrainPage(QWidget):
         results = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
         results.addWidget(self.previews)
         results.addWidget(self.checkpoints)
-        self._right = Scrolling(results)
-        self._columns = QSplitter(Qt.Orientation.Horizontal, handleWidth=8)
-        self._left = Scrolling(self.set_up)
-        for widget in (self._left, self._centre, self._right):
-            self._columns.addWidget(widget)
-        self._columns.setStretchFactor(1, 1)
-        self._columns.setCollapsible(1, False)  # noqa: FBT003  Qt knows no keyword
-        sizes = self._settings.form("train_columns").get("sizes", [_LEFT, _CENTRE, _RIGHT])
-        self._columns.setSizes(sizes)
-        self._column_count = 3
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSizeConstraint(QHBoxLayout.SizeConstraint.SetNoConstraint)
+        self._columns = Columns(
+            Side(Scrolling(self.set_up), 336, "Set-up", "Images, model and training: what Start begins with."),
+            self._centre,
+            self._tabs,
+            Side(Scrolling(results), 296, "Samples and checkpoints", _RIGHT_TOOLTIP),
+        )
+        if sizes := self._settings.form("train_columns").get("sizes"):
+            self._columns.set_sizes(sizes)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._columns)
 
     def _add_tab(self, widget: QWidget, title: str, tooltip: str) -> None:
         self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
-
-    def minimumSizeHint(self) -> QSize:
-        """That of one column: where more do not fit, the right one and then the left one become tabs."""
-        hints = [side.minimumSizeHint() for side in (self._left, self._centre)]
-        return QSize(max(hint.width() for hint in hints) + 16, max(hint.height() for hint in hints) + 16)
-
-    def _fitting_columns(self) -> int:
-        left, centre, right = (side.minimumSizeHint().width() + 8 for side in (self._left, self._centre, self._right))
-        if self.width() >= max(_THREE_COLUMNS_FROM, left + centre + right + 8):
-            return 3
-        return 2 if self.width() >= left + centre + 8 else 1
-
-    def event(self, event: QEvent) -> bool:
-        """Arrange the columns anew where the page, or what they need, has another size."""
-        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
-            self._arrange(self._fitting_columns())
-        return super().event(event)
-
-    def _arrange(self, count: int) -> None:
-        if count == self._column_count:
-            return
-        self._column_count = count
-        in_columns = [side for side, least in ((self._left, 2), (self._centre, 1), (self._right, 3)) if count >= least]
-        shown = self._tabs.currentWidget()
-        for place, side in enumerate(in_columns):
-            self._columns.insertWidget(place, side)
-            side.show()
-        if count < 3:
-            self._insert_tab(1, self._right, "Samples and checkpoints", _RIGHT_TOOLTIP)
-        if count < 2:
-            self._insert_tab(0, self._left, "Set-up", "Images, model and training: what Start begins with.")
-        self._tabs.setCurrentWidget(shown)
-        self._columns.setSizes(
-            {3: [_LEFT, self.width() - _LEFT - _RIGHT, _RIGHT], 2: [_LEFT, _CENTRE], 1: [_CENTRE]}[count]
-        )
-
-    def _insert_tab(self, place: int, widget: QWidget, title: str, tooltip: str) -> None:
-        if self._tabs.indexOf(widget) < 0:
-            self._tabs.setTabToolTip(self._tabs.insertTab(place, widget, title), tooltip)
 
 
 def _column(*widgets: QWidget) -> QWidget:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from dit_studio.events import Event, Failure, Progress
 from dit_studio.jobs.launch import Launcher
-from dit_studio.ui.train.one_job import OneJob
+from dit_studio.ui.one_job import OneJob
 
 
 class Questions(QObject):

@@ -15,7 +15,7 @@ from dit_studio.files import set_aside
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, new_run_path
 from dit_studio.places import runs_dir
-from dit_studio.ui.train.one_job import OneJob
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.train.resuming import why_not_resume
 
 _CLOCK_SLACK_SECONDS = 1.0  # an event is written a moment before the status that knows of it

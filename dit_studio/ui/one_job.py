@@ -12,8 +12,9 @@ class OneJob(QObject):
     received = Signal(list)
     ended = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, interval_ms: int = 100) -> None:
         super().__init__(parent)
+        self._interval_ms = interval_ms
         self._thread: JobThread | None = None
         self._dropped: list[JobThread] = []
 
@@ -24,7 +25,7 @@ class OneJob(QObject):
     def run(self, job: Job) -> None:
         """Listen to this job from now on."""
         self.drop()
-        self._thread = JobThread(job, self)
+        self._thread = JobThread(job, self, interval_ms=self._interval_ms)
         self._thread.received.connect(self.received)
         self._thread.ended.connect(self._on_ended)
         self._thread.start()
@@ -39,6 +40,11 @@ class OneJob(QObject):
         self._dropped.append(thread)
         thread.ended.connect(lambda: self._forget(thread))
         thread.cancel()
+
+    def stop(self) -> None:
+        """Ask the job to end at its next step, and keep listening; asked a second time it ends at once."""
+        if self._thread is not None:
+            self._thread.cancel()
 
     def close(self) -> None:
         """Drop the job, and wait until every thread has ended."""
