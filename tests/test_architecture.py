@@ -21,6 +21,7 @@ SHARED = (
     "sweep",
     "trajectory",
     "image_settings",
+    "png_text",
 )
 MAY_IMPORT = {
     "ui": ("ui", "jobs", *SHARED),
@@ -31,7 +32,8 @@ MAY_IMPORT = {
     "places": (),
     "sample_request": ("fields",),
     "sweep": ("errors", "fields", "sample_request"),
-    "image_settings": ("errors", "fields", "sample_request"),
+    "image_settings": ("errors", "fields", "png_text", "sample_request"),
+    "png_text": ("errors",),
     "trajectory": ("errors", "events"),
     "events": (),
     "errors": (),
@@ -45,6 +47,7 @@ MAY_USE = {
     "sample_request": {"msgspec"},
     "sweep": {"msgspec"},
     "image_settings": {"msgspec"},
+    "png_text": set(),
     "trajectory": {"msgspec", "numpy"},
     "events": {"msgspec"},
     "files": set(),

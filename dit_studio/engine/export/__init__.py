@@ -1,0 +1,1 @@
+"""What can be taken along of drawn images: pictures, films, sheets and arrays."""

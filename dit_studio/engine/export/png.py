@@ -1,0 +1,46 @@
+"""Images as PNG files, with their settings inside."""
+
+import io
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dit_studio.image_settings import write_text
+from dit_studio.sample_request import SampleRecord
+
+_LONG_TEXT = 1024  # is compressed
+
+
+def encode_png(pixels: NDArray[np.uint8], record: SampleRecord | None = None, image: int = 0) -> bytes:
+    """A PNG of (H, W, 3) or (H, W, 1) uint8 pixels; with a record, as its image of that number."""
+    info = PngInfo()
+    if record is not None:
+        height, width = pixels.shape[:2]
+        for key, text in write_text(record, image, size=(width, height)).items():
+            info.add_text(key, text, zip=len(text) > _LONG_TEXT)
+    buffer = io.BytesIO()
+    as_picture(pixels).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
+    """(H, W, 3 or 1) pixels for Pillow."""
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
+def grid(images: NDArray[np.uint8], *, columns: int, gap: int = 0) -> NDArray[np.uint8]:
+    """Images side by side, row by row, on white where there is a gap and black where there is no image.
+
+    Shapes: (N, H, W, C) -> (rows·H + gaps, columns·W + gaps, C).
+    """
+    count, height, width, channels = images.shape
+    rows = math.ceil(count / columns)
+    cells = np.zeros((rows * columns, height + gap, width + gap, channels), np.uint8)
+    cells[:, height:] = cells[:, :, width:] = 255
+    cells[:count, :height, :width] = images
+    cells = cells.reshape(rows, columns, height + gap, width + gap, channels).swapaxes(1, 2)
+    whole = cells.reshape(rows * (height + gap), columns * (width + gap), channels)
+    return np.ascontiguousarray(whole[: len(whole) - gap, : whole.shape[1] - gap])
