@@ -4,8 +4,9 @@ import re
 
 from dit_studio.config import SECTIONS, fields_of
 
-_TITLES = {field.key: field.title for section in SECTIONS for field in fields_of(section)}
-_KEY = rf"(?:{'|'.join(SECTIONS)})\.\w+"
+_SECTIONS = (*SECTIONS, "request")
+_TITLES = {field.key: field.title for section in _SECTIONS for field in fields_of(section)}
+_KEY = rf"(?:{'|'.join(_SECTIONS)})\.\w+"
 
 
 def with_titles(text: str) -> str:

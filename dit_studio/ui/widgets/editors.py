@@ -1,6 +1,7 @@
 """Editors for one setting each: text, number, choice, switch."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
@@ -94,6 +95,14 @@ class ChoiceEditor(NoScrollComboBox):
 
     def put(self, value: Any) -> None:
         self.setCurrentText(str(value))
+
+    def offer(self, choices: Sequence[str]) -> None:
+        """Offer these values only; one that is gone gives way to the first."""
+        chosen = self.currentText()
+        if choices != [self.itemText(number) for number in range(self.count())]:
+            self.clear()
+            self.addItems(choices)
+            self.setCurrentText(chosen)
 
 
 class SwitchEditor(QCheckBox):

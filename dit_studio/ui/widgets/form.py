@@ -11,7 +11,7 @@ from dit_studio.errors import ConfigError, Problem
 from dit_studio.fields import Field, check_value
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Caption, describe, set_property
-from dit_studio.ui.widgets.editors import Editor, SwitchEditor, editor_for
+from dit_studio.ui.widgets.editors import ChoiceEditor, Editor, SwitchEditor, editor_for
 
 _LABEL_WIDTH = 104  # pixels; forms below one another then line up
 
@@ -76,6 +76,28 @@ class Form(QWidget):
     def editor(self, name: str) -> QWidget:
         return self._rows[name].editor
 
+    def set_shown(self, name: str, is_shown: bool) -> None:
+        """A setting that is not shown has neither a value nor a problem."""
+        self._rows[name].show_all(is_shown)
+        self._mark_all()
+
+    def offer(self, name: str, choices: Sequence[str]) -> None:
+        """Offer these values of a choice only; one that is gone gives way to the first."""
+        editor = self._rows[name].editor
+        assert isinstance(editor, ChoiceEditor)
+        self._is_filling = True
+        editor.offer(choices)
+        self._is_filling = False
+        self._mark_all()
+
+    def add_beside(self, name: str, widget: QWidget) -> None:
+        """Put a widget at the right of a setting that has no unit."""
+        self._rows[name].add_beside(widget)
+
+    def add_below(self, name: str, widget: QWidget) -> None:
+        """Put a widget below a setting; it stays when the setting is not shown."""
+        self._rows[name].add_below(widget)
+
     def _on_edited(self) -> None:
         if not self._is_filling:
             self._mark_all()
@@ -108,10 +130,11 @@ class _Row:
         self.problem.setProperty("role", "problem")
         self.problem.hide()
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
+        self._is_shown = True
 
     def check(self) -> Any:
         """The value, None if there is none, or the Problem with it."""
-        raw = self.editor.raw()
+        raw = self.editor.raw() if self._is_shown else None
         if raw is None:
             return None
         try:
@@ -126,7 +149,21 @@ class _Row:
         self.problem.setText(message)
         self.problem.setVisible(bool(message))
 
+    def show_all(self, is_shown: bool) -> None:
+        self._is_shown = is_shown
+        self.label.setVisible(is_shown and not isinstance(self.editor, SwitchEditor))
+        self.editor.setVisible(is_shown)
+        self.unit.setVisible(is_shown and bool(self.field.unit))
+
+    def add_beside(self, widget: QWidget) -> None:
+        self._grid.addWidget(self.editor, self._line, 1, 1, 1)
+        self._grid.addWidget(widget, self._line, 2, Qt.AlignmentFlag.AlignVCenter)
+
+    def add_below(self, widget: QWidget) -> None:
+        self._grid.addWidget(widget, self._line + 2, 0, 1, 3)
+
     def place(self, grid: QGridLayout, line: int) -> None:
+        self._grid, self._line = grid, line
         top = Qt.AlignmentFlag.AlignVCenter
         if isinstance(self.editor, SwitchEditor):
             self.label.hide()
@@ -147,7 +184,7 @@ def _grid(rows: Sequence[_Row]) -> QWidget:
     grid.setVerticalSpacing(4)
     grid.setColumnStretch(1, 1)
     for number, row in enumerate(rows):
-        row.place(grid, 2 * number)
+        row.place(grid, 3 * number)
     return widget
 
 

@@ -1,0 +1,253 @@
+"""Which model draws: a run and one of its checkpoints, or a file or folder from anywhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QApplication, QCompleter, QFileDialog, QLineEdit, QMenu, QPushButton, QWidget
+
+from dit_studio.events import Failure, SampleModel
+from dit_studio.jobs.run_folder import RunFolder, RunSummary, checkpoint_step, list_runs
+from dit_studio.places import runs_dir
+from dit_studio.ui.train.amounts import count, short
+from dit_studio.ui.train.run_bar import title_of
+from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, NoScrollComboBox, button, describe, row
+from dit_studio.ui.widgets.card import Card
+from dit_studio.ui.widgets.message import MessageCard
+
+_WEIGHTS = {"ema": "EMA", "raw": "Raw"}
+_KINDS = "Models (*.safetensors *.pt *.pth *.ckpt *.bin);;All files (*)"
+
+
+def _file(start: str) -> str:
+    return QFileDialog.getOpenFileName(QApplication.activeWindow(), "Open a model file", start, _KINDS)[0]
+
+
+def _folder(start: str) -> str:
+    return QFileDialog.getExistingDirectory(QApplication.activeWindow(), "Open a run or a folder with a model", start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDialogs:
+    """Each takes where to begin, and gives "" if nothing was chosen."""
+
+    file: Callable[[str], str] = _file
+    folder: Callable[[str], str] = _folder
+
+
+class ModelPicker(Card):
+    """`model_chosen` carries a path and "ema" or "raw"; it follows every choice of the user and no `set_model`."""
+
+    model_chosen = Signal(str, str)
+
+    def __init__(self, dialogs: ModelDialogs | None = None, parent: QWidget | None = None) -> None:
+        super().__init__("Model", parent=parent)
+        self._dialogs = dialogs or ModelDialogs()
+        self._runs: list[RunSummary] = []
+        self._path: Path | None = None
+        self.runs, self.checkpoints, self.weights = (NoScrollComboBox() for _ in range(3))
+        self._name, self._facts = ElidedLabel(role="title"), Caption()
+        self._search = QLineEdit()
+        self.runs.setEditable(True)
+        self.runs.setLineEdit(self._search)
+        self._busy, self.message = BusyBar(), MessageCard()
+        self._build()
+        self._connect()
+        self.refresh()
+
+    # --------------------------------------------------------------------------------------------- what is chosen
+
+    @property
+    def path(self) -> str:
+        """The run (its newest checkpoint is meant), checkpoint, file or folder; "" while none is chosen."""
+        return str(self._path or "")
+
+    @property
+    def weights_name(self) -> str:
+        return str(self.weights.currentData())
+
+    def set_model(self, path: str, weights: str = "ema") -> None:
+        """Show a choice, wherever it was made."""
+        self._path = Path(path) if path else None
+        with QSignalBlocker(self.weights):
+            self.weights.setCurrentIndex(max(self.weights.findData(weights), 0))
+        self._forget()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the disk again; a model that went away meanwhile is said."""
+        self._runs = list_runs(runs_dir())
+        self._fill_runs()
+        self._fill_checkpoints()
+        if self._path is not None and not self._path.exists():
+            self.show_failure(_gone(self._path))
+        elif not self._runs and self._path is None:
+            self._facts.setText("There is no run yet. Train one, or open a model's file or folder.")
+
+    # --------------------------------------------------------------------------------------------- what is known
+
+    def show_loading(self, text: str, done: int = 0, total: int | None = None) -> None:
+        self._forget()
+        self._busy.show_progress(text, done, total)
+
+    def show_model(self, model: SampleModel) -> None:
+        self._forget()
+        self._name.setText(model.name or Path(model.path).name)
+        self._facts.setText(facts_of(model))
+        self._name.setVisible(True)
+
+    def show_failure(self, failure: Failure) -> None:
+        self._forget()
+        self.message.show_failure(failure)
+
+    def _forget(self) -> None:
+        self._busy.finish()
+        self.message.clear()
+        self._facts.clear()
+        self._name.clear()
+        self._name.hide()
+
+    # --------------------------------------------------------------------------------------------- the lists
+
+    def _fill_runs(self) -> None:
+        run = self._run_of(self._path)
+        with QSignalBlocker(self.runs):
+            self.runs.clear()
+            if self._path is not None and run is None:
+                self.runs.addItem(self._path.name, str(self._path))
+                self.runs.setItemData(0, str(self._path), Qt.ItemDataRole.ToolTipRole)
+            for summary in self._runs:
+                self._add_run(summary)
+            self.runs.setCurrentIndex(self.runs.findData(str(run or self._path)) if self._path else -1)
+        self.runs.setToolTip(f"The run, the newest first; type to search.\n{self.path}".strip())
+
+    def _add_run(self, summary: RunSummary) -> None:
+        folder = summary.folder
+        self.runs.addItem(title_of(folder), str(folder.path))
+        if not folder.checkpoints():
+            items = self.runs.model()
+            assert isinstance(items, QStandardItemModel)
+            items.item(self.runs.count() - 1).setEnabled(False)
+            self.runs.setItemText(self.runs.count() - 1, f"{title_of(folder)} (no checkpoint yet)")
+
+    def _fill_checkpoints(self) -> None:
+        run = self._run_of(self._path)
+        steps = [(checkpoint_step(path), path) for path in reversed(RunFolder(run).checkpoints())] if run else []
+        with QSignalBlocker(self.checkpoints):
+            self.checkpoints.clear()
+            if steps:
+                self.checkpoints.addItem(f"Newest (step {count(steps[0][0])})", str(run))
+            for step, path in steps:
+                self.checkpoints.addItem(f"Step {count(step)}", str(path))
+            self.checkpoints.setCurrentIndex(self.checkpoints.findData(self.path))
+        self.checkpoints.setEnabled(bool(steps))
+
+    def _run_of(self, path: Path | None) -> Path | None:
+        """The run that a path is, or is a checkpoint of."""
+        known = {summary.folder.path for summary in self._runs}
+        if path is None:
+            return None
+        return path if path in known else next((one for one in list(path.parents)[:2] if one in known), None)
+
+    # --------------------------------------------------------------------------------------------- choices
+
+    def choose(self, path: str) -> None:
+        """As if the user had opened this path."""
+        self.set_model(path, self.weights_name)
+        if self._path is not None and self._path.exists():
+            self.model_chosen.emit(path, self.weights_name)
+
+    def _on_run(self, number: int) -> None:
+        if (path := self.runs.itemData(number)) and path != self.path:
+            self.choose(path)
+
+    def _on_checkpoint(self, number: int) -> None:
+        if path := self.checkpoints.itemData(number):
+            self.choose(path)
+
+    def _on_weights(self) -> None:
+        if self._path is not None:
+            self.choose(self.path)
+
+    def _browse(self, dialog: Callable[[str], str]) -> None:
+        if path := dialog(str(self._path.parent if self._path else runs_dir())):
+            self.choose(str(Path(path).absolute()))
+
+    def _put_text_back(self) -> None:
+        """What was typed to search is no name of a run."""
+        self._search.setText(self.runs.itemText(self.runs.currentIndex()))
+        self._search.setCursorPosition(0)
+
+    # --------------------------------------------------------------------------------------------- building
+
+    def _connect(self) -> None:
+        self.runs.activated.connect(self._on_run)
+        self._search.editingFinished.connect(self._put_text_back)
+        self.checkpoints.activated.connect(self._on_checkpoint)
+        self.weights.currentIndexChanged.connect(self._on_weights)
+
+    def _build(self) -> None:
+        self._search.setFrame(False)
+        self.runs.setInsertPolicy(NoScrollComboBox.InsertPolicy.NoInsert)
+        self._search.setPlaceholderText("Choose a run")
+        self._search.setAcceptDrops(False)  # what is dropped is for the window
+        self.runs.setCompleter(_completer(self.runs))
+        self.checkpoints.setPlaceholderText("Checkpoint")
+        for key, text in _WEIGHTS.items():
+            self.weights.addItem(text, key)
+        for box in (self.runs, self.checkpoints, self.weights):
+            box.setSizeAdjustPolicy(NoScrollComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(6)
+        describe(self.runs, "Run", "The run, the newest first; type to search.")
+        describe(self.checkpoints, "Checkpoint", "The newest checkpoint, whichever that is then, or that of one step.")
+        describe(
+            self.weights, "Weights", "EMA: averaged over training, usually better. Raw: as the optimiser left them."
+        )
+        self.add_action(self._browse_button())
+        self.body.addWidget(self.runs)
+        line = row(self.checkpoints, self.weights)
+        line.setStretch(0, 3)
+        line.setStretch(1, 2)
+        self.body.addLayout(line)
+        for widget in (self._busy, self._name, self._facts, self.message):
+            self.body.addWidget(widget)
+
+    def _browse_button(self) -> QPushButton:
+        result = button("Browse…", "Open a model's file or folder from anywhere, or drop it on the window.")
+        menu = QMenu(result)
+        menu.addAction("A file…").triggered.connect(lambda: self._browse(self._dialogs.file))
+        menu.addAction("A folder…").triggered.connect(lambda: self._browse(self._dialogs.folder))
+        result.setMenu(menu)
+        return result
+
+
+def _completer(box: NoScrollComboBox) -> QCompleter:
+    """Finds a run by any part of its name."""
+    result = QCompleter(box.model(), box)
+    result.setFilterMode(Qt.MatchFlag.MatchContains)
+    result.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+    result.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
+    popup = result.popup()
+    assert popup is not None
+    popup.setAccessibleName("Runs found")
+    return result
+
+
+def facts_of(model: SampleModel) -> str:
+    """What was understood of a model: "64 × 64 px · 7 classes · 33.0 M parameters · epsilon · cpu, bf16 · a1b2c3d4"."""
+    classes = "no classes" if model.num_classes <= 1 else f"{count(model.num_classes)} classes"
+    parts = [
+        f"{model.image_size} × {model.image_size} px",
+        classes if model.num_classes <= 1 or model.has_null_class else f"{classes}, no guidance",
+        f"{short(model.parameters)} parameters",
+        f"predicts {model.objective}",
+        ", ".join(filter(None, (model.device, model.precision))),
+        f"weights {model.fingerprint[:8]}" if model.fingerprint else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _gone(path: Path) -> Failure:
+    return Failure(message=f"{path} is not there any more.", remedy="Choose another checkpoint or run, or browse.")

@@ -1,0 +1,175 @@
+"""The settings of a request, with the limits of the model that is loaded, and what they cost."""
+
+import random
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QToolButton, QWidget
+
+from dit_studio.errors import Problem
+from dit_studio.events import SampleModel
+from dit_studio.sample_request import SampleOptions
+from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.cost import passes_line, trajectory_line
+from dit_studio.ui.train.amounts import count
+from dit_studio.ui.widgets.basics import Caption, describe
+from dit_studio.ui.widgets.card import Card
+from dit_studio.ui.widgets.form import Form
+
+DEFAULTS: dict[str, Any] = {"cfg": 4.0, "count": 4, "steps": 50}
+_SEED_LIMIT = 2**31  # that of a seed drawn by lot: short enough to read out
+_NO_GUIDANCE = "This model was trained without leaving classes out, so there is no CFG: it is drawn with 1."
+_SAMPLERS = {
+    "ddim": "Deterministic unless η is above 0; good from 50 steps on.",
+    "ddpm": "Adds noise in every step, as the model was trained; best with 250 steps or more.",
+    "dpm++": "DPM-Solver++ 2M: good images in 15 to 25 steps.",
+    "unipc": "UniPC: good images in 10 to 20 steps.",
+    "heun": "Heun: second order, looks twice at every step.",
+    "euler": "Euler: the simplest solver of the probability flow.",
+    "flow-euler": "Euler along a rectified flow, the way flow models are drawn.",
+}
+
+
+class OptionsCard(Card):
+    """`changed` follows every edit, valid or not, and no call of `set_values`."""
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Settings", parent=parent)
+        self._model: SampleModel | None = None
+        self.form = Form("request")
+        self.form.set_values(DEFAULTS)
+        self.dice, self.new_each_time = _dice(), QCheckBox("New seed each time")
+        self._no_guidance, self._cost = Caption(_NO_GUIDANCE), Caption()
+        self._build()
+        self.form.changed.connect(self._on_changed)
+        self.dice.clicked.connect(self.roll)
+        self.new_each_time.toggled.connect(self.changed)
+        self._check()
+
+    # --------------------------------------------------------------------------------------------- what is set
+
+    def options(self) -> SampleOptions | None:
+        """The settings; None if they are not possible with this model."""
+        return None if self.problems() else SampleOptions(**self.form.values())
+
+    def problems(self) -> list[Problem]:
+        found = self.form.problems()
+        wrong = {problem.field for problem in found}
+        return found + [problem for problem in self._contradictions() if problem.field not in wrong]
+
+    def values(self) -> dict[str, Any]:
+        """What is typed, also where it cannot be used: to be remembered."""
+        typed = {problem.field.rpartition(".")[2]: problem.value for problem in self.form.problems()}
+        return self.form.values() | typed | {"new_each_time": self.new_each_time.isChecked()}
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        self.form.set_values(values)
+        if "new_each_time" in values:
+            self.new_each_time.setChecked(bool(values["new_each_time"]))
+        self._check()
+
+    def set_options(self, options: SampleOptions) -> None:
+        """Show these settings, none of those before."""
+        values = msgspec.structs.asdict(options)
+        self.set_values({name: values[name] for name in SampleOptions.__struct_fields__})
+
+    def show_model(self, model: SampleModel | None) -> None:
+        """Take the limits of a model."""
+        self._model = model
+        if model is not None and model.samplers:
+            self.form.offer("sampler", model.samplers)
+        self._explain_samplers()
+        self._check()
+
+    def show_problem(self, problem: Problem) -> None:
+        """Mark a setting with what the engine says of it, until the next edit."""
+        self.form.show_problem(problem)
+
+    def roll(self) -> None:
+        """A seed by lot."""
+        self.form.set_values({"seed": random.SystemRandom().randrange(_SEED_LIMIT)})
+        self._on_changed()
+
+    def cost(self) -> str:
+        """The line that says what the settings come to."""
+        return self._cost.text()
+
+    # --------------------------------------------------------------------------------------------- how
+
+    def _on_changed(self) -> None:
+        self._check()
+        self.changed.emit()
+
+    def _check(self) -> None:
+        """Show what applies to the sampler and the model, what contradicts the model, and what the rest costs."""
+        has_guidance = self._model is None or self._model.has_null_class
+        for name in ("cfg", "cfg_channels", "cfg_from", "cfg_to"):
+            self.form.set_shown(name, has_guidance)
+        self._no_guidance.setVisible(not has_guidance)
+        self.form.set_shown("eta", self.form.values().get("sampler") == "ddim")
+        for problem in self._contradictions():
+            self.form.show_problem(problem)
+        self._show_cost()
+
+    def _contradictions(self) -> list[Problem]:
+        """What each setting allows and the model, or another setting, does not."""
+        values = self.form.values()
+        found: list[Problem] = []
+        low, high = values.get("cfg_from", 0), values.get("cfg_to")
+        if high is not None and high < low:
+            message = f"request.cfg_to = {high} is not possible: guidance starts at t = {low}. Choose {low} or more."
+            found.append(Problem("request.cfg_to", message, high))
+        if self._model is None:
+            return found
+        timesteps, steps = self._model.timesteps, values.get("steps", 0)
+        if steps > timesteps:
+            found.append(_beyond("steps", steps, f"this model has {count(timesteps)} timesteps", timesteps))
+        if low >= timesteps:
+            found.append(_beyond("cfg_from", low, f"t goes from 0 to {timesteps - 1}", timesteps - 1))
+        return found
+
+    def _show_cost(self) -> None:
+        options = self.options()
+        parts = [passes_line(options)] if options else []
+        if options and self._model is not None:
+            parts.append(trajectory_line(options, self._model))
+        self._cost.setText(" · ".join(parts))
+        self._cost.setVisible(bool(parts))
+
+    def _explain_samplers(self) -> None:
+        box = self.form.editor("sampler")
+        assert hasattr(box, "setItemData")
+        for number in range(box.count()):  # type: ignore[attr-defined]
+            box.setItemData(number, _SAMPLERS.get(box.itemText(number), ""), 3)  # type: ignore[attr-defined]
+
+    def _build(self) -> None:
+        up_to = self.form.editor("cfg_to")
+        assert isinstance(up_to, QLineEdit)
+        up_to.setPlaceholderText("the noisiest")
+        describe(self.new_each_time, "New seed each time", "Draw another seed by lot for every Generate.")
+        self.form.add_beside("seed", self.dice)
+        self.form.add_below("seed", self.new_each_time)
+        self.form.add_below("cfg", self._no_guidance)
+        self._no_guidance.hide()
+        self._cost.setToolTip(
+            "How often the model is asked, an image at a time; and what all steps of all images take when kept."
+        )
+        self.body.addWidget(self.form)
+        self.body.addWidget(self._cost)
+        self._explain_samplers()
+
+
+def _beyond(name: str, value: int, why: str, limit: int) -> Problem:
+    message = f"request.{name} = {value} is not possible: {why}. Choose {limit} or less."
+    return Problem(f"request.{name}", message, value)
+
+
+def _dice() -> QToolButton:
+    result = QToolButton()
+    result.setIcon(icon("dice"))
+    result.setIconSize(QSize(18, 18))
+    describe(result, "New seed", "Draw another seed by lot.")
+    return result

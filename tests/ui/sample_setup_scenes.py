@@ -1,0 +1,146 @@
+"""The left column of the Sample page, its sheets and its sweeps in their states, for a person to look at.
+
+python tests/ui/sample_setup_scenes.py FOLDER [WORD…]      only the pictures whose names hold one of the words
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+from example_runs import make_runs
+from PySide6.QtWidgets import QApplication, QWidget
+
+from dit_studio.events import Failure, JobState, SampleModel
+from dit_studio.places import runs_dir
+from dit_studio.ui import theme
+from dit_studio.ui.app import make_app
+from dit_studio.ui.sample.set_up import SampleSetUp
+from dit_studio.ui.settings import Settings
+
+KINDS = ("fields", "mountains", "desert", "sea", "beach", "island", "forest at dusk")
+
+
+def example_model(names: tuple[str, ...] = KINDS, **changes: object) -> SampleModel:
+    """A model with a coloured thumbnail a class."""
+    hues = np.linspace(40, 220, max(len(names), 1)).astype(np.uint8)
+    ramp = np.linspace(0.4, 1, 16)[None, :, None, None]
+    pixels = (np.stack([hues, 255 - hues, np.full_like(hues, 120)], axis=-1)[:, None, None, :] * ramp).repeat(
+        16, axis=2
+    )
+    values: dict[str, object] = {
+        "path": "/models/landscapes",
+        "name": "landscapes · step 20 000 · EMA",
+        "step": 20_000,
+        "fingerprint": "a1b2c3d4e5f60718",
+        "class_names": names,
+        "num_classes": max(len(names), 1),
+        "has_null_class": bool(names),
+        "image_size": 64,
+        "timesteps": 1000,
+        "objective": "epsilon",
+        "samplers": ("ddim", "ddpm", "dpm++", "unipc", "heun", "euler"),
+        "parameters": 33_012_345,
+        "device": "cpu",
+        "precision": "bf16",
+        "thumbnail_size": 16 if names else 0,
+        "data": pixels.astype(np.uint8).tobytes() if names else b"",
+    }
+    return SampleModel(**(values | changes))  # type: ignore[arg-type]
+
+
+def _set_up(place: Path) -> SampleSetUp:
+    make_runs(runs_dir())
+    return SampleSetUp(Settings(place / "settings.json"))
+
+
+def empty(place: Path) -> QWidget:
+    return SampleSetUp(Settings(place / "settings.json"))
+
+
+def ready(place: Path) -> QWidget:
+    result = _set_up(place)
+    result.set_model(str(runs_dir() / "landscapes-B4"))
+    result.show_model(example_model())
+    return result
+
+
+def drawing(place: Path) -> QWidget:
+    result = ready(place)
+    assert isinstance(result, SampleSetUp)
+    result.show_state(JobState.RUNNING)
+    result.show_progress("Step 17 of 50 · 4 images", 17, 50)
+    result.show_branch("Branch from image 3 at step 17 · t = 640; Generate goes on from there.")
+    return result
+
+
+def wrong(place: Path) -> QWidget:
+    result = ready(place)
+    assert isinstance(result, SampleSetUp)
+    result.options.set_values({"steps": 100_000, "cfg": -1, "seed": 3, "cfg_from": 400, "cfg_to": 300})
+    result.classes.set_classes((1, 12))
+    result.changed.emit()
+    return result
+
+
+def thousand(place: Path) -> QWidget:
+    result = _set_up(place)
+    names = tuple(f"kind of thing number {number}" for number in range(1000))
+    result.show_model(example_model(names, thumbnail_size=0, data=b"", has_null_class=False))
+    result.classes.search.setText("thing number 1")
+    return result
+
+
+def failed(place: Path) -> QWidget:
+    result = _set_up(place)
+    result.set_model(str(runs_dir() / "landscapes-B4"))
+    result.show_failure(
+        Failure(
+            message=f"{runs_dir()}/landscapes-B4/checkpoints/step-0001240 holds no ema.safetensors.",
+            remedy="Choose another checkpoint.",
+        )
+    )
+    return result
+
+
+SETUP_SCENES: dict[str, Callable[[Path], QWidget]] = {
+    "setup-empty": empty,
+    "setup-ready": ready,
+    "setup-drawing": drawing,
+    "setup-wrong": wrong,
+    "setup-thousand": thousand,
+    "setup-failed": failed,
+}
+SIZES: dict[str, tuple[int, int]] = {"setup": (300, 760)}
+
+
+def take(app: QApplication, name: str, folder: Path) -> None:
+    """One scene in both themes, at 100 % and 200 % text."""
+    for mode, scale in (("dark", 100), ("light", 100), ("dark", 200)):
+        theme.apply_theme(app, mode, scale)
+        with tempfile.TemporaryDirectory() as place:
+            os.environ["DIT_STUDIO_RUNS"] = str(Path(place) / "runs")
+            widget = SETUP_SCENES[name](Path(place))
+            widget.resize(*SIZES.get(name.partition("-")[0], (900, 640)))
+            widget.show()
+            app.processEvents()
+            app.processEvents()
+            widget.grab().save(str(folder / f"{name}-{mode}-{scale}.png"))
+            widget.close()
+            widget.deleteLater()
+
+
+def main(folder: Path, words: list[str]) -> None:
+    app = make_app()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in SETUP_SCENES:
+        if not words or any(word in name for word in words):
+            take(app, name, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
