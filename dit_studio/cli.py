@@ -377,7 +377,8 @@ def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
 def _sample(options: argparse.Namespace) -> int:
     from dit_studio.engine.checkpoint import load_model
     from dit_studio.engine.device import pick_device
-    from dit_studio.engine.sampling import SampleRequest, choose_classes, save_samples
+    from dit_studio.engine.sample_files import choose_classes, save_samples
+    from dit_studio.engine.sampling import SampleRequest
 
     loaded = load_model(options.model, weights=options.weights, device=pick_device())
     classes = choose_classes(options.classes, loaded.config)

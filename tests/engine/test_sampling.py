@@ -11,11 +11,11 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from dit_studio.config import DiffusionConfig
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.model import DiT
+from dit_studio.engine.sample_files import choose_classes
 from dit_studio.engine.sampling import (
     Frame,
     SampleRequest,
     Samples,
-    choose_classes,
     guided_output,
     sample,
     spaced_timesteps,
