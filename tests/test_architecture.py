@@ -19,6 +19,7 @@ SHARED = (
     "places",
     "sample_request",
     "sweep",
+    "sweep_text",
     "trajectory",
     "image_settings",
     "png_text",
@@ -32,6 +33,7 @@ MAY_IMPORT = {
     "places": (),
     "sample_request": ("fields",),
     "sweep": ("errors", "fields", "sample_request"),
+    "sweep_text": ("errors", "sweep"),
     "image_settings": ("errors", "fields", "png_text", "sample_request"),
     "png_text": ("errors",),
     "trajectory": ("errors", "events"),
@@ -46,6 +48,7 @@ MAY_USE = {
     "places": {"platformdirs"},
     "sample_request": {"msgspec"},
     "sweep": {"msgspec"},
+    "sweep_text": set(),
     "image_settings": {"msgspec"},
     "png_text": set(),
     "trajectory": {"msgspec", "numpy"},
@@ -107,7 +110,7 @@ from dit_studio.ui.main_window import MainWindow
 
 def visit_pages():
     window = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, MainWindow))
-    for page in ("runs", "settings", "train"):
+    for page in ("sample", "runs", "settings", "train"):
         window.show_page(page)
     QTimer.singleShot(1000, window.leave)
 
