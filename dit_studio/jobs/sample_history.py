@@ -130,7 +130,7 @@ class SampleHistory:
 
     # ------------------------------------------------------------------------------------------------- changing
 
-    def set_favourite(self, name: str, image: int, on: bool) -> None:  # noqa: FBT001  reads as a sentence
+    def set_favourite(self, name: str, image: int, on: bool) -> None:
         """Mark an image, or unmark it. Raises: RunError or DiskFullError."""
         folder = self.root / name
         images = _read_favourites(folder)
@@ -184,7 +184,7 @@ class SampleHistory:
         return freed
 
     def _is_being_drawn(self, name: str) -> bool:
-        """Whether a process writes into the folder, as far as its files tell: one that was killed left its state too."""
+        """Whether a process writes into the folder, as far as its files tell; killed ones leave their state."""
         entry = self.entry(name)
         if entry is None or entry.entry.state != "drawing":
             return False

@@ -11,9 +11,9 @@ from dit_studio.jobs.sample_history import HistoryEntry
 Test = Callable[[HistoryEntry], bool]
 
 HELP = (
-    "Words of classes, model or sampler, and terms: cfg=4, cfg>4, steps<20, seed=7, images>1, eta=0, t<400 (of a "
-    "branch), class:dog, sampler:ddim, model:digits, weights:raw, is:favourite, is:branch, is:trajectory, is:unfinished."
-    ' Quote what has spaces: class:"polar bear".'
+    "Words of classes, model or sampler, and terms: cfg=4, cfg>4, steps<20, seed=7, images>1, eta=0, "
+    "t<400 (where a branch begins), class:dog, sampler:ddim, model:digits, weights:raw, is:favourite, is:branch, "
+    'is:trajectory, is:unfinished. Quote what has spaces: class:"polar bear".'
 )
 _TERM = re.compile(r"^([\wη]+)(<=|>=|!=|[=<>:])(.*)$")
 _PIECE = re.compile(r'(?:[^\s"]|"[^"]*"?)+')

@@ -1,0 +1,104 @@
+"""What the history says of an entry: its settings in a line, what a branch changed, when it was."""
+
+import time
+from collections.abc import Iterator
+
+from dit_studio.jobs.sample_history import HistoryEntry
+from dit_studio.sample_request import SampleRecord
+from dit_studio.ui.sample.history_search import class_names
+from dit_studio.ui.train.amounts import counted
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # seconds
+_STATES = {"drawing": "not finished", "stopped": "stopped", "failed": "failed"}
+
+
+def title_of(item: HistoryEntry) -> str:
+    """ "digits · 7 · ddim 50 · cfg 4 · seed 12"."""
+    record = item.entry.record
+    request = record.request
+    settings = f"{request.sampler} {request.steps} · cfg {request.cfg:g} · seed {request.seed}"
+    return f"{model_of(record)} · {classes_of(item)} · {settings}"
+
+
+def model_of(record: SampleRecord) -> str:
+    """The model's first name: "digits" of "digits · step 2,000 · EMA"."""
+    return record.model.name.partition(" · ")[0] or record.model.path.rpartition("/")[2] or "model"
+
+
+def classes_of(item: HistoryEntry) -> str:
+    names = class_names(item)
+    return ", ".join(names) if len(names) <= 2 else counted(len(names), "class", "classes")
+
+
+def branch_text(item: HistoryEntry, parent: HistoryEntry | None) -> str:
+    """ "↳ from step 17 · class 3 → 5"; "" of what began with noise."""
+    branch = item.entry.record.branch
+    if branch is None:
+        return ""
+    start = f"↳ from step {branch.step}"
+    if parent is None:
+        return f"{start} of an entry that was deleted"
+    return " · ".join((start, *_changes(parent.entry.record, item.entry.record, branch.image)))
+
+
+def _changes(before: SampleRecord, after: SampleRecord, image: int) -> Iterator[str]:
+    old, new = before.request, after.request
+    classes = ", ".join(dict.fromkeys(after.class_of(place) for place in range(len(new.classes))))
+    if classes != before.class_of(image):
+        yield f"class {before.class_of(image)} → {classes}"
+    for name in ("sampler", "steps", "cfg", "eta"):
+        if getattr(old, name) != getattr(new, name):
+            yield f"{name} {_short(getattr(old, name))} → {_short(getattr(new, name))}"
+    if old.seed + image != new.seed:
+        yield f"seed {old.seed + image} → {new.seed}"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def state_text(item: HistoryEntry) -> str:
+    """What kept an entry from being whole; "" if it is."""
+    return _STATES.get(item.entry.state, "")
+
+
+def amount_text(item: HistoryEntry) -> str:
+    """ "4 images", or "2 of 4 images" of what was stopped."""
+    asked, there = item.entry.record.request.count, item.entry.images
+    return counted(there, "image") if there >= asked else f"{there} of {counted(asked, 'image')}"
+
+
+def time_in_words(then: float, now: float) -> str:
+    """ "5 min ago", "yesterday 14:22", "3 March 2026": seconds since 1970, in the time of this place."""
+    past = now - then
+    if past < _MINUTE:
+        return "just now"
+    if past < _HOUR:
+        return f"{past // _MINUTE:.0f} min ago"
+    day, today = time.localtime(then), time.localtime(now)
+    clock = time.strftime("%H:%M", day)
+    if day[:3] == today[:3]:
+        return f"today {clock}"
+    if day[:3] == time.localtime(now - _DAY)[:3]:
+        return f"yesterday {clock}"
+    date = f"{day.tm_mday} {time.strftime('%B', day)}"
+    return f"{date} {clock}" if day.tm_year == today.tm_year else f"{date} {day.tm_year}"
+
+
+def tooltip_of(item: HistoryEntry, branch: str) -> str:
+    """Everything that the row had no room for."""
+    record = item.entry.record
+    request = record.request
+    drawn = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(item.time))
+    steps = f"Sampler {request.sampler}, {request.steps} steps, CFG {request.cfg:g}, η {request.eta:g}"
+    size = f"{item.entry.width} × {item.entry.height} pixels"
+    lines = (
+        record.model.name or record.model.path,
+        "Classes: " + ", ".join(class_names(item)[:20]),
+        f"{steps}, seed {request.seed}",
+        branch,
+        f"{amount_text(item)} of {size}, drawn in {item.entry.seconds:.1f} s on {drawn}",
+        "With its trajectory." if item.has_trajectory else "Without a trajectory: only the images were kept.",
+        item.entry.message,
+    )
+    return "\n".join(line for line in lines if line)

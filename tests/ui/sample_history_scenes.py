@@ -1,0 +1,142 @@
+"""A history of drawn images on the disk, and the right column of the Sample page in its states."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PySide6.QtWidgets import QWidget
+
+from dit_studio.events import StepPoint
+from dit_studio.jobs.sample_history import ENTRY, SampleHistory
+from dit_studio.sample_request import BranchPoint, ModelReference, SampleEntry, SampleRecord, SampleRequest
+from dit_studio.trajectory import INDEX, TrajectoryIndex
+from dit_studio.ui.sample.history import HistoryPanel
+
+DIGITS = ModelReference(
+    path="/runs/digits",
+    name="digits · step 2,000 · EMA",
+    step=2000,
+    class_names=tuple(str(digit) for digit in range(10)),
+)
+LANDSCAPES = ModelReference(
+    path="/runs/landscapes",
+    name="landscapes · step 20,000 · EMA",
+    class_names=("fields", "mountains", "desert", "sea", "beach", "island", "forest at dusk"),
+)
+
+
+def record_of(
+    *, model: ModelReference = DIGITS, branch: BranchPoint | None = None, seconds_ago: float = 0.0, **settings: object
+) -> SampleRecord:
+    request = SampleRequest(**{"classes": (7,), "cfg": 4.0, "seed": 12, **settings})  # type: ignore[arg-type]
+    return SampleRecord(request=request, model=model, branch=branch, time=time.time() - seconds_ago)
+
+
+def make_entry(
+    root: Path,
+    name: str,
+    record: SampleRecord,
+    *,
+    state: str = "finished",
+    images: int | None = None,
+    side: int = 16,
+    with_trajectory: bool = True,
+) -> Path:
+    """An entry with pictures that a person can tell apart."""
+    folder = root / name
+    folder.mkdir(parents=True)
+    count = record.request.count if images is None else images
+    for image in range(count):
+        Image.fromarray(picture(record, image, side)).save(folder / f"{image:06d}.png")
+    if with_trajectory:
+        make_trajectory(folder, record, count, side)
+    entry = SampleEntry(record=record, state=state, images=count, height=side, width=side, seconds=1.2)  # type: ignore[arg-type]
+    (folder / ENTRY).write_bytes(msgspec.json.encode(entry))
+    return folder
+
+
+def picture(record: SampleRecord, image: int, side: int) -> NDArray[np.uint8]:
+    """Rings whose colour is the class and whose centre is the seed."""
+    rng = np.random.default_rng(record.request.seed + image)
+    y, x = np.mgrid[:side, :side] / side - rng.uniform(0.3, 0.7, 2)[:, None, None]
+    hue = record.label_of(image)
+    rings = 0.5 + 0.5 * np.cos(12 * np.hypot(x, y) + hue)
+    colours = np.stack([rings, rings**2, 1 - rings], -1) * (0.4 + 0.6 * np.roll([1.0, 0.6, 0.3], hue))
+    return (colours * 255).clip(0, 255).astype(np.uint8)
+
+
+def make_trajectory(folder: Path, record: SampleRecord, images: int, side: int) -> None:
+    points = points_of(record.request.steps if record.request.steps <= 50 else 50)
+    finals = np.stack([picture(record, image, side) for image in range(images)])
+    noise = np.random.default_rng(record.request.seed).standard_normal((images, 3, side, side)).astype(np.float32)
+    signal = finals.transpose(0, 3, 1, 2) / 127.5 - 1
+    weights = [point.t / 1000 for point in points]
+    x_t = np.stack([(1 - weight) * signal + weight * noise for weight in weights]).astype(np.float32)
+    shown = [(1 - weight) * finals + weight * 128 for weight in weights]
+    np.save(folder / "x_t.npy", x_t)
+    np.save(folder / "x_start.npy", np.stack(shown).astype(np.uint8))
+    index = TrajectoryIndex(points=points, images=images, finished=images, planes=("x_t", "x_start"))
+    (folder / INDEX).write_bytes(msgspec.json.encode(index))
+
+
+def points_of(steps: int) -> tuple[StepPoint, ...]:
+    times = np.linspace(999, 0, steps)
+    return tuple(
+        StepPoint(t=float(t), sigma=float(0.02 + t / 300), log_snr=float(-2 * np.log(0.02 + t / 300))) for t in times
+    )
+
+
+def make_history(root: Path) -> SampleHistory:
+    """A tree of branches, many images, one that was stopped, one that failed, and a damaged folder."""
+    hour, day = 3600.0, 86_400.0
+    make_entry(root, "a", record_of(seconds_ago=3 * hour, count=4, steps=50))
+    branch = BranchPoint(entry="a", image=0, step=17, t=640.0)
+    make_entry(root, "b", record_of(seconds_ago=2 * hour, classes=(3,), branch=branch))
+    again = BranchPoint(entry="b", image=0, step=9, t=400.0)
+    make_entry(root, "c", record_of(seconds_ago=20, classes=(3,), cfg=7.0, sampler="unipc", steps=20, branch=again))
+    kinds = tuple(range(7))
+    make_entry(root, "d", record_of(model=LANDSCAPES, seconds_ago=200, classes=kinds, count=64, seed=1), side=32)
+    make_entry(
+        root, "e", record_of(model=LANDSCAPES, seconds_ago=day, classes=(3,), count=8), state="stopped", images=3
+    )
+    make_entry(root, "f", record_of(seconds_ago=9 * day, cfg=1.0), state="failed", images=0, with_trajectory=False)
+    lost = BranchPoint(entry="gone", image=0, step=30, t=300.0)
+    make_entry(root, "g", record_of(seconds_ago=400 * day, branch=lost, classes=(1, 2), count=2))
+    (root / "foreign").mkdir()
+    (root / "foreign" / ENTRY).write_text("{")
+    history = SampleHistory(root)
+    history.set_favourite("d", 1, True)
+    history.set_favourite("a", 0, True)
+    return history
+
+
+def history_full(place: Path) -> QWidget:
+    panel = HistoryPanel(make_history(place / "samples"))
+    panel.refresh()
+    panel.mark_shown("b")
+    panel.select("d")
+    return panel
+
+
+def history_empty(place: Path) -> QWidget:
+    return HistoryPanel(SampleHistory(place / "samples"))
+
+
+def history_searched(place: Path) -> QWidget:
+    panel = history_full(place)
+    assert isinstance(panel, HistoryPanel)
+    panel.search.setText("cgf>3 steps<60 desert")
+    panel.select("d")
+    panel.list.asked.emit("delete")
+    return panel
+
+
+SAMPLE_HISTORY_SCENES: dict[str, Callable[[Path], QWidget]] = {
+    "history-full": history_full,
+    "history-empty": history_empty,
+    "history-searched": history_searched,
+}
