@@ -10,26 +10,31 @@ from PySide6.QtWidgets import QWidget
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
 
-Kind = Literal["run", "data", "recipe", "nothing"]
+Kind = Literal["run", "data", "recipe", "model", "picture", "nothing"]
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
+_IN_A_MODEL = ("ema.safetensors", "model.safetensors", "model_index.json")
+_POSSIBLE = "Choose a folder, zip or tar of images, a run, a recipe, a checkpoint, or a PNG that was drawn here."
 
 
 def kind_of(path: Path) -> Kind:
     """What the window can do with a path."""
     if path.is_dir():
-        return "run" if RunFolder(path).is_run() else "data"
-    if path.name == "run.toml" and path.is_file():
+        if RunFolder(path).is_run():
+            return "run"
+        return "model" if any((path / name).is_file() for name in _IN_A_MODEL) else "data"
+    if not path.is_file():
+        return "nothing"
+    if path.name == "run.toml":
         return "run"
-    if path.suffix == ".toml" and path.is_file():
-        return "recipe"
-    return "data" if path.is_file() and path.name.lower().endswith(_ARCHIVES) else "nothing"
+    suffix = path.suffix.lower()
+    by_suffix: dict[str, Kind] = {".toml": "recipe", ".png": "picture", **dict.fromkeys(_WEIGHTS, "model")}
+    return by_suffix.get(suffix, "data" if path.name.lower().endswith(_ARCHIVES) else "nothing")
 
 
 def refusal(path: Path) -> str:
     """Why a path of kind "nothing" cannot be opened, and what can."""
-    if not path.exists():
-        return f"{path} does not exist. Choose a folder, zip or tar of images, a run or a recipe."
-    return f"{path.name} cannot be opened. Choose a folder, zip or tar of images, a run or a recipe."
+    return f"{path} does not exist. {_POSSIBLE}" if not path.exists() else f"{path.name} cannot be opened. {_POSSIBLE}"
 
 
 class DropSheet(QWidget):
@@ -76,6 +81,8 @@ class DropSheet(QWidget):
             "run": "Drop to open the run",
             "data": "Drop to use as data set",
             "recipe": "Drop to use the recipe",
+            "model": "Drop to sample from the model",
+            "picture": "Drop to take the settings of the picture",
             "nothing": "This cannot be opened",
         }
         self._text = texts[kind_of(path)]

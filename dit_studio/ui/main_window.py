@@ -22,6 +22,7 @@ from dit_studio.ui.widgets.message import MessageCard
 
 PAGES = (
     PageEntry("train", "Train", "Choose images and a model, train, and watch."),
+    PageEntry("sample", "Sample", "Draw images from a model, and see how they come out of noise."),
     PageEntry("runs", "Runs", "All runs: open, resume, compare."),
     PageEntry("settings", "Settings", "Folders, theme, text size.", is_last=True),
 )
@@ -34,6 +35,7 @@ class TrainPageLike(Protocol):
     """What the window needs of its Train page."""
 
     status_changed: SignalInstance  # str: the run in progress, in a line
+    sample_asked: SignalInstance  # Path: of a run or checkpoint
 
     def open_data(self, path: Path) -> None: ...
     def open_run(self, path: Path) -> None: ...
@@ -44,8 +46,21 @@ class TrainPageLike(Protocol):
     def close_page(self) -> None: ...
 
 
+class SamplePageLike(Protocol):
+    """What the window needs of its Sample page."""
+
+    status_changed: SignalInstance  # str: what is being drawn, in a line
+
+    def open_model(self, path: Path) -> None: ...
+    def open_picture(self, path: Path) -> None: ...
+    def close_page(self) -> None: ...
+
+
+MakePage = Callable[[Settings, Launcher], QWidget]
+
+
 class MainWindow(QMainWindow):
-    """Pages are built when they are first shown. `make_train_page` and `ask` are there for tests to answer."""
+    """Pages are built when they are first shown. `make_…_page` and `ask` are there for tests to answer."""
 
     closed = Signal()
 
@@ -54,12 +69,14 @@ class MainWindow(QMainWindow):
         settings: Settings,
         launcher: Launcher,
         *,
-        make_train_page: Callable[[Settings, Launcher], QWidget] | None = None,
+        make_train_page: MakePage | None = None,
+        make_sample_page: MakePage | None = None,
         ask: Callable[[QWidget, bool], CloseChoice] = ask_about_run,
     ) -> None:
         super().__init__()
         self._settings, self._launcher, self._ask = settings, launcher, ask
         self._make_train_page = make_train_page or _train_page
+        self._make_sample_page = make_sample_page or _sample_page
         self._pages: dict[str, QWidget] = {}
         self._is_leaving = False
         self._refusal = ""  # the newest one of what could not be opened
@@ -92,8 +109,13 @@ class MainWindow(QMainWindow):
     def train_page(self) -> TrainPageLike:
         return cast(TrainPageLike, self.page("train"))
 
+    @property
+    def sample_page(self) -> SamplePageLike:
+        return cast(SamplePageLike, self.page("sample"))
+
     def open_path(self, path: Path) -> None:
-        """Open a run, or take a folder or archive as data set; say why not if it is neither."""
+        """Open a run, model or recipe, take the settings of a picture, or a folder or archive as data set; or say why
+        not. A run that comes while the Sample page is shown is sampled from."""
         kind = kind_of(path)
         if kind == "nothing":
             self._refusal = refusal(path)
@@ -101,6 +123,11 @@ class MainWindow(QMainWindow):
             return
         if self._message.text() == self._refusal:
             self._message.clear()
+        if kind in ("model", "picture") or (kind == "run" and self._rail.shown() == "sample"):
+            self.show_page("sample")
+            opens = self.sample_page.open_picture if kind == "picture" else self.sample_page.open_model
+            opens(path.parent if path.name == "run.toml" else path)
+            return
         self.show_page("train")
         if kind == "run":
             self.train_page.open_run(path if path.is_dir() else path.parent)
@@ -129,6 +156,11 @@ class MainWindow(QMainWindow):
             page = self._make_train_page(self._settings, self._launcher)
             train = cast(TrainPageLike, page)
             train.status_changed.connect(self._on_status)
+            train.sample_asked.connect(self.sample_from)
+            return page
+        if key == "sample":
+            page = self._make_sample_page(self._settings, self._launcher)
+            cast(SamplePageLike, page).status_changed.connect(self._notes.setText)
             return page
         if key == "runs":
             from dit_studio.ui.runs.page import RunsPage  # each page is imported when it is first shown
@@ -136,11 +168,17 @@ class MainWindow(QMainWindow):
             runs = RunsPage()
             runs.open_run.connect(self.open_path)
             runs.resume_run.connect(self._resume_run)
+            runs.sample_run.connect(self.sample_from)
             runs.train_asked.connect(partial(self.show_page, "train"))
             return runs
         from dit_studio.ui.settings_page import SettingsPage
 
         return SettingsPage(self._settings, self._launcher)
+
+    def sample_from(self, path: Path) -> None:
+        """Show the Sample page with the model of a run or checkpoint."""
+        self.show_page("sample")
+        self.sample_page.open_model(path)
 
     def _resume_run(self, path: Path) -> None:
         self.open_path(path)
@@ -256,3 +294,9 @@ def _train_page(settings: Settings, launcher: Launcher) -> QWidget:
     from dit_studio.ui.train.page import TrainPage
 
     return TrainPage(settings, launcher)
+
+
+def _sample_page(settings: Settings, launcher: Launcher) -> QWidget:
+    from dit_studio.ui.sample.page import SamplePage
+
+    return SamplePage(settings, launcher)

@@ -50,6 +50,10 @@ class Rail(QFrame):
     def show_page(self, key: str) -> None:
         self._buttons[key].setChecked(True)
 
+    def shown(self) -> str:
+        """The key of the page that is shown."""
+        return next((key for key, button in self._buttons.items() if button.isChecked()), "")
+
     def focus_shown(self) -> None:
         """Give the keyboard to the button of the page that is shown."""
         if shown := self._group.checkedButton():

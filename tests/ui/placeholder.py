@@ -1,4 +1,4 @@
-"""A Train page that only notes what the window asks of it."""
+"""Pages that only note what the window asks of them."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 class PlaceholderPage(QWidget):
     status_changed = Signal(str)
+    sample_asked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,3 +36,23 @@ class PlaceholderPage(QWidget):
 
     def close_page(self) -> None:
         self.calls.append(("close_page", None))
+
+
+class PlaceholderSamplePage(QWidget):
+    """A Sample page that only notes what the window asks of it."""
+
+    status_changed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, Path]] = []
+        QVBoxLayout(self).addWidget(QLabel("Sample"))
+
+    def open_model(self, path: Path) -> None:
+        self.calls.append(("open_model", path))
+
+    def open_picture(self, path: Path) -> None:
+        self.calls.append(("open_picture", path))
+
+    def close_page(self) -> None:
+        """Nothing to close."""

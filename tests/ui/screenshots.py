@@ -81,7 +81,7 @@ def train_empty(place: Path) -> QWidget:
 
 
 def shortcuts(_place: Path) -> QWidget:
-    return ShortcutSheet([("Train", "Ctrl+1"), ("Runs", "Ctrl+2"), ("Settings", "Ctrl+3")])
+    return ShortcutSheet([("Train", "Ctrl+1"), ("Sample", "Ctrl+2"), ("Runs", "Ctrl+3"), ("Settings", "Ctrl+4")])
 
 
 def _fields(event: object) -> dict[str, object]:

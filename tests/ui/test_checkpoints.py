@@ -126,6 +126,13 @@ def test_resume_is_asked_of_the_page(checkpoints: CheckpointList, run: Path, qtb
     assert asked.args == [run / "checkpoints/step-0001000"]
 
 
+def test_sampling_is_asked_of_the_page(checkpoints: CheckpointList, run: Path, qtbot: QtBot) -> None:
+    checkpoints.show_step(1000)
+    with qtbot.waitSignal(checkpoints.sample_requested) as asked:
+        press(checkpoints, "Sample")
+    assert asked.args == [run / "checkpoints/step-0001000"]
+
+
 def test_the_folder_is_opened(checkpoints: CheckpointList, run: Path, answers: Answers) -> None:
     checkpoints.show_step(1000)
     press(checkpoints, "Open folder")

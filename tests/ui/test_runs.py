@@ -175,6 +175,9 @@ def test_resume_and_show_folder(page: RunsPage, qtbot: QtBot, answers: Answers) 
     with qtbot.waitSignal(page.resume_run) as resumed:
         page.resume.click()
     assert resumed.args == [runs_dir() / "landscapes-B4"]
+    with qtbot.waitSignal(page.sample_run) as sampled:
+        page.sample.click()
+    assert sampled.args == [runs_dir() / "landscapes-B4"]
     page.folder.click()
     assert answers.folders == [runs_dir() / "landscapes-B4"]
 

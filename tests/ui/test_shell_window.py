@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import PySide6
 import pytest
-from placeholder import PlaceholderPage
+from placeholder import PlaceholderPage, PlaceholderSamplePage
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
@@ -38,12 +38,24 @@ def page() -> PlaceholderPage:
 
 
 @pytest.fixture
-def open_window(qtbot: QtBot, settings: Settings, launcher: ScriptedLauncher, page: PlaceholderPage) -> Open:
+def sample_page() -> PlaceholderSamplePage:
+    return PlaceholderSamplePage()
+
+
+@pytest.fixture
+def open_window(
+    qtbot: QtBot,
+    settings: Settings,
+    launcher: ScriptedLauncher,
+    page: PlaceholderPage,
+    sample_page: PlaceholderSamplePage,
+) -> Open:
     def open_it(choice: CloseChoice = CloseChoice.KEEP_RUNNING) -> MainWindow:
         window = MainWindow(
             settings,
             launcher,
             make_train_page=lambda *_: page,
+            make_sample_page=lambda *_: sample_page,
             ask=lambda _window, _can_keep: choice,  # type: ignore[arg-type]
         )
         qtbot.addWidget(window)
@@ -89,7 +101,7 @@ def test_the_rail_and_the_shortcuts_show_pages(open_window: Open, qtbot: QtBot, 
     qtbot.mouseClick(_button(window, "Runs"), Qt.MouseButton.LeftButton)
     assert settings.now.page == "runs"
     assert "No runs yet" in _texts(window)
-    qtbot.keyClick(window, Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
     assert settings.now.page == "settings"
     assert _button(window, "Settings").isChecked()
 
@@ -246,6 +258,44 @@ def test_kinds_of_paths(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path / "run", Recipe())
     kinds = [kind_of(path) for path in (archive, run.path, run.path / "run.toml", tmp_path, tmp_path / "none.zip")]
     assert kinds == ["data", "run", "run", "data", "nothing"]
+    checkpoint, picture = _checkpoint(tmp_path / "step-0000500"), tmp_path / "one.PNG"
+    picture.touch()
+    assert [kind_of(path) for path in (checkpoint, checkpoint / "ema.safetensors", picture)] == ["model"] * 2 + [
+        "picture"
+    ]
+
+
+def _checkpoint(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "ema.safetensors").touch()
+    return folder
+
+
+def test_models_and_pictures_go_to_the_sample_page(
+    open_window: Open, page: PlaceholderPage, sample_page: PlaceholderSamplePage, tmp_path: Path, settings: Settings
+) -> None:
+    window = open_window()
+    checkpoint, picture = _checkpoint(tmp_path / "step-0000500"), tmp_path / "one.png"
+    picture.touch()
+    _drop(window, checkpoint)
+    assert settings.now.page == "sample"
+    _drop(window, picture)
+    assert sample_page.calls == [("open_model", checkpoint), ("open_picture", picture)]
+    assert page.calls == []
+
+
+def test_a_run_is_sampled_from_where_the_sample_page_is_shown(
+    open_window: Open, page: PlaceholderPage, sample_page: PlaceholderSamplePage, tmp_path: Path
+) -> None:
+    run = RunFolder.create(tmp_path / "run", Recipe())
+    window = open_window()
+    _drop(window, run.path)
+    assert page.calls == [("open_run", run.path)]
+    window.show_page("sample")
+    _drop(window, run.path)
+    assert sample_page.calls == [("open_model", run.path)]
+    page.sample_asked.emit(run.path / "checkpoints" / "step-0000001")
+    assert sample_page.calls[1:] == [("open_model", run.path / "checkpoints" / "step-0000001")]
 
 
 # ------------------------------------------------------------------------------------------------- the end

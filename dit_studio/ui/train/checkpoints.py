@@ -52,6 +52,7 @@ class CheckpointList(QWidget):
     """The newest first. Resume is for whoever listens; all else is done here."""
 
     resume_requested = Signal(Path)
+    sample_requested = Signal(Path)
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class CheckpointList(QWidget):
         self._message = Caption()
         self._pages = QStackedWidget()
         self._resume = button("Resume from here", "Go on training from this checkpoint.")
+        self._sample = button("Sample", "Draw images from this checkpoint on the Sample page.")
         self._save = button("Export weights…", "Copy the averaged (EMA) weights to a .safetensors file.")
         self._open = button("Open folder", "Show the checkpoint's files.")
         self._delete = button("Delete…", "Delete this checkpoint for ever.", kind="danger")
@@ -145,13 +147,17 @@ class CheckpointList(QWidget):
         return self._shown[rows[0].row()] if rows and rows[0].row() < len(self._shown) else None
 
     def _update_buttons(self) -> None:
-        for action in (self._resume, self._save, self._open, self._delete):
+        for action in (self._resume, self._sample, self._save, self._open, self._delete):
             action.setEnabled(self._chosen() is not None)
         self._save.setEnabled(self._save.isEnabled() and self._export is None)
 
     def _resume_chosen(self) -> None:
         if chosen := self._chosen():
             self.resume_requested.emit(chosen.path)
+
+    def _sample_chosen(self) -> None:
+        if chosen := self._chosen():
+            self.sample_requested.emit(chosen.path)
 
     def _open_chosen(self) -> None:
         if chosen := self._chosen():
@@ -223,6 +229,7 @@ class CheckpointList(QWidget):
             app.aboutToQuit.connect(self.close_export)
         self._table.itemSelectionChanged.connect(self._update_buttons)
         self._resume.clicked.connect(self._resume_chosen)
+        self._sample.clicked.connect(self._sample_chosen)
         self._save.clicked.connect(self._export_chosen)
         self._open.clicked.connect(self._open_chosen)
         self._delete.clicked.connect(self._delete_chosen)
@@ -231,9 +238,10 @@ class CheckpointList(QWidget):
         self._build_table()
         buttons = QGridLayout()
         buttons.setSpacing(8)
-        actions: tuple[QPushButton, ...] = (self._resume, self._save, self._open, self._delete)
+        actions: tuple[QPushButton, ...] = (self._resume, self._sample, self._save, self._open, self._delete)
         for index, action in enumerate(actions):
-            buttons.addWidget(action, index // 2, index % 2)
+            is_last = index == len(actions) - 1
+            buttons.addWidget(action, index // 2, index % 2, 1, 2 if is_last and index % 2 == 0 else 1)
         content = QWidget()
         layout = QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)

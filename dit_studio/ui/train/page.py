@@ -37,6 +37,7 @@ class TrainPage(QWidget):
 
     status_changed = Signal(str)  # one line for the status bar
     run_started = Signal(object)  # RunFolder
+    sample_asked = Signal(object)  # Path of a checkpoint
 
     def __init__(
         self,
@@ -319,6 +320,7 @@ class TrainPage(QWidget):
         self.plots.preview_clicked.connect(self.previews.show_step)
         self.plots.checkpoint_clicked.connect(self.checkpoints.show_step)
         self.checkpoints.resume_requested.connect(self._resume)
+        self.checkpoints.sample_requested.connect(self.sample_asked)
 
     def _on_settings_wanted(self, recipe: object) -> None:
         self.set_up.recipe_card.chosen.emit(recipe)

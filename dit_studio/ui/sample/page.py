@@ -1,0 +1,350 @@
+"""The Sample page: what is asked on the left, the image coming out of noise in the centre, what was drawn on the right."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from PySide6.QtCore import QPoint, QTimer, Signal
+from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+
+from dit_studio.errors import StudioError
+from dit_studio.events import Failure, JobState, SampleModel, SettingsRefused
+from dit_studio.image_settings import read_settings
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_folder import list_runs
+from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
+from dit_studio.places import runs_dir, samples_dir
+from dit_studio.sample_request import BranchPoint
+from dit_studio.ui.sample.compare_view import CompareView
+from dit_studio.ui.sample.export_menu import ExportMenu
+from dit_studio.ui.sample.film import Film
+from dit_studio.ui.sample.frames import Frames
+from dit_studio.ui.sample.history import HistoryPanel
+from dit_studio.ui.sample.lineage import film_of, origin_of, with_past
+from dit_studio.ui.sample.restore_sheet import RestoreSheet
+from dit_studio.ui.sample.session import SampleSession
+from dit_studio.ui.sample.set_up import SampleSetUp
+from dit_studio.ui.sample.stage import Stage
+from dit_studio.ui.sample.sweep_tab import SweepTab
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.widgets.columns import Columns, Side
+from dit_studio.ui.widgets.message import MessageCard
+
+_LEFT, _RIGHT = 312, 280  # pixels
+
+
+class SamplePage(QWidget):
+    """Draws images from a model, and shows every step of it."""
+
+    status_changed = Signal(str)  # one line for the status bar
+    evaluate_asked = Signal(object)  # Path of a folder of samples or of a sweep
+
+    def __init__(self, settings: Settings, launcher: Launcher, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self.history = SampleHistory(samples_dir())
+        self.session = SampleSession(launcher, self)
+        self.set_up, self.stage, self.compare = SampleSetUp(settings), Stage(), CompareView()
+        self.entries, self.exports = HistoryPanel(self.history), ExportMenu(launcher)
+        self.sweep = SweepTab()
+        self.message = MessageCard()
+        self._branch: BranchPoint | None = None  # of the next Generate
+        self._shown = ""  # the name of the entry on the stage
+        self._film: Film | None = None
+        self._build()
+        self._connect()
+        self.history.empty_trash()
+        QTimer.singleShot(0, self, self._open_remembered)
+
+    # --------------------------------------------------------------------------------------------- what others ask
+
+    def open_model(self, path: Path) -> None:
+        """Sample from a run, a checkpoint or a file of weights."""
+        self.set_up.set_model(str(path))
+        self._load(str(path), self.set_up.model.weights_name)
+
+    def open_picture(self, path: Path) -> None:
+        """Offer the settings inside a PNG, after showing what would change."""
+        try:
+            found = read_settings(path)
+        except StudioError as error:
+            self._refuse(error)
+            return
+        sheet = RestoreSheet(found, self.set_up.current(), parent=self)
+        sheet.accepted_settings.connect(self._restore)
+        sheet.open()
+
+    def close_page(self) -> None:
+        """End the page's jobs, and wait for their threads."""
+        if self._columns.count == 3:
+            self._settings.save_form("sample_columns", {"sizes": self._columns.sizes()})
+        self.exports.close()
+        self.session.close()
+
+    # --------------------------------------------------------------------------------------------- drawing
+
+    def _generate(self) -> None:
+        request = self.set_up.next_request()
+        if request is None or self.session.is_busy:
+            return
+        self.message.clear()
+        self._obey(lambda: self.session.generate(request, self.history.new_folder(), branch=self._branch))
+
+    def _draw_sweep(self, axes: list[dict[str, object]]) -> None:
+        request = self.set_up.next_request()
+        if request is None or self.session.is_busy:
+            self._say(self.set_up.why_not() or "Something is being drawn already; stop it first.", "warning")
+            return
+        self.message.clear()
+        self._obey(lambda: self.session.sweep(request, axes, self.history.new_folder()))
+
+    def _on_begun(self, frames: Frames) -> None:
+        folder = self.session.folder
+        assert folder is not None
+        self._shown = folder.name
+        self._film = with_past(self.history, frames, self._branch)
+        self._show_images()
+        self.stage.set_stars(set())
+        self.stage.show_film(self._film, live=True)
+
+    def _on_state(self, state: JobState) -> None:
+        self.set_up.show_state(state, self._words(state))
+        self.sweep.show_state(state)
+        if state.is_active:
+            return
+        self.status_changed.emit("")
+        if not self.session.is_sweep and self._film is not None:
+            self.stage.film_ended()
+            self._show_kept()
+        self.entries.refresh()
+
+    def _words(self, state: JobState) -> str:
+        if state is JobState.STOPPED and not self.session.is_sweep:
+            return f"stopped; {self.session.done} finished and kept"
+        return ""
+
+    def _show_kept(self) -> None:
+        """From now on the film on the disk, which stays when the next one is drawn."""
+        found = self.history.entry(self._shown)
+        if found is not None and found.has_trajectory:
+            self._obey(lambda: self._swap(film_of(self.history, self._shown)))
+
+    def _swap(self, film: Film) -> None:
+        self._film = film
+        self.stage.replace_film(film)
+
+    def _on_refused(self, refused: SettingsRefused) -> None:
+        self.set_up.show_problems(refused.problems)
+        self._say(" ".join(sentence for _, sentence in refused.problems), "error")
+
+    def _on_failed(self, failure: Failure) -> None:
+        self.message.show_failure(failure)
+
+    # --------------------------------------------------------------------------------------------- branches
+
+    def _branch_from(self, image: int, step: int) -> None:
+        """Generate goes on from this x_t; the settings become those of the image, for the user to change."""
+        found = self.history.entry(self._shown)
+        if found is None or self.session.is_busy:
+            self._say("A branch begins from a finished trajectory: wait until it has ended, or stop it.", "warning")
+            return
+        self._obey(lambda: self._prepare_branch(found, image, step))
+
+    def _prepare_branch(self, found: HistoryEntry, image: int, step: int) -> None:
+        point = origin_of(self.history, found.name, image=image, step=step)
+        record = found.entry.record
+        self._branch = point
+        self.set_up.set_request(
+            msgspec.structs.replace(
+                record.request, classes=(record.label_of(image),), seed=record.request.seed + image, count=1
+            )
+        )
+        self.set_up.show_branch(
+            f"Branch from image {image + 1} ({record.class_of(image)}) at step {step} · t = {point.t:g}. Change the "
+            "class, CFG, seed or sampler; Generate goes on from there."
+        )
+
+    def _forget_branch(self) -> None:
+        self._branch = None
+        self.set_up.clear_branch()
+
+    # --------------------------------------------------------------------------------------------- the history
+
+    def _open_entry(self, name: str) -> None:
+        if self.session.is_busy and self.session.folder is not None and name == self.session.folder.name:
+            return
+        self._obey(lambda: self._show_entry(name))
+
+    def _show_entry(self, name: str) -> None:
+        film = film_of(self.history, name)
+        found = self.history.entry(name)
+        self._shown, self._film = name, film
+        self._show_images()
+        self.stage.set_stars(set(found.favourites) if found else set())
+        self.stage.show_film(film)
+
+    def _restore_entry(self, name: str) -> None:
+        found = self.history.entry(name)
+        if found is None:
+            return
+        record = found.entry.record
+        self._forget_branch()
+        self.set_up.set_request(record.request)
+        self._say(f"The settings are those of {record.model.name or record.model.path}; its model was not opened.", "info")
+
+    def _restore(self, settings: object, model_path: str) -> None:
+        """What the sheet of a dropped PNG gave: settings that fit, and a model that the user asked for."""
+        self._forget_branch()
+        self.set_up.set_settings(settings)
+        if model_path:
+            self.open_model(Path(model_path))
+
+    def _on_deleted(self, name: str) -> None:
+        if self._branch is not None and self._branch.entry == name:
+            self._forget_branch()
+        if name == self._shown and not self.session.is_busy:
+            self._shown, self._film = "", None
+            self.stage.clear()
+
+    def _star(self, image: int) -> None:
+        found = self.history.entry(self._shown)
+        if found is None:
+            self._say("An image can be a favourite once its entry is on the disk.", "info")
+            return
+        is_on = image not in found.favourites
+        self._obey(lambda: self.history.set_favourite(found.name, image, is_on))
+        now = self.history.entry(found.name)
+        self.stage.set_stars(set(now.favourites) if now else set())
+        self.entries.refresh()
+
+    # --------------------------------------------------------------------------------------------- compare, export
+
+    def _compare_shown(self, image: int) -> None:
+        self._compare_entry(self._shown, image)
+
+    def _compare_entry(self, name: str, image: int) -> None:
+        self._obey(lambda: self._pin(name, image))
+
+    def _pin(self, name: str, image: int) -> None:
+        film = film_of(self.history, name)
+        found = self.history.entry(name)
+        title = "" if found is None else f"{found.entry.record.class_of(image)} · seed {film.seeds[image]}"
+        self.compare.pin(film, image, title)
+        if self.compare.is_full:
+            self._tabs.setCurrentIndex(0)
+            self._images.setCurrentWidget(self.compare)
+            self.compare.setFocus()
+        else:
+            self._say("Pinned as A. Compare another image with it: it becomes B.", "info")
+
+    def _menu(self, image: int, where: QPoint) -> None:
+        if self._shown:
+            self.exports.open_for(self.history.root / self._shown, image=image, film=self._film, where=where)
+
+    # --------------------------------------------------------------------------------------------- the model
+
+    def _load(self, path: str, weights: str) -> None:
+        if not path:
+            return
+        self.set_up.show_loading("Loading the model")
+        self.session.load(path, weights)
+
+    def _on_model(self, model: SampleModel) -> None:
+        self.set_up.show_model(model)
+        self.sweep.show_model(model)
+
+    def _open_remembered(self) -> None:
+        """The model that was open last, or the newest run that has something to sample from."""
+        path = self.set_up.model.path
+        if not path:
+            runs = [run.folder for run in list_runs(runs_dir()) if run.folder.checkpoints()]
+            path = str(runs[0].path) if runs else ""
+            if path:
+                self.set_up.set_model(path)
+        if path and self.session.model is None:
+            self._load(path, self.set_up.model.weights_name)
+
+    # --------------------------------------------------------------------------------------------- how it is made
+
+    def _on_grew(self) -> None:
+        self.stage.film_grew()
+        frames = self.session.frames
+        if frames is not None:
+            step = frames.steps_done(min(self.session.done, frames.images - 1))
+            text = f"step {step}/{len(frames.points)}, {self.session.done} of {frames.images} images finished"
+            self.set_up.show_progress(text, self.session.done, frames.images)
+            self.status_changed.emit(f"drawing: {text}")
+
+    def _show_images(self) -> None:
+        self._tabs.setCurrentIndex(0)
+        self._images.setCurrentWidget(self.stage)
+
+    def _obey(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except StudioError as error:
+            self._refuse(error)
+
+    def _refuse(self, error: StudioError) -> None:
+        self.message.show_failure(Failure(message=error.message, remedy=error.remedy, code=error.code))
+
+    def _say(self, text: str, level: str) -> None:
+        self.message.show_notice(text, level=level)
+
+    def _connect(self) -> None:
+        session, set_up, stage = self.session, self.set_up, self.stage
+        session.state_changed.connect(self._on_state)
+        session.loading.connect(set_up.show_loading_stage)
+        session.model_loaded.connect(self._on_model)
+        session.model_failed.connect(set_up.show_failure)
+        session.begun.connect(self._on_begun)
+        session.grew.connect(self._on_grew)
+        session.refused.connect(self._on_refused)
+        session.failed.connect(self._on_failed)
+        session.noticed.connect(self._say)
+        session.sweep_said.connect(self.sweep.add_events)
+        set_up.generate_asked.connect(self._generate)
+        set_up.stop_asked.connect(session.stop)
+        set_up.model_chosen.connect(self._load)
+        set_up.branch_cancelled.connect(self._forget_branch)
+        stage.branch_asked.connect(self._branch_from)
+        stage.star_toggled.connect(self._star)
+        stage.compare_asked.connect(self._compare_shown)
+        stage.menu_asked.connect(self._menu)
+        self.entries.opened.connect(self._open_entry)
+        self.entries.restore_asked.connect(self._restore_entry)
+        self.entries.compare_asked.connect(self._compare_entry)
+        self.entries.deleted.connect(self._on_deleted)
+        self.compare.closed.connect(self._show_images)
+        self.exports.said.connect(self._say)
+        self.sweep.start_asked.connect(self._draw_sweep)
+        self.sweep.stop_asked.connect(session.stop)
+        self.sweep.restore_asked.connect(set_up.set_request)
+        self.sweep.evaluate_asked.connect(self.evaluate_asked)
+
+    def _build(self) -> None:
+        self._images = QStackedWidget()
+        self._images.addWidget(self.stage)
+        self._images.addWidget(self.compare)
+        self._tabs = QTabWidget(documentMode=True)
+        self._tabs.tabBar().setDrawBase(False)
+        self._tabs.tabBar().setAccessibleName("Views of what is drawn")
+        self._tabs.setTabToolTip(self._tabs.addTab(self._images, "Images"), "The images, and every step of each.")
+        self._tabs.setTabToolTip(self._tabs.addTab(self.sweep, "Sweep"), "Many settings side by side.")
+        centre = QWidget()
+        column = QVBoxLayout(centre)
+        column.setContentsMargins(8, 0, 8, 0)
+        column.setSpacing(8)
+        column.addWidget(self.message)
+        column.addWidget(self._tabs, 1)
+        self._columns = Columns(
+            Side(self.set_up, _LEFT, "Set-up", "Model, classes and settings: what Generate begins with."),
+            centre,
+            self._tabs,
+            Side(self.entries, _RIGHT, "History", "What was drawn before."),
+        )
+        if sizes := self._settings.form("sample_columns").get("sizes"):
+            self._columns.set_sizes(sizes)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._columns)
