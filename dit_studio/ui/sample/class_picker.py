@@ -12,7 +12,7 @@ from dit_studio.ui.train.amounts import count
 from dit_studio.ui.widgets.basics import Caption, button, describe, row
 from dit_studio.ui.widgets.card import Card
 
-_ROWS = 6  # shown at once
+_ROWS = 5  # shown at once
 _ALL_AT_FIRST = 20  # a model with so many classes or fewer starts with all of them
 
 
@@ -28,7 +28,7 @@ class ClassPicker(Card):
         self._filter.setSourceModel(self._model)
         self.view.setModel(self._filter)
         self.search, self.every = QLineEdit(), QCheckBox("Every class")
-        self.shown_button = button("Tick shown", "Tick every class that the search leaves in the list.")
+        self.shown_button = button("All shown", "Tick every class that the search leaves in the list.")
         self.none_button = button("None", "Take every tick away.")
         self._summary, self._problem = Caption(), QLabel(wordWrap=True)
         self._build()
@@ -120,8 +120,8 @@ class ClassPicker(Card):
         with QSignalBlocker(self.every):
             self.every.setChecked(chosen == total)
         shown = self._filter.rowCount()
-        words = f"{count(chosen)} of {count(total)} ticked"
-        self._summary.setText(words if shown == total else f"{words} · {count(shown) if shown else 'none'} shown")
+        words = f"{count(chosen)} of {count(total)}"
+        self._summary.setText(words if shown == total else f"{words}, {count(shown) if shown else 'none'} shown")
         self.shown_button.setEnabled(shown > 0)
         self.none_button.setEnabled(chosen > 0)
         self.show_problem(self.problem() if self._names else "")
@@ -154,8 +154,9 @@ class ClassPicker(Card):
         self.add_action(self.every)
         self.body.addWidget(self.search)
         self.body.addWidget(self.view)
-        self.body.addLayout(row(self.shown_button, self.none_button, None))
-        self.body.addWidget(self._summary)
+        ticks = row(self.shown_button, self.none_button, self._summary)
+        ticks.setStretch(2, 1)
+        self.body.addLayout(ticks)
         self.body.addWidget(self._problem)
 
 

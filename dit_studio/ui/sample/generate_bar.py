@@ -69,5 +69,6 @@ class GenerateBar(QFrame):
         self.generate.setEnabled(not is_off)
         why_not = "" if self._state.is_active else self._why_not
         self.generate.setToolTip(f"Off: {why_not}" if why_not else _GENERATE)
-        self._line.setText(why_not or self._said)
+        line = why_not or self._said
+        self._line.setText(line[:1].upper() + line[1:])
         self._line.setVisible(bool(self._line.text()) and self._busy.isHidden())

@@ -55,6 +55,7 @@ class ModelPicker(Card):
         self._busy, self.message = BusyBar(), MessageCard()
         self._build()
         self._connect()
+        self._forget()
         self.refresh()
 
     # --------------------------------------------------------------------------------------------- what is chosen
@@ -84,7 +85,7 @@ class ModelPicker(Card):
         if self._path is not None and not self._path.exists():
             self.show_failure(_gone(self._path))
         elif not self._runs and self._path is None:
-            self._facts.setText("There is no run yet. Train one, or open a model's file or folder.")
+            self._show_facts("There is no run yet. Train one, or open a model's file or folder.")
 
     # --------------------------------------------------------------------------------------------- what is known
 
@@ -95,7 +96,7 @@ class ModelPicker(Card):
     def show_model(self, model: SampleModel) -> None:
         self._forget()
         self._name.setText(model.name or Path(model.path).name)
-        self._facts.setText(facts_of(model))
+        self._show_facts(facts_of(model))
         self._name.setVisible(True)
 
     def show_failure(self, failure: Failure) -> None:
@@ -105,9 +106,13 @@ class ModelPicker(Card):
     def _forget(self) -> None:
         self._busy.finish()
         self.message.clear()
-        self._facts.clear()
+        self._show_facts("")
         self._name.clear()
         self._name.hide()
+
+    def _show_facts(self, text: str) -> None:
+        self._facts.setText(text)
+        self._facts.setVisible(bool(text))
 
     # --------------------------------------------------------------------------------------------- the lists
 
@@ -138,7 +143,9 @@ class ModelPicker(Card):
         with QSignalBlocker(self.checkpoints):
             self.checkpoints.clear()
             if steps:
-                self.checkpoints.addItem(f"Newest (step {count(steps[0][0])})", str(run))
+                self.checkpoints.addItem("Newest", str(run))
+                tooltip = f"That of step {count(steps[0][0])} now; the run may save others."
+                self.checkpoints.setItemData(0, tooltip, Qt.ItemDataRole.ToolTipRole)
             for step, path in steps:
                 self.checkpoints.addItem(f"Step {count(step)}", str(path))
             self.checkpoints.setCurrentIndex(self.checkpoints.findData(self.path))

@@ -75,6 +75,10 @@ class OptionsCard(Card):
         """Show these settings, none of those before."""
         values = msgspec.structs.asdict(options)
         self.set_values({name: values[name] for name in SampleOptions.__struct_fields__})
+        kept = self.form.values()["sampler"]
+        if kept != options.sampler:
+            message = f"{options.sampler} is not possible: it does not serve this model. {kept} is kept."
+            self.form.show_problem(Problem("request.sampler", message, options.sampler))
 
     def show_model(self, model: SampleModel | None) -> None:
         """Take the limits of a model."""
