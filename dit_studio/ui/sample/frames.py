@@ -1,0 +1,91 @@
+"""The film of what is being drawn: it grows with every frame that comes from the worker."""
+
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dit_studio.events import SampleFrame, SamplesDrawn, SamplingStarted, StepPoint
+from dit_studio.ui.sample.film import Floats
+from dit_studio.ui.sample.pixels import Pixels
+from dit_studio.ui.train.amounts import memory
+
+
+class Frames:
+    """A live Film. All its room is taken at the start: in memory within the budget, otherwise in a temporary folder
+    that `close` removes."""
+
+    def __init__(self, started: SamplingStarted, *, budget_bytes: int) -> None:
+        self.points: Sequence[StepPoint] = started.points
+        self.labels: Sequence[int] = started.labels
+        self.seeds: Sequence[int] = started.seeds
+        self.planes: Sequence[str] = started.planes
+        self.size = (started.height, started.width, started.channels)
+        self.images = len(started.labels)
+        self.shared_steps = 0
+        frames = len(self.points) * self.images
+        self.size_bytes = frames * math.prod(self.size) * len(self.planes)
+        self._folder = None if self.size_bytes <= budget_bytes else Path(tempfile.mkdtemp(prefix="dit-studio-frames-"))
+        self._arrays = {plane: self._array(plane) for plane in self.planes}
+        self._finals = np.zeros((self.images, *self.size), np.uint8)
+        self._is_final = np.zeros(self.images, bool)
+        self._done = np.zeros(self.images, np.int64)
+        self._norms = np.full((self.images, len(self.points)), np.nan, np.float32)
+        self._moves = np.full((self.images, len(self.points)), np.nan, np.float32)
+
+    @property
+    def is_in_memory(self) -> bool:
+        return self._folder is None
+
+    @property
+    def memory_text(self) -> str:
+        return f"trajectory {memory(self.size_bytes)}, {'in memory' if self.is_in_memory else 'on the disk'}"
+
+    def add(self, frame: SampleFrame) -> None:
+        """Take in a step of a batch."""
+        images = slice(frame.first_image, frame.first_image + frame.images)
+        planes = np.frombuffer(frame.data, np.uint8).reshape(len(self.planes), frame.images, *self.size)
+        for plane, pixels in zip(self.planes, planes, strict=True):
+            self._arrays[plane][frame.step - 1, images] = pixels
+        self._norms[images, frame.step - 1] = frame.norms
+        self._moves[images, frame.step - 1] = frame.moves
+        self._done[images] = np.maximum(self._done[images], frame.step)
+
+    def finish(self, drawn: SamplesDrawn) -> None:
+        """Take in finished images."""
+        images = slice(drawn.first_image, drawn.first_image + drawn.images)
+        self._finals[images] = np.frombuffer(drawn.data, np.uint8).reshape(drawn.images, *self.size)
+        self._is_final[images] = True
+
+    def steps_done(self, image: int) -> int:
+        return int(self._done[image])
+
+    def picture(self, plane: str, image: int, step: int) -> Pixels | None:
+        if plane not in self._arrays or not 1 <= step <= self._done[image]:
+            return None
+        return np.asarray(self._arrays[plane][step - 1, image])
+
+    def final(self, image: int) -> Pixels | None:
+        return self._finals[image] if self._is_final[image] else None
+
+    def norms(self, image: int) -> Floats:
+        return np.asarray(self._norms[image])
+
+    def moves(self, image: int) -> Floats:
+        return np.asarray(self._moves[image])
+
+    def close(self) -> None:
+        """Give the room back; the film has no pictures of its steps any more."""
+        self._arrays = {}
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _array(self, plane: str) -> NDArray[np.uint8]:
+        shape = (len(self.points), self.images, *self.size)
+        if self._folder is None:
+            return np.zeros(shape, np.uint8)
+        return np.memmap(self._folder / f"{plane}.bin", np.uint8, mode="w+", shape=shape)

@@ -1,0 +1,325 @@
+"""The centre of the Sample page: the images, the picked one in large, and the slider over its steps."""
+
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from dit_studio.ui import theme
+from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.film import Film
+from dit_studio.ui.sample.image_grid import ImageGrid
+from dit_studio.ui.sample.playback import Playback
+from dit_studio.ui.sample.playback_bar import LiveChip, PlaybackBar, tool
+from dit_studio.ui.sample.scrubber import Scrubber
+from dit_studio.ui.sample.viewer import Viewer
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, EmptyState, button, describe, row
+
+_REFRESH_MS = 16  # a growing film is painted at most this often
+_GRID_SHARE = 0.34  # of the height, at most, unless the user pulls at it
+_STEP_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
+_PAGE = 5  # steps that Shift and an arrow go
+_ENDS = {Qt.Key.Key_Home: 1, Qt.Key.Key_End: 10**9}
+
+
+class Stage(QWidget):
+    """Shows a film. While it grows, the newest step is followed until the user scrubs."""
+
+    branch_asked = Signal(int, int)  # image, step
+    image_picked = Signal(int)
+    menu_asked = Signal(int, QPoint)  # an image, and where on the screen
+    star_toggled = Signal(int)
+    compare_asked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._film: Film | None = None
+        self._image, self._step = 0, 1
+        self._is_live, self._follows = False, False
+        self._stars: set[int] = set()
+        self.grid, self.viewer, self.scrubber = ImageGrid(), Viewer(), Scrubber()
+        self.playback = Playback(self)
+        self.playback_bar, self.live = PlaybackBar(self.playback), LiveChip()
+        self._caption, self._readout, self._memory = ElidedLabel(role="title"), ElidedLabel(), Caption(wraps=False)
+        self.branch = button(
+            "Branch from here", "Go on from the x_t of this step with another class, CFG, seed or sampler (B)."
+        )
+        self.guidance = button(
+            "Guidance apart", "Show the predictions with and without the class, and what guidance adds."
+        )
+        self.axis = button("log-SNR", "The slider's axis: the time t of the steps, or log(signal² / noise²).")
+        self.every = tool(
+            "grid", "All at this step", "Scrub every image of the grid; off: each as far as it is.", checkable=True
+        )
+        self.star = tool("star", "Star", "Keep this image among the favourites (S).", checkable=True)
+        self.compare = tool("pin", "Pin for comparison", "Pin this image in the comparison (C).")
+        self._pages, self._split = QStackedWidget(), QSplitter(Qt.Orientation.Vertical)
+        self._refresh_timer = QTimer(self, singleShot=True, interval=_REFRESH_MS)
+        self._is_stale = False
+        self._build()
+        self._connect()
+        self.show_film(None)
+
+    # --------------------------------------------------------------------------------------------- the film
+
+    @property
+    def film(self) -> Film | None:
+        return self._film
+
+    @property
+    def current_image(self) -> int:
+        return self._image
+
+    @property
+    def current_step(self) -> int:
+        """From 1."""
+        return self._step
+
+    @property
+    def follows(self) -> bool:
+        """Whether the newest step of a growing film is followed."""
+        return self._is_live and self._follows
+
+    def show_film(
+        self,
+        film: Film | None,
+        *,
+        image: int = 0,
+        live: bool = False,
+        class_names: tuple[str, ...] = (),
+        memory: str = "",
+    ) -> None:
+        """Show a film from its newest step on; None: nothing yet. `live`: it is being drawn."""
+        self.playback.pause()
+        self._film, self._is_live, self._follows = film, live, live
+        self._image = min(image, max(film.images - 1, 0)) if film else 0
+        self._pages.setCurrentIndex(1 if film is not None and film.images else 0)
+        self._memory.setText(memory)
+        self.grid.show_film(film, class_names, self._image)
+        self.grid.setVisible(film is not None and film.images > 1)
+        self.viewer.show_film(film)
+        self._step = max(self._steps_done(), 1)
+        self._show_all()
+        self._divide()
+
+    def film_grew(self) -> None:
+        """Frames or finished images arrived."""
+        if not self.isVisible() or self._refresh_timer.isActive():
+            self._is_stale = True
+            return
+        self._refresh_timer.start()
+        self._take_in()
+
+    def film_ended(self) -> None:
+        """Nothing more comes: drawn, stopped or failed."""
+        self._take_in()
+        self._is_live = False
+        self._show_all()
+
+    def set_stars(self, stars: set[int]) -> None:
+        """The images that are favourites."""
+        self._stars = stars
+        self.grid.set_stars(stars)
+        self._show_star()
+
+    def seek(self, step: int) -> None:
+        """Show a step, as a user does who asks for it: playing stops, and the newest is followed no more."""
+        self.playback.pause()
+        self._follows = False
+        self._go_to(step)
+
+    def pick(self, image: int) -> None:
+        """Show another image in large, at the same step."""
+        if self._film is None or not 0 <= image < self._film.images or image == self._image:
+            return
+        self._image = image
+        self.grid.mark(image)
+        self._step = self._steps_done() if self.follows else min(self._step, max(self._steps_done(), 1))
+        self._show_all()
+        self.image_picked.emit(image)
+
+    def _steps_done(self) -> int:
+        return self._film.steps_done(self._image) if self._film else 0
+
+    def _take_in(self) -> None:
+        self._is_stale = False
+        if self.follows:
+            self._step = max(self._steps_done(), 1)
+        self._show_all()
+
+    def _go_to(self, step: int) -> None:
+        self._step = min(max(step, 1), max(self._steps_done(), 1))
+        self._show_step()
+
+    # --------------------------------------------------------------------------------------------- showing
+
+    def _show_all(self) -> None:
+        """After the film, the image or how much there is of it changed."""
+        film = self._film
+        has_steps = film is not None and bool(film.points)
+        self.scrubber.show_film(film, self._image)
+        for widget in (self.scrubber, self.playback_bar, self._readout, self.axis, self.every):
+            widget.setVisible(has_steps)
+        self._caption.setText(self.grid.caption(self._image))
+        self.live.setVisible(self._is_live)
+        self.guidance.setVisible(self.viewer.has_guidance)
+        self.branch.setVisible(has_steps)
+        self.branch.setEnabled(not self._is_live)
+        self.grid.refresh()
+        self._show_star()
+        self._show_step()
+
+    def _show_step(self) -> None:
+        self.playback.step, self.playback.last = self._step, max(self._steps_done(), 1)
+        self.live.setChecked(self._follows)
+        self.scrubber.setValue(self._step)
+        self._readout.setText(self.scrubber.text)
+        self.viewer.show_step(self._image, self._step)
+        plane = "x_t" if self.viewer.focus == "x_t" else "x_start"
+        self.grid.set_step(self._step, plane=plane, is_at_step=self.every.isChecked() and not self.follows)
+
+    def _show_star(self) -> None:
+        is_starred = self._image in self._stars
+        self.star.setChecked(is_starred)
+        self.star.setIcon(icon("star-filled", theme.CURVES[1]) if is_starred else icon("star"))
+
+    def _divide(self) -> None:
+        """Give the grid as much room as its images need, and no more than its share."""
+        most = round(self._split.height() * _GRID_SHARE)
+        wanted = self.grid.preferred_height(self.grid.width(), most)
+        self._split.setSizes([wanted, self._split.height() - wanted])
+
+    # --------------------------------------------------------------------------------------------- the user
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = Qt.Key(event.key())
+        is_shifted = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if self._film is None or event.modifiers() & ~(
+            Qt.KeyboardModifier.ShiftModifier | Qt.KeyboardModifier.KeypadModifier
+        ):
+            super().keyPressEvent(event)
+        elif key in _STEP_KEYS:
+            self.seek(self._step + _STEP_KEYS[key] * (_PAGE if is_shifted else 1))
+        elif key in _ENDS:
+            self.seek(_ENDS[key])
+        elif Qt.Key.Key_1 <= key <= Qt.Key.Key_9:
+            self.pick(key - Qt.Key.Key_1)
+        elif key in self._actions:
+            self._actions[key]()
+        else:
+            super().keyPressEvent(event)
+
+    def _on_play_moved(self, step: int) -> None:
+        self._follows = False
+        self._go_to(step)
+
+    def _on_followed_again(self) -> None:
+        self.playback.pause()
+        self._follows = True
+        self._take_in()
+
+    def _on_every_toggled(self) -> None:
+        self._show_step()
+
+    def _on_axis_toggled(self, is_log_snr: bool) -> None:
+        self.scrubber.set_axis("log-SNR" if is_log_snr else "t")
+
+    def _on_guidance_toggled(self, shows: bool) -> None:
+        self.viewer.show_guidance(shows)
+
+    def _next_focus(self) -> None:
+        self.viewer.next_focus()
+        self._show_step()
+
+    def _open(self, image: int) -> None:
+        """Show an image as large as can be; again: all of them."""
+        self.pick(image)
+        self.grid.setVisible(not self.grid.isVisible() and self._film is not None and self._film.images > 1)
+
+    def _ask_branch(self) -> None:
+        if self.branch.isEnabled() and self._film is not None and self._film.points:
+            self.branch_asked.emit(self._image, self._step)
+
+    def _on_star_clicked(self) -> None:
+        self._show_star()  # it changes when the favourites do
+        self.star_toggled.emit(self._image)
+
+    def _toggle_grid(self) -> None:
+        self._open(self._image)
+
+    def _on_refresh_timeout(self) -> None:
+        if self._is_stale:
+            self.film_grew()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._divide()
+        if self._is_stale:
+            self._take_in()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self.playback.pause()
+        self._refresh_timer.stop()
+
+    # --------------------------------------------------------------------------------------------- building
+
+    def _connect(self) -> None:
+        self._actions = {
+            Qt.Key.Key_Space: self.playback.toggle,
+            Qt.Key.Key_L: lambda: self.playback.set_loops(not self.playback.loops),
+            Qt.Key.Key_BracketLeft: lambda: self.playback.change_speed(-1),
+            Qt.Key.Key_BracketRight: lambda: self.playback.change_speed(1),
+            Qt.Key.Key_D: self._next_focus,
+            Qt.Key.Key_G: self._toggle_grid,
+            Qt.Key.Key_S: self.star.click,
+            Qt.Key.Key_C: self.compare.click,
+            Qt.Key.Key_B: self._ask_branch,
+        }
+        self.playback.moved.connect(self._on_play_moved)
+        self.scrubber.sought.connect(self.seek)
+        self.grid.picked.connect(self.pick)
+        self.grid.opened.connect(self._open)
+        self.grid.menu_asked.connect(self.menu_asked)
+        self.grid.star_toggled.connect(self.star_toggled)
+        self.live.asked.connect(self._on_followed_again)
+        self.branch.clicked.connect(self._ask_branch)
+        self.star.clicked.connect(self._on_star_clicked)
+        self.compare.clicked.connect(lambda: self.compare_asked.emit(self._image))
+        self.every.toggled.connect(self._on_every_toggled)
+        self.axis.toggled.connect(self._on_axis_toggled)
+        self.guidance.toggled.connect(self._on_guidance_toggled)
+        self._refresh_timer.timeout.connect(self._on_refresh_timeout)
+
+    def _build(self) -> None:
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setFocusProxy(self.scrubber)
+        self.every.setChecked(True)
+        for widget in (self.axis, self.guidance):
+            widget.setCheckable(True)
+        for press in (self.axis, self.guidance, self.branch):
+            press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.branch.setIcon(icon("branch"))
+        describe(self._readout, "Step", "The step, its time t, and σ: noise over signal.")
+        lower = QWidget()
+        layout = QVBoxLayout(lower)
+        layout.setContentsMargins(0, 4, 0, 0)
+        layout.setSpacing(8)
+        about = row(self._caption, self.guidance, self.every, self.star, self.compare)
+        about.setStretch(0, 1)
+        layout.addLayout(about)
+        layout.addWidget(self.viewer, 1)
+        readout = row(self._readout, self.live, self.axis)
+        readout.setStretch(0, 1)
+        layout.addLayout(readout)
+        layout.addWidget(self.scrubber)
+        layout.addLayout(row(self.playback_bar, self._memory, None, self.branch))
+        self._split.addWidget(self.grid)
+        self._split.addWidget(lower)
+        self._split.setStretchFactor(1, 1)
+        self._split.setChildrenCollapsible(False)
+        text = "Choose a model and classes on the left, then press Generate. Every step out of the noise is shown here."
+        self._pages.addWidget(EmptyState(icon("sample", "muted"), "Nothing drawn yet", text))
+        self._pages.addWidget(self._split)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.addWidget(self._pages)
