@@ -8,12 +8,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from dit_studio.events import StepPoint
 from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleEntry, SampleRecord, SampleRequest
 from dit_studio.trajectory import INDEX, TrajectoryIndex
+from dit_studio.ui.sample.compare import ComparePanel, Pin
+from dit_studio.ui.sample.compare_view import CompareView
+from dit_studio.ui.sample.film import KeptFilm
 from dit_studio.ui.sample.history import HistoryPanel
 
 DIGITS = ModelReference(
@@ -109,8 +112,8 @@ def make_history(root: Path) -> SampleHistory:
     (root / "foreign").mkdir()
     (root / "foreign" / ENTRY).write_text("{")
     history = SampleHistory(root)
-    history.set_favourite("d", 1, True)
-    history.set_favourite("a", 0, True)
+    history.set_favourite("d", 1, on=True)
+    history.set_favourite("a", 0, on=True)
     return history
 
 
@@ -135,8 +138,46 @@ def history_searched(place: Path) -> QWidget:
     return panel
 
 
+def two_pins(place: Path) -> tuple[Pin, Pin]:
+    """An entry of 16 pixels and 50 steps, and one of 32 pixels and 20 steps."""
+    one = make_entry(place, "one", record_of(count=2))
+    other = make_entry(place, "other", record_of(model=LANDSCAPES, classes=(3,), steps=20, seed=5), side=32)
+    return Pin(KeptFilm(one), 0, "digits · 7 · ddim 50 · cfg 4 · seed 12"), Pin(KeptFilm(other), 0, "landscapes · sea")
+
+
+def compare_pinned(place: Path) -> QWidget:
+    panel = ComparePanel()
+    for pin in two_pins(place)[:1]:
+        panel.pin(pin.film, pin.image, pin.title)
+    return panel
+
+
+def compare_swipe(place: Path) -> QWidget:
+    view = CompareView()
+    view.show_pins(*two_pins(place))
+    return view
+
+
+def compare_difference(place: Path) -> QWidget:
+    view = compare_swipe(place)
+    next(button for button in view.findChildren(QPushButton) if button.text() == "Difference").click()
+    return view
+
+
+def compare_beside(place: Path) -> QWidget:
+    view = compare_swipe(place)
+    assert isinstance(view, CompareView)
+    next(button for button in view.findChildren(QPushButton) if button.text() == "Side by side").click()
+    view.slider.setValue(30)
+    return view
+
+
 SAMPLE_HISTORY_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "history-full": history_full,
     "history-empty": history_empty,
     "history-searched": history_searched,
+    "compare-pinned": compare_pinned,
+    "compare-swipe": compare_swipe,
+    "compare-beside": compare_beside,
+    "compare-difference": compare_difference,
 }

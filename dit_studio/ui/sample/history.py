@@ -178,9 +178,10 @@ class HistoryPanel(QWidget):
     def _remove_trajectories(self, rows: list[HistoryRow]) -> None:
         names = [row_.name for row_ in rows if row_.item.has_trajectory]
         size = memory(sum(self._history.size_bytes(name) for name in names))
+        what = counted(len(names), "trajectory", "trajectories")
         question = (
-            f"Remove {counted(len(names), 'trajectory', 'trajectories')}, of {size} with the images? The images stay. The "
-            "steps can no longer be seen or branched from, and branches lose the past they share. This cannot be undone."
+            f"Remove {what}, of {size} with the images? The images stay. The steps can no longer be seen or branched "
+            "from, and branches lose the past that they share. This cannot be undone."
         )
         if not names or not self._confirm(question, "Remove"):
             return
