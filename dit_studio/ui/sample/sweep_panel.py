@@ -1,5 +1,6 @@
 """What a sweep goes over: one to three settings with their values, checked before anything is drawn."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class SweepPanel(Card):
         self._is_running = is_running
         self._show_buttons()
 
-    def show_problems(self, problems: list[tuple[str, str]]) -> None:
+    def show_problems(self, problems: Sequence[tuple[str, str]]) -> None:
         """What the engine refused, shown until the next edit."""
         self._mark([Problem(field, message) for field, message in problems])
 
