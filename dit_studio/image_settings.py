@@ -41,12 +41,12 @@ _FOREIGN_KEYS = {"Steps": "steps", "Sampler": "sampler", "CFG scale": "cfg", "Se
 # ------------------------------------------------------------------------------------------------- writing
 
 
-def write_text(record: SampleRecord, image: int, *, size: tuple[int, int] | None = None) -> dict[str, str]:
-    """The two texts of one of a record's images; `size` is its width and height in pixels."""
+def write_text(record: SampleRecord, image: int | None, *, size: tuple[int, int] | None = None) -> dict[str, str]:
+    """The two texts of one of a record's images, or of a picture of all; `size`: its width and height in pixels."""
     text = _json(msgspec.structs.replace(record, image=image))
     if len(text) > _LONG_TEXT:
-        text = _json(msgspec.structs.replace(_with_own_class_only(record, image), image=image))
-    return {KEY: text, READABLE_KEY: _readable(record, image, size)}
+        text = _json(msgspec.structs.replace(_with_own_class_only(record, image or 0), image=image))
+    return {KEY: text, READABLE_KEY: _readable(record, image or 0, size)}
 
 
 def _json(record: SampleRecord) -> str:
@@ -115,9 +115,9 @@ class FoundSettings:
     is_foreign: bool = False  # another program wrote it
 
     def of_this_image(self) -> dict[str, Any]:
-        """The settings that draw this image alone: one class, its own seed, a count of one."""
+        """The settings that draw this image alone: one class, its own seed, a count of one; of a grid, all of them."""
         if self.image is None:
-            return {**self.settings, "count": 1}
+            return self.settings
         alone = {**self.settings, "count": 1, "seed": self.settings.get("seed", 0) + self.image}
         if classes := self.settings.get("classes"):
             alone["classes"] = (classes[self.image % len(classes)],)

@@ -20,8 +20,8 @@ JOBS = {
     # model, weights, request, axes, folder -> CellStarted, SampleFrame…, CellDrawn or CellFailed, …
     "sweep": "dit_studio.engine.sweep_job:draw_sweep",
     # model, weights, request, path -> Progress…, Written: straight to an NPZ, nothing held in memory
-    "draw_npz": "dit_studio.engine.export:draw_npz",
-    "export": "dit_studio.engine.export:export",  # kind, path, options -> Progress…, Written
+    "draw_npz": "dit_studio.engine.draw_npz:draw_npz",
+    "export": "dit_studio.engine.export.job:export",  # kind, path, options -> Progress…, Written
     "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
 }
 

@@ -14,16 +14,21 @@ from dit_studio.sample_request import SampleRecord
 _LONG_TEXT = 1024  # is compressed
 
 
-def encode_png(pixels: NDArray[np.uint8], record: SampleRecord | None = None, image: int = 0) -> bytes:
-    """A PNG of (H, W, 3) or (H, W, 1) uint8 pixels; with a record, as its image of that number."""
+def encode_png(pixels: NDArray[np.uint8], record: SampleRecord | None = None, image: int | None = 0) -> bytes:
+    """A PNG of (H, W, 3) or (H, W, 1) uint8 pixels; with a record, as its image of that number, or as all (None)."""
+    height, width = pixels.shape[:2]
+    buffer = io.BytesIO()
+    as_picture(pixels).save(buffer, "PNG", pnginfo=png_info(record, image, size=(width, height)))
+    return buffer.getvalue()
+
+
+def png_info(record: SampleRecord | None, image: int | None = None, *, size: tuple[int, int] | None = None) -> PngInfo:
+    """The texts of a record for Pillow."""
     info = PngInfo()
     if record is not None:
-        height, width = pixels.shape[:2]
-        for key, text in write_text(record, image, size=(width, height)).items():
+        for key, text in write_text(record, image, size=size).items():
             info.add_text(key, text, zip=len(text) > _LONG_TEXT)
-    buffer = io.BytesIO()
-    as_picture(pixels).save(buffer, "PNG", pnginfo=info)
-    return buffer.getvalue()
+    return info
 
 
 def as_picture(pixels: NDArray[np.uint8]) -> Image.Image:

@@ -1,0 +1,135 @@
+"""Images streamed into an NPZ as evaluators of this field read it: `arr_0` uint8 (N, H, W, 3), `arr_1` int64 labels.
+
+However many they are, a batch is all that is held.
+"""
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dit_studio.engine.export.film import in_colour
+from dit_studio.errors import DiskFullError
+from dit_studio.files import free_bytes, naming_disk_errors, sync_folder
+
+_HEADER_BYTES = 128  # of arr_0; room enough for any number of images
+_CRC_OFFSET = 14  # in a local header: ZIP application note, 4.3.7
+_SPARE_BYTES = 2**20
+
+
+class NpzWriter:
+    """Takes batches; `finish` makes the file whole with those that came."""
+
+    def __init__(self, file: IO[bytes], *, planned: int, size: tuple[int, int]) -> None:
+        self._file, self._size, self._planned = file, size, planned
+        self._labels: list[int] = []
+        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._info = zipfile.ZipInfo("arr_0.npy")
+        self._pixels = self._zip.open(self._info, "w", force_zip64=True)
+        self._start = file.tell()
+        self._pixels.write(self._header(planned))
+
+    @property
+    def images(self) -> int:
+        return len(self._labels)
+
+    def add(self, pixels: NDArray[np.uint8], labels: list[int]) -> None:
+        """A batch. Shape: (N, H, W, 3 or 1); grey is written as three channels, as evaluators need it."""
+        self._pixels.write(np.ascontiguousarray(in_colour(pixels)).tobytes())
+        self._labels += labels
+
+    def finish(self) -> None:
+        self._pixels.close()
+        if self.images != self._planned:
+            self._correct_header()
+        labels = io.BytesIO()
+        np.save(labels, np.array(self._labels, np.int64))
+        self._zip.writestr("arr_1.npy", labels.getvalue())
+        self._zip.close()
+
+    def abandon(self) -> None:
+        for part in (self._pixels, self._zip):
+            with suppress(OSError, ValueError):  # the disk that failed a write may fail this one, too
+                part.close()
+
+    def _header(self, images: int) -> bytes:
+        """The head of an .npy of version 1.0, always of the same length."""
+        shape = (images, *self._size, 3)
+        words = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        text = words.ljust(_HEADER_BYTES - 11) + b"\n"
+        return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+    def _correct_header(self) -> None:
+        """Fewer images came than were planned: the head is written anew, and with it the checksum of all."""
+        end = self._file.tell()
+        self._file.seek(self._start)
+        self._file.write(self._header(self.images))
+        self._file.seek(self._start)
+        checksum, left = 0, self._info.file_size
+        while left:
+            part = self._file.read(min(left, 2**20))
+            checksum, left = zlib.crc32(part, checksum), left - len(part)
+        self._info.CRC = checksum
+        self._file.seek(self._info.header_offset + _CRC_OFFSET)
+        self._file.write(checksum.to_bytes(4, "little"))
+        self._file.seek(end)
+
+
+@contextmanager
+def open_npz(path: Path, *, images: int, size: tuple[int, int]) -> Iterator[NpzWriter]:
+    """A writer for `path`, of images of this height and width; the file is there when the block ends.
+
+    A block that ends early, by a stop or an error, leaves the images that came; a write that fails leaves nothing.
+    Raises: DiskFullError before anything is written if there is no room, RunError.
+    """
+    check_room(path, images=images, size=size)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming_disk_errors(path):
+        try:
+            with temporary.open("w+b") as file:
+                writer = NpzWriter(file, planned=images, size=size)
+                try:
+                    yield writer
+                except OSError:
+                    writer.abandon()
+                    raise
+                except BaseException:
+                    _keep(writer, file, temporary, path)
+                    raise
+                _keep(writer, file, temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _keep(writer: NpzWriter, file: IO[bytes], temporary: Path, path: Path) -> None:
+    if not writer.images:
+        writer.abandon()
+        return
+    try:
+        writer.finish()
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError:
+        writer.abandon()
+        raise
+    file.close()
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def check_room(path: Path, *, images: int, size: tuple[int, int]) -> None:
+    """Raises: DiskFullError if the disk cannot take so many images."""
+    needed = images * (size[0] * size[1] * 3 + 8) + _SPARE_BYTES
+    if (free := free_bytes(path)) < needed:
+        raise DiskFullError(
+            f"{images:,} images take {needed / 2**20:,.0f} MB, and {free / 2**20:,.0f} MB are free for {path}.",
+            remedy="Free some space, choose another disk, or draw fewer images.",
+            numbers={"free_bytes": free, "needed_bytes": needed},
+        )
