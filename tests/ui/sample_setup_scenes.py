@@ -13,13 +13,18 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 from example_runs import make_runs
+from PIL import Image
 from PySide6.QtWidgets import QApplication, QWidget
 
-from dit_studio.events import Failure, JobState, SampleModel
+from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Failure, JobState, SampleFrame, SampleModel
+from dit_studio.image_settings import FoundSettings, RefusedSetting
 from dit_studio.places import runs_dir
+from dit_studio.sample_request import ModelReference, SampleRequest
 from dit_studio.ui import theme
 from dit_studio.ui.app import make_app
+from dit_studio.ui.sample.restore_sheet import RestoreSheet
 from dit_studio.ui.sample.set_up import SampleSetUp
+from dit_studio.ui.sample.sweep_tab import SweepTab
 from dit_studio.ui.settings import Settings
 
 KINDS = ("fields", "mountains", "desert", "sea", "beach", "island", "forest at dusk")
@@ -82,8 +87,8 @@ def wrong(place: Path) -> QWidget:
     result = ready(place)
     assert isinstance(result, SampleSetUp)
     result.options.set_values({"steps": 100_000, "cfg": -1, "seed": 3, "cfg_from": 400, "cfg_to": 300})
+    result.options.form.changed.emit()
     result.classes.set_classes((1, 12))
-    result.changed.emit()
     return result
 
 
@@ -107,6 +112,77 @@ def failed(place: Path) -> QWidget:
     return result
 
 
+FOUND = FoundSettings(
+    settings={"sampler": "unipc", "steps": 20, "cfg": 7.0, "seed": 41, "count": 4, "classes": (3, 5), "eta": 0.0},
+    refused=(
+        RefusedSetting(name="cfg_from", value="-5", message="cfg_from = -5 is not possible: it takes a whole number."),
+    ),
+    unknown=("lora", "hires"),
+    image=2,
+    model=ModelReference(
+        path="/data/runs/20260101-120000-landscapes/checkpoints/step-0020000",
+        name="landscapes · step 20 000 · EMA",
+        fingerprint="ffff",
+        class_names=KINDS,
+    ),
+)
+
+
+def restored(place: Path) -> QWidget:
+    Image.fromarray(_landscape(3, 0)).save(place / "000002.png")
+    return RestoreSheet(place / "000002.png", FOUND, SampleRequest(classes=(0, 1), cfg=4, count=4), example_model())
+
+
+def _landscape(seed: int, side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    y, x = np.mgrid[0:32, 0:32] / 32
+    wave = 0.5 + 0.2 * np.sin(6 * x + seed) + 0.02 * side
+    picture = np.where((y < wave)[..., None], [90 + 20 * side, 140, 220 - 9 * seed], [70, 120 + 9 * seed, 60])
+    return picture.astype(np.uint8)
+
+
+def tab(place: Path, *, axes: tuple[tuple[str, str], ...]) -> SweepTab:
+    result = SweepTab(Settings(place / "settings.json"))
+    result.show_model(example_model(), "/models/landscapes", "ema")
+    result.set_base(SampleRequest(classes=(0, 1), cfg=4, steps=50))
+    for line, (name, values) in zip(result.panel.rows, axes, strict=False):
+        line.put(name, values)
+        line.edited.emit()
+    return result
+
+
+def sweep_empty(place: Path) -> QWidget:
+    return tab(place, axes=())
+
+
+def sweep_wrong(place: Path) -> QWidget:
+    result = tab(place, axes=(("cfg", "1, -4, nan"), ("class", "sea, seaside, 12"), ("steps", "10, 100000")))
+    result.panel.images.setText("0")
+    result.panel.images.textEdited.emit("0")
+    return result
+
+
+def drawn_cell(index: int, folder: str, *, images: int = 4) -> CellDrawn:
+    data = np.stack([_landscape(index + 3 * image, index % 4) for image in range(images)])
+    return CellDrawn(
+        index=index, folder=folder, images=images, height=32, width=32, channels=3, seconds=3.1, data=data.tobytes()
+    )
+
+
+def sweep_drawing(place: Path) -> QWidget:
+    result = tab(place, axes=(("cfg", "1, 4, 7, 12"), ("sampler", "ddim, dpm++, unipc"), ("weights", "ema, raw")))
+    result.begin(place)
+    result.show_state(JobState.RUNNING)
+    events: list[Event] = []
+    for index in range(6):
+        events += [CellStarted(index=index), drawn_cell(index, f"cells/{index:03d}")]
+    message = "The values became NaN at step 12 of 50."
+    events += [CellStarted(index=6), CellFailed(index=6, message=message, remedy="Take more steps.")]
+    events += [CellStarted(index=7), SampleFrame(first_image=0, images=4, step=17, norms=(), moves=())]
+    result.add_events(events)
+    result.grid.view.setCurrentIndex(result.grid.view.model().index(1, 2))
+    return result
+
+
 SETUP_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "setup-empty": empty,
     "setup-ready": ready,
@@ -114,8 +190,12 @@ SETUP_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "setup-wrong": wrong,
     "setup-thousand": thousand,
     "setup-failed": failed,
+    "restore": restored,
+    "sweep-empty": sweep_empty,
+    "sweep-wrong": sweep_wrong,
+    "sweep-drawing": sweep_drawing,
 }
-SIZES: dict[str, tuple[int, int]] = {"setup": (300, 760)}
+SIZES = {"setup": (300, 760), "sweep": (660, 700)}
 
 
 def take(app: QApplication, name: str, folder: Path) -> None:
@@ -125,10 +205,11 @@ def take(app: QApplication, name: str, folder: Path) -> None:
         with tempfile.TemporaryDirectory() as place:
             os.environ["DIT_STUDIO_RUNS"] = str(Path(place) / "runs")
             widget = SETUP_SCENES[name](Path(place))
-            widget.resize(*SIZES.get(name.partition("-")[0], (900, 640)))
+            if size := SIZES.get(name.partition("-")[0]):
+                widget.resize(*size)
             widget.show()
-            app.processEvents()
-            app.processEvents()
+            for _ in range(5):
+                app.processEvents()
             widget.grab().save(str(folder / f"{name}-{mode}-{scale}.png"))
             widget.close()
             widget.deleteLater()

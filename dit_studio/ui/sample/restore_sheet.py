@@ -19,8 +19,9 @@ from PySide6.QtWidgets import (
 from dit_studio.events import SampleModel
 from dit_studio.image_settings import FoundSettings
 from dit_studio.sample_request import SampleRequest
+from dit_studio.ui import theme
 from dit_studio.ui.sample.restoring import Restoring, restore
-from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Title, button, describe, row
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Title, WholeText, button, describe, row
 
 _PICTURE = 96  # pixels
 _MOST_PIXELS = 4096  # of a side
@@ -47,7 +48,7 @@ class RestoreSheet(QDialog):
         self.alone, self.open_model = QCheckBox("Only this image"), QCheckBox("Also open its model")
         self._path = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
         self.table = QTableWidget(0, 3)
-        self._same, self._notes, self._problems = Caption(), Caption(), QLabel(wordWrap=True)
+        self._same, self._notes, self._problems = Caption(), WholeText(role="caption"), WholeText(role="problem")
         self.apply = button("Apply", "Put these settings into the form; nothing is drawn yet.", kind="primary")
         self._build()
         self._connect()
@@ -108,7 +109,7 @@ class RestoreSheet(QDialog):
         cancel = button("Cancel", "Change nothing (Escape).")
         cancel.clicked.connect(self.reject)
         layout.addLayout(row(None, cancel, self.apply))
-        self.setMinimumWidth(440)
+        self.setMinimumWidth(theme.scaled(440))
         self.apply.setDefault(True)
         self._build_table()
         self._build_choices()
@@ -122,7 +123,9 @@ class RestoreSheet(QDialog):
         drawn_by = f"Drawn by {model.name or model.path}" if model and (model.name or model.path) else ""
         words = QVBoxLayout()
         words.setSpacing(4)
-        words.addWidget(Title("Take the settings of this picture?"))
+        title = Title("Take the settings of this picture?")
+        title.setWordWrap(True)
+        words.addWidget(title)
         words.addWidget(ElidedLabel(self._picture.name, role="muted", mode=Qt.TextElideMode.ElideMiddle))
         words.addWidget(ElidedLabel(drawn_by, role="caption"))
         words.addStretch(1)
@@ -148,15 +151,14 @@ class RestoreSheet(QDialog):
         describe(self.table, "What would change", "Each setting that would change: as it is, and as in the picture.")
 
     def _fit_table(self) -> None:
-        lines = min(max(self.table.rowCount(), 1), _MOST_ROWS)
-        height = (
-            self.table.horizontalHeader().sizeHint().height() + lines * self.table.verticalHeader().defaultSectionSize()
-        )
+        self.table.resizeRowsToContents()
+        lines = range(min(self.table.rowCount(), _MOST_ROWS))
+        height = self.table.horizontalHeader().sizeHint().height() + sum(map(self.table.rowHeight, lines))
         self.table.setFixedHeight(height + 2 * self.table.frameWidth() + 2)
 
     def _build_choices(self) -> None:
-        self._problems.setProperty("role", "problem")
-        self._problems.setTextFormat(Qt.TextFormat.PlainText)
+        for label in (self._notes, self._problems):
+            label.setTextFormat(Qt.TextFormat.PlainText)
         count = self._found.settings.get("count", 1)
         self.alone.setChecked(True)
         self.alone.setVisible(self._found.image is not None and count > 1)

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QMenu, QPushButton
 
 from dit_studio.events import SampleModel
 from dit_studio.sweep import AXES, SweepAxis
+from dit_studio.ui import theme
 from dit_studio.ui.sample.sweep_values import EXAMPLES, TITLES, fillings, read_values
 from dit_studio.ui.widgets.basics import NoScrollComboBox, button, describe, set_property
 
@@ -85,10 +86,15 @@ class SweepAxisRow(QWidget):
         self.values.setText(text)
         self.edited.emit()
 
+    def _fit_label(self) -> None:
+        """As wide in every row, so that the rows line up."""
+        self._label.setMinimumWidth(theme.scaled(64))
+
     def _build(self, *, is_optional: bool) -> None:
-        label = QLabel(self._place)
+        label = self._label = QLabel(self._place)
         label.setBuddy(self.setting)
-        label.setMinimumWidth(64)
+        self._fit_label()
+        theme.theme_changed.connect(self._fit_label)
         if is_optional:
             self.setting.addItem("–", "")
         for name in AXES:

@@ -156,10 +156,11 @@ def _paint_picture(painter: QPainter, area: QRect, picture: QImage) -> None:
 
 def _paint_words(painter: QPainter, area: QRect, shown: ShownCell) -> None:
     palette = theme.current()
-    colours = {CellLook.WAITING: palette.line, CellLook.RUNNING: palette.accent, CellLook.FAILED: palette.error}
-    pen = QPen(QColor(colours.get(shown.look, palette.line)))
+    colours = {CellLook.WAITING: palette.edge, CellLook.RUNNING: palette.accent, CellLook.FAILED: palette.error}
+    pen = QPen(QColor(colours.get(shown.look, palette.edge)))
     pen.setStyle(Qt.PenStyle.DotLine if shown.look is CellLook.WAITING else Qt.PenStyle.SolidLine)
     painter.setPen(pen)
+    painter.setBrush(QColor(palette.surface))
     painter.drawRect(area.adjusted(0, 0, -1, -1))
     if shown.look is CellLook.WAITING:
         return

@@ -26,7 +26,7 @@ from dit_studio.ui.train.amounts import count, duration
 from dit_studio.ui.widgets.basics import ElidedLabel, button, describe
 from dit_studio.ui.widgets.flow import FlowLayout
 
-_SMALLEST, _LARGEST = 56, 256  # pixels, side of a cell
+_SMALLEST, _READABLE, _LARGEST = 56, 112, 256  # pixels, side of a cell; below the second, rows scroll instead
 
 
 class SweepGrid(QWidget):
@@ -232,7 +232,7 @@ class SweepGrid(QWidget):
 
 
 class _View(QTableView):
-    """Square cells, as large as all the columns fit."""
+    """Square cells, as large as fit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -258,7 +258,7 @@ class _View(QTableView):
         if not columns:
             return
         width = self.viewport().width() // columns
-        height = self.viewport().height() if rows == 1 else width
-        side = min(max(min(width, height), _SMALLEST), _LARGEST)
+        height = self.viewport().height() // rows
+        side = min(max(width if height < _READABLE else min(width, height), _SMALLEST), _LARGEST)
         self.horizontalHeader().setDefaultSectionSize(side)
         self.verticalHeader().setDefaultSectionSize(side)

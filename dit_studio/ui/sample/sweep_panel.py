@@ -13,6 +13,7 @@ from dit_studio.events import SampleModel
 from dit_studio.fields import check_value, schema_fields
 from dit_studio.sample_request import SampleOptions, SampleRequest
 from dit_studio.sweep import ModelLimits, SweepAxis, SweepPlan, plan_sweep
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.cost import passes
 from dit_studio.ui.sample.sweep_axis_row import SweepAxisRow
@@ -22,6 +23,7 @@ from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.widgets.basics import Caption, button, describe, row, set_property
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.editors import read_number
+from dit_studio.ui.widgets.flow import FlowLayout
 
 _FORM = "sweep"  # what the settings file calls it
 _COUNT = next(field for field in schema_fields("request", SampleOptions) if field.name == "count")
@@ -35,7 +37,7 @@ class SweepPanel(Card):
     stop_asked = Signal()
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
-        super().__init__("Sweep", parent=parent)
+        super().__init__("Sweep", parent=parent, collapsible=True)
         self._settings = settings
         self._base: SampleRequest | None = None
         self._model: SampleModel | None = None
@@ -43,7 +45,7 @@ class SweepPanel(Card):
         self._plan: SweepPlan | None = None
         self.rows = [SweepAxisRow(number) for number in range(3)]
         self.images = QLineEdit()
-        self.swap = button("Swap columns and rows", "Let the columns and the rows change places.")
+        self.swap = button("Swap", "Let the columns and the rows change places.")
         self.start = button("Start sweep", "Draw every cell.", kind="primary", icon=icon("play", "on_accent"))
         self.stop = button("Stop", "End after the step in progress; the cells that are drawn stay.", icon=icon("stop"))
         self._images_problem, self._summary, self._problem = _problem_label(), Caption(), _problem_label()
@@ -111,14 +113,16 @@ class SweepPanel(Card):
         self._plan = None
         count = self._images_count()
         problems = [count] if isinstance(count, Problem) else []
-        base = self.request()
-        if base is not None and self._model is not None:
+        if self._base is not None and self._model is not None:
+            base = self.request() or msgspec.structs.replace(self._base, count=1)
             try:
-                self._plan = plan_sweep(
+                plan = plan_sweep(
                     base, model=self.model_path(), weights=self._weights, axes=self.axes(), limits=_limits(self._model)
                 )
             except ConfigError as error:
                 problems += error.problems
+            else:
+                self._plan = None if problems else plan
         self._mark(problems)
         self._show_summary()
         self._show_buttons()
@@ -153,13 +157,13 @@ class SweepPanel(Card):
             total = sum(passes(cell.request) for cell in self._plan.cells)
             parts = (counted(len(self._plan.cells), "cell"), counted(self._plan.images, "image"))
             self._summary.setText(" · ".join([*parts, counted(total, "pass", "passes")]))
-        self._summary.setVisible(bool(self._summary.text()))
 
     def _show_buttons(self) -> None:
         can_start = self._plan is not None and not self._is_running
         self.start.setEnabled(can_start)
         self.stop.setEnabled(self._is_running)
         self.swap.setEnabled(bool(self.rows[1].name))
+        self.rows[2].setVisible(bool(self.rows[1].name or self.rows[2].name))
 
     # --------------------------------------------------------------------------------------------- actions
 
@@ -194,16 +198,21 @@ class SweepPanel(Card):
         label = QLabel("Images a cell")
         label.setBuddy(self.images)
         describe(self.images, "Images a cell", "How many images every cell holds. Unit: images")
-        self.images.setMaximumWidth(96)
+        self.images.setFixedWidth(theme.scaled(72))
         self.images.setAcceptDrops(False)  # what is dropped is for the window
+        self._summary.setWordWrap(False)
         for one in self.rows:
             self.body.addWidget(one)
-        self.body.addLayout(row(label, self.images, self.swap, None))
         for widget in (self._images_problem, self._problem):
             self.body.addWidget(widget)
-        line = row(self._summary, self.stop, self.start)
-        line.setStretch(0, 1)
-        self.body.addLayout(line)
+        flow = FlowLayout()
+        group = QWidget()
+        group.setLayout(row(label, self.images, self.swap))
+        flow.addWidget(group)
+        flow.addWidget(self._summary)
+        self.body.addLayout(flow)
+        self.add_action(self.stop)
+        self.add_action(self.start)
 
 
 def _limits(model: SampleModel) -> ModelLimits:
