@@ -378,7 +378,7 @@ def _sample(options: argparse.Namespace) -> int:
     from dit_studio.engine.checkpoint import load_model
     from dit_studio.engine.device import pick_device
     from dit_studio.engine.sample_files import choose_classes, save_samples
-    from dit_studio.engine.sampling import SampleRequest
+    from dit_studio.sample_request import SampleRequest
 
     loaded = load_model(options.model, weights=options.weights, device=pick_device())
     classes = choose_classes(options.classes, loaded.config)

@@ -19,10 +19,11 @@ from dit_studio.engine.demo import CLASS_NAMES, write_landscapes
 from dit_studio.engine.device import pick_device, pick_precision
 from dit_studio.engine.evaluation import ClassProbe, frechet_distance_from_features
 from dit_studio.engine.sample_files import encode_png
-from dit_studio.engine.sampling import SampleRequest, Samples, sample
+from dit_studio.engine.sampling import Samples, sample
 from dit_studio.events import Event, Metrics, Progress
 from dit_studio.files import naming_disk_errors, write_atomically
 from dit_studio.places import resources_dir
+from dit_studio.sample_request import SampleRequest
 
 Train = Callable[[Path, dict[str, Any]], Iterator[Event]]  # a run folder and a recipe -> the events of the run
 

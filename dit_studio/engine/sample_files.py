@@ -15,10 +15,12 @@ from torch import Tensor
 
 from dit_studio.engine.checkpoint import LoadedModel, ModelDescription
 from dit_studio.engine.device import Precision
-from dit_studio.engine.sampling import Frame, SampleRequest, check_request, sample
+from dit_studio.engine.sample_checks import check_request
+from dit_studio.engine.sampling import Frame, Samples, sample
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Progress
 from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.sample_request import SampleRequest
 
 
 def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
@@ -56,6 +58,8 @@ def save_samples(
         if isinstance(done, Frame):
             made = done.first_image + done.step / done.steps * len(done.x_t)
             yield Progress(stage="Sampling", done=int(made), total=request.count, unit="images")
+            continue
+        if not isinstance(done, Samples):
             continue
         for k, (image, label) in enumerate(zip(done.images, done.labels, strict=True), start=done.first_image):
             file = f"{k:06d}.png"

@@ -1,38 +1,23 @@
-"""From noise to images: one generator that yields a frame a step and ends each batch with its images.
+"""From noise to images: one generator that yields a frame a step and ends each batch with its images."""
 
-The solvers are diffusers' schedulers, run on the respaced chain of the steps that are taken, as the published DiT does
-(Nichol & Dhariwal 2021, arXiv:2102.09672, section 4).
-"""
-
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.device import Precision
-from dit_studio.engine.diffusion import Diffusion
+from dit_studio.engine.guidance import Guidance, guided_output
 from dit_studio.engine.model import DiT
-from dit_studio.errors import ConfigError, Problem
+from dit_studio.engine.sample_checks import check_request
+from dit_studio.engine.solvers import Chain, NoiseLevel, NoiseSchedule, Prediction
+from dit_studio.errors import ConfigError, DeviceMemoryError, Problem
+from dit_studio.events import Notice
+from dit_studio.sample_request import SampleRequest
 
-SAMPLERS = ("ddim", "ddpm")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SampleRequest:
-    """What to draw. Image k has the k-th class, taken in turn, and seed `seed` + k."""
-
-    classes: tuple[int, ...] = (0,)
-    count: int = 1
-    seed: int = 0
-    sampler: str = "ddim"
-    steps: int = 50
-    cfg: float = 1.0  # guidance scale: 1 none, 0 unconditional
-    batch_size: int = 64
+_PIXEL_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +27,13 @@ class Frame:
     first_image: int
     step: int  # 1 … steps
     steps: int
-    t: int  # of the noise schedule that the model was trained on
-    sigma: float  # √((1 - ᾱ) / ᾱ)
-    log_snr: float  # log(ᾱ / (1 - ᾱ))
+    t: float  # of the noise schedule that the model was trained on
+    sigma: float  # noise over signal
+    log_snr: float  # log(signal² / noise²), finite
     x_t: Tensor  # (B, C, H, W)
-    x_start: Tensor  # (B, C, H, W)
+    x_start: Tensor  # (B, C, H, W), after guidance
+    conditional: Tensor | None = None  # x̂₀ of the class alone, where both were computed
+    unconditional: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,59 +46,69 @@ class Samples:
     seeds: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class StartPoint:
+    """The x_t of another trajectory, from which every image of a request goes on."""
+
+    x_t: Tensor  # (C, H, W)
+    t: float
+    draws: int = 1  # of noise that an image had made until then, the first noise among them
+
+
 def sample(
-    model: DiT, config: ModelDescription, request: SampleRequest, *, precision: Precision | None = None
-) -> Iterator[Frame | Samples]:
+    model: DiT,
+    config: ModelDescription,
+    request: SampleRequest,
+    *,
+    precision: Precision | None = None,
+    start: StartPoint | None = None,
+) -> Iterator[Frame | Samples | Notice]:
     """Draw the images of a request. The same request gives the same images in any batch size.
 
-    Raises: ConfigError if the request asks for what the model cannot give.
+    From `start`, with the settings of the trajectory that it is of, the rest of that trajectory comes out again; only
+    dpm++ and unipc, which look back on steps before, begin afresh with a step of first order.
+    A batch that does not fit into memory is begun again with half as many images, after a Notice.
+    Raises: ConfigError if the request asks for what the model cannot give; DeviceMemoryError if one image does not fit.
     """
     check_request(request, config)
-    for first in range(0, request.count, request.batch_size):
-        size = min(request.batch_size, request.count - first)
-        yield from _sample_batch(model, config, request, first, size, precision or Precision("fp32"))
+    schedule = NoiseSchedule(config.diffusion)
+    check_start(start, config, schedule)
+    levels = schedule.levels(request.sampler, steps=request.steps, start=start.t if start else None)
+    drawing = _Drawing(model, config, request, levels, precision or Precision("fp32"), start)
+    first, size = 0, request.batch_size
+    while first < request.count:
+        size, is_too_large = min(size, request.count - first), False
+        try:
+            yield from drawing.batch(first, size)
+        except DeviceMemoryError as error:
+            if size == 1:
+                raise _too_large_for_one(model, error) from error
+            is_too_large = True
+        if is_too_large:  # out of the handler, which holds on to the tensors
+            size = size // 2
+            yield Notice(message=_halved(2 * size, size, model), level="warning")
+        else:
+            first += size
 
 
-def check_request(request: SampleRequest, config: ModelDescription) -> None:
-    """Raises: ConfigError that lists everything the model cannot give."""
-    problems = []
-
-    def add(field: str, value: object, limit: str) -> None:
-        problems.append(Problem(f"sample.{field}", f"{field} = {value} is not possible: it takes {limit}.", value))
-
-    steps = config.diffusion.timesteps
-    if request.sampler not in SAMPLERS:
-        add("sampler", request.sampler, "one of " + ", ".join(SAMPLERS))
-    if not 1 <= request.steps <= steps:
-        add("steps", request.steps, f"a whole number from 1 to {steps}, the length of the model's noise schedule")
-    if request.batch_size < 1:
-        add("batch_size", request.batch_size, "a whole number at least 1")
-    if request.count < 1:
-        add("count", request.count, "a whole number at least 1")
-    if not 0 <= request.seed <= 2**63 - request.count:
-        add("seed", request.seed, "a whole number at least 0")
-    if not (math.isfinite(request.cfg) and request.cfg >= 0):
-        add("cfg", request.cfg, "a number at least 0")
-    elif request.cfg != 1 and not config.class_dropout_prob:
-        add("cfg", request.cfg, "1 only, as this model was trained without a null class")
-    wrong = [number for number in request.classes if not 0 <= number < config.num_classes]
-    if wrong or not request.classes:
-        add("classes", wrong[0] if wrong else "nothing", f"whole numbers from 0 to {config.num_classes - 1}")
-    if problems:
-        raise ConfigError(problems)
+def check_start(start: StartPoint | None, config: ModelDescription, schedule: NoiseSchedule) -> None:
+    """Raises: ConfigError if the model cannot go on from there."""
+    if start is None:
+        return
+    expected = (config.in_channels, config.input_size, config.input_size)
+    if tuple(start.x_t.shape) != expected:
+        sizes = ["×".join(map(str, shape)) for shape in (start.x_t.shape, expected)]
+        message = f"The x_t to go on from is {sizes[0]}, and the model takes {sizes[1]}; choose a model of that shape."
+        raise ConfigError([Problem("branch", message)])
+    highest = schedule.timesteps - (not schedule.is_flow)
+    if not 0 <= start.t <= highest or not (schedule.is_flow or float(start.t).is_integer()):
+        message = f"t = {start.t:g} is not on the model's noise schedule, which goes from 0 to {highest}."
+        raise ConfigError([Problem("branch", message, start.t)])
 
 
-def spaced_timesteps(sampler: str, *, steps: int, timesteps: int) -> list[int]:
-    """The timesteps of a sampler, the noisiest first.
-
-    DDIM takes every (T/n)-th step from 0 where n divides T ("ddim50" of the published code); everything else is
-    spaced evenly and includes both ends.
-    """
-    if sampler == "ddim" and timesteps % steps == 0:
-        return list(range(0, timesteps, timesteps // steps))[::-1]
-    if steps == 1:
-        return [timesteps - 1]
-    return [round(i * (timesteps - 1) / (steps - 1)) for i in range(steps)][::-1]
+def has_pixels(config: ModelDescription) -> bool:
+    """The model draws pixels, in [-1, 1], and no latents."""
+    return config.in_channels in _PIXEL_CHANNELS
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -119,72 +116,105 @@ def to_uint8(images: Tensor) -> Tensor:
     return (127.5 * images.float() + 128).clamp(0, 255).to(torch.uint8).cpu()
 
 
-@torch.no_grad()
-def _sample_batch(
-    model: DiT, config: ModelDescription, request: SampleRequest, first: int, size: int, precision: Precision
-) -> Iterator[Frame | Samples]:
-    device = model.pos_embed.device
-    seeds = tuple(request.seed + first + k for k in range(size))
-    labels = tuple(request.classes[(first + k) % len(request.classes)] for k in range(size))
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    shape = (config.in_channels, config.input_size, config.input_size)
-    x = torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(device)
-    y = torch.tensor(labels, device=device)
+@dataclass(frozen=True)
+class _Drawing:
+    """What all batches of a request share."""
 
-    alphas_cumprod = Diffusion.from_config(config.diffusion).alphas_cumprod
-    chain = spaced_timesteps(request.sampler, steps=request.steps, timesteps=config.diffusion.timesteps)
-    scheduler = _scheduler(request.sampler, alphas_cumprod[chain[::-1]], learn_sigma=config.learn_sigma)
-    for number, (t, index) in enumerate(zip(chain, scheduler.timesteps, strict=True), start=1):
-        with precision.autocast(device):
-            output = guided_output(model, x, torch.full((size,), t, device=device), y, cfg=request.cfg)
-        output = output.float()
-        if request.sampler == "ddim":
-            output = output[:, : config.in_channels]  # DDIM has a variance of its own
-            done = scheduler.step(output, index, x, use_clipped_model_output=True)
-        else:
-            done = scheduler.step(output, index, x, generator=generators)
-        signal = float(alphas_cumprod[t])
-        yield Frame(
-            first_image=first,
-            step=number,
-            steps=len(chain),
-            t=t,
-            sigma=math.sqrt((1 - signal) / signal),
-            log_snr=math.log(signal / (1 - signal)),
-            x_t=x,
-            x_start=done.pred_original_sample,
+    model: DiT
+    config: ModelDescription
+    request: SampleRequest
+    levels: tuple[NoiseLevel, ...]
+    precision: Precision
+    start: StartPoint | None
+
+    @torch.no_grad()
+    def batch(self, first: int, size: int) -> Iterator[Frame | Samples]:
+        device = self.model.pos_embed.device
+        seeds = tuple(self.request.seed + first + k for k in range(size))
+        labels = tuple(self.request.classes[(first + k) % len(self.request.classes)] for k in range(size))
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        chain = self._chain(generators)
+        y = torch.tensor(labels, device=device)
+
+        def predict(x: Tensor, level: NoiseLevel) -> Prediction:
+            return self._predict(x, y, level)
+
+        with devices.naming_memory_errors(device):
+            x = torch.stack([self._first_noise(generator) for generator in generators]).to(device)
+        for number, level in enumerate(self.levels):
+            with devices.naming_memory_errors(device):
+                prediction = predict(x, level)
+            yield self._frame(first, number, level, x, prediction)
+            with devices.naming_memory_errors(device):
+                x = chain.step(number, x, prediction, predict)
+        yield Samples(first_image=first, images=to_uint8(x), labels=labels, seeds=seeds)
+
+    def _chain(self, generators: list[torch.Generator]) -> Chain:
+        request, learned = self.request, self.config.learn_sigma
+        return Chain(request.sampler, self.levels, generators=generators, learned_variance=learned, eta=request.eta)
+
+    def _first_noise(self, generator: torch.Generator) -> Tensor:
+        """An image's x_t at the start. Its generator stands afterwards where it stood at that point of the chain."""
+        shape = (self.config.in_channels, self.config.input_size, self.config.input_size)
+        for _ in range(self.start.draws if self.start else 1):
+            noise = torch.randn(shape, generator=generator)
+        return self.start.x_t if self.start else noise
+
+    def _predict(self, x: Tensor, y: Tensor, level: NoiseLevel) -> Prediction:
+        guidance = Guidance.from_options(self.request, in_channels=self.config.in_channels)
+        t = torch.full((len(x),), float(level.t), device=x.device)
+        with self.precision.autocast(x.device):
+            outputs = guided_output(self.model, x, t, y, scale=guidance.scale_at(level.t), channels=guidance.channels)
+        channels = self.config.in_channels
+        guided = outputs.guided.float()
+        return Prediction(
+            x_start=self._x_start(x, guided[:, :channels], level),
+            variance=guided[:, channels:] if self.config.learn_sigma else None,
+            conditional=self._x_start_of(x, outputs.conditional, level),
+            unconditional=self._x_start_of(x, outputs.unconditional, level),
         )
-        x = done.prev_sample
-    yield Samples(first_image=first, images=to_uint8(x), labels=labels, seeds=seeds)
+
+    def _x_start_of(self, x: Tensor, output: Tensor | None, level: NoiseLevel) -> Tensor | None:
+        if output is None:
+            return None
+        return self._x_start(x, output[:, : self.config.in_channels].float(), level)
+
+    def _x_start(self, x: Tensor, output: Tensor, level: NoiseLevel) -> Tensor:
+        """x̂₀ from what the model predicts: the noise, the image, or a velocity. Pixels are kept in [-1, 1]."""
+        match str(self.config.diffusion.objective):
+            case "epsilon":
+                x_start = (x - level.noise * output) / level.signal
+            case "x0":
+                x_start = output
+            case "v":  # v = signal · ε - noise · x_0: Salimans & Ho 2022, arXiv:2202.00512
+                x_start = level.signal * x - level.noise * output
+            case _:  # flow: v = ε - x_0
+                x_start = x - level.noise * output
+        return x_start.clamp(-1, 1) if has_pixels(self.config) else x_start
+
+    def _frame(self, first: int, number: int, level: NoiseLevel, x: Tensor, prediction: Prediction) -> Frame:
+        return Frame(
+            first_image=first,
+            step=number + 1,
+            steps=len(self.levels),
+            t=level.t,
+            sigma=level.sigma,
+            log_snr=level.log_snr,
+            x_t=x,
+            x_start=prediction.x_start,
+            conditional=prediction.conditional,
+            unconditional=prediction.unconditional,
+        )
 
 
-def guided_output(model: DiT, x: Tensor, t: Tensor, y: Tensor, *, cfg: float) -> Tensor:
-    """The model's output with classifier-free guidance on the noise: uncond + w·(cond - uncond), in one pass.
-
-    The variance, where it is learned, stays that of the class. w = 1 and w = 0 cost a single pass of half the size.
-    Shapes: x (B, C, H, W), t and y (B,) -> (B, C or 2·C, H, W).
-    """
-    if cfg == 1:
-        return model(x, t, y)  # type: ignore[no-any-return]
-    null = torch.full_like(y, model.num_classes)
-    if cfg == 0:
-        return model(x, t, null)  # type: ignore[no-any-return]
-    conditional, unconditional = model(torch.cat([x, x]), torch.cat([t, t]), torch.cat([y, null])).chunk(2)
-    channels = model.in_channels
-    noise = unconditional[:, :channels] + cfg * (conditional[:, :channels] - unconditional[:, :channels])
-    return torch.cat([noise, conditional[:, channels:]], dim=1)
+def _halved(size: int, half: int, model: DiT) -> str:
+    name = devices.describe(model.pos_embed.device)
+    return f"A batch of {size} images does not fit into the memory of {name}; it goes on with {half} at a time."
 
 
-def _scheduler(sampler: str, alphas_cumprod: Tensor, *, learn_sigma: bool) -> Any:
-    """A diffusers scheduler for the chain whose ᾱ are given, the least noisy first. It steps through all of them."""
-    from diffusers import DDIMScheduler, DDPMScheduler  # costs a second, which training does not need to pay
-
-    previous = torch.cat([torch.ones(1, dtype=torch.float64), alphas_cumprod[:-1]])
-    betas = (1 - alphas_cumprod / previous).numpy().astype(np.float32)
-    shared = {"num_train_timesteps": len(betas), "trained_betas": betas, "clip_sample": True, "clip_sample_range": 1.0}
-    if sampler == "ddim":
-        scheduler = DDIMScheduler(**shared, set_alpha_to_one=True)
-    else:
-        scheduler = DDPMScheduler(**shared, variance_type="learned_range" if learn_sigma else "fixed_small")
-    scheduler.set_timesteps(len(betas))
-    return scheduler
+def _too_large_for_one(model: DiT, error: DeviceMemoryError) -> DeviceMemoryError:
+    return DeviceMemoryError(
+        f"Not even one image can be drawn in the memory of {devices.describe(model.pos_embed.device)}.",
+        remedy="Close other programs that use it, or choose a smaller model.",
+        numbers=error.numbers,
+    )

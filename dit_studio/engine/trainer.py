@@ -26,10 +26,11 @@ from dit_studio.engine.data import ImageSet
 from dit_studio.engine.diffusion import BANDS, Diffusion, Loss, Model
 from dit_studio.engine.ema import Ema
 from dit_studio.engine.sample_files import encode_png, grid
-from dit_studio.engine.sampling import SampleRequest, Samples, sample
+from dit_studio.engine.sampling import Samples, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
 from dit_studio.files import remove_folder, set_aside, write_atomically
+from dit_studio.sample_request import SampleRequest
 
 _log = logging.getLogger(__name__)
 PREVIEW_CLASSES = 12  # columns of a preview at most

@@ -1,27 +1,27 @@
 """Sampling, against diffusers' schedulers run plainly, and the promises about seeds."""
 
 import itertools
-from dataclasses import replace
 
 import msgspec
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from msgspec.structs import replace
 
 from dit_studio.config import DiffusionConfig
 from dit_studio.engine.checkpoint import ModelDescription
+from dit_studio.engine.guidance import guided_output
 from dit_studio.engine.model import DiT
 from dit_studio.engine.sample_files import choose_classes
 from dit_studio.engine.sampling import (
     Frame,
-    SampleRequest,
     Samples,
-    guided_output,
     sample,
-    spaced_timesteps,
     to_uint8,
 )
+from dit_studio.engine.solvers import spaced_timesteps
 from dit_studio.errors import ConfigError
+from dit_studio.sample_request import SampleRequest
 
 CONFIG = ModelDescription(
     input_size=8, patch_size=2, in_channels=3, hidden_size=32, depth=2, num_heads=4, mlp_ratio=4.0,
@@ -135,7 +135,7 @@ def test_guidance_follows_its_formula_and_spares_passes(model: DiT) -> None:
     with torch.no_grad():
         conditional, unconditional = model(x, t, y), model(x, t, torch.tensor([3, 3]))
         for cfg in (0.0, 1.0, 4.0):
-            guided = guided_output(model, x, t, y, cfg=cfg)
+            guided = guided_output(model, x, t, y, scale=cfg).guided
             expected = unconditional + cfg * (conditional - unconditional)
             torch.testing.assert_close(guided[:, :3], expected[:, :3], rtol=1e-4, atol=1e-5)
     handle.remove()
@@ -149,9 +149,13 @@ def test_pixels_are_rounded_as_published() -> None:
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [({"steps": 0}, "from 1 to 1000"), ({"steps": 100_000}, "from 1 to 1000"), ({"cfg": -1.0}, "at least 0"),
-     ({"cfg": float("nan")}, "at least 0"), ({"classes": (3,)}, "from 0 to 2"), ({"sampler": "euler"}, "ddim, ddpm"),
-     ({"count": 0}, "at least 1"), ({"batch_size": 0}, "at least 1"), ({"seed": -1}, "at least 0")],
+    [({"steps": 0}, "from 1 to 1000"), ({"steps": 100_000}, "from 1 to 1000"), ({"cfg": -1.0}, "from 0 to 100"),
+     ({"cfg": float("nan")}, "from 0 to 100"), ({"classes": (3,)}, "from 0 to 2"),
+     ({"sampler": "eulr"}, 'Did you mean "euler"'),
+     ({"count": 0}, "from 1 to"), ({"batch_size": 0}, "from 1 to"), ({"seed": -1}, "from 0 to"),
+     ({"classes": ()}, "from 0 to 2"), ({"eta": 0.5, "sampler": "ddpm"}, "has no η"), ({"eta": 2.0}, "from 0 to 1"),
+     ({"sampler": "flow-euler"}, "predicts epsilon takes one of ddim, ddpm"),
+     ({"cfg_from": 500, "cfg_to": 400}, "swap the two")],
 )  # fmt: skip
 def test_impossible_requests_are_named(model: DiT, change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
