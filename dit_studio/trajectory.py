@@ -6,6 +6,7 @@ conditional.npy, unconditional.npy   like x_start, without guidance; only where 
 trajectory.json   `TrajectoryIndex`
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,24 @@ def open_trajectory(folder: Path) -> Trajectory | None:
         if name not in PLANES or array.ndim != 5 or array.shape[:2] != (len(index.points), index.images):
             raise DataError(f"The trajectory in {folder} is damaged: {name} is {array.shape}.", remedy="Draw it again.")
     return Trajectory(index, arrays)
+
+
+def evenly_spaced_steps(points: Sequence[StepPoint], columns: int, spacing: str) -> list[int]:
+    """Steps for the columns of a sheet, evenly spaced in t ("t") or in log-SNR ("log-snr"): the first step first, the
+    finished image (one step more than there are) last. Where steps are few, there are fewer columns; a step at t = 0 is
+    left to the finished image."""
+    steps = [step for step, point in enumerate(points, start=1) if point.t > 0] or [1]
+    places = [-points[step - 1].t if spacing == "t" else points[step - 1].log_snr for step in steps]
+    wanted = min(columns - 1, len(steps))
+    end = 0.0 if spacing == "t" else places[-1]
+    parts = wanted if spacing == "t" else max(1, wanted - 1)
+    chosen: list[int] = []
+    for k in range(wanted):
+        target = places[0] + (end - places[0]) * k / parts
+        nearest = min(range(len(steps)), key=lambda index: abs(places[index] - target))
+        lowest, highest = (chosen[-1] + 1 if chosen else 0), len(steps) - (wanted - k)
+        chosen.append(min(max(nearest, lowest), highest))
+    return [*(steps[index] for index in chosen), len(points) + 1]
 
 
 def noise_to_pixels(x_t: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -8,16 +8,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from scripted import ScriptedLauncher
 
-from dit_studio.events import StepPoint
+from dit_studio.events import StepPoint, Written
 from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleEntry, SampleRecord, SampleRequest
 from dit_studio.trajectory import INDEX, TrajectoryIndex
 from dit_studio.ui.sample.compare import ComparePanel, Pin
 from dit_studio.ui.sample.compare_view import CompareView
+from dit_studio.ui.sample.export_menu import ExportDialogs, ExportMenu
 from dit_studio.ui.sample.film import KeptFilm
 from dit_studio.ui.sample.history import HistoryPanel
+from dit_studio.ui.sample.movie_dialog import MovieDialog
+from dit_studio.ui.sample.sheet_dialog import SheetDialog
 
 DIGITS = ModelReference(
     path="/runs/digits",
@@ -172,10 +176,41 @@ def compare_beside(place: Path) -> QWidget:
     return view
 
 
+def export_sheet(place: Path) -> QWidget:
+    folder = make_entry(place, "one", record_of(classes=(1, 7, 3), count=6))
+    return SheetDialog(KeptFilm(folder), 1, [0, 3])
+
+
+def export_movie(place: Path) -> QWidget:
+    folder = make_entry(place, "one", record_of(classes=(1, 7, 3), count=6))
+    return MovieDialog(KeptFilm(folder), 1, [0, 3])
+
+
+def export_menu(place: Path) -> QWidget:
+    """The menu of an entry without a trajectory, opened in a page of its own, and how an export went."""
+    history = SampleHistory(place / "samples")
+    make_entry(history.root, "one", record_of(), with_trajectory=False)
+    written = Written(file="/home/me/digits-ddim50-seed12.png", size_bytes=41_234)
+    menu = ExportMenu(
+        ScriptedLauncher(answers={"export": [written]}),
+        dialogs=ExportDialogs(save_path=lambda _title, path, _kinds: path),
+    )
+    menu.show_entry(history.entry("one"))
+    menu.export("png")
+    page = QWidget()
+    layout = QVBoxLayout(page)
+    for widget in (menu, menu.status, menu.menu()):
+        layout.addWidget(widget)
+    return page
+
+
 SAMPLE_HISTORY_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "history-full": history_full,
     "history-empty": history_empty,
     "history-searched": history_searched,
+    "export-sheet": export_sheet,
+    "export-movie": export_movie,
+    "export-menu": export_menu,
     "compare-pinned": compare_pinned,
     "compare-swipe": compare_swipe,
     "compare-beside": compare_beside,

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import Pixels, to_image
-from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Title, WholeText, button, describe, row, set_property
+from dit_studio.ui.widgets.basics import Caption, Title, WholeText, button, describe, row, set_property
 
 _PICTURE = 64  # pixels at 100 % text
 NAMES = ("A", "B")
@@ -112,7 +112,7 @@ class _Slot(QFrame):
         self._name = name
         self.setProperty("panel", "card")
         self._picture = _Picture()
-        self._title = ElidedLabel()
+        self._title = WholeText()
         self._detail = Caption()
         self._remove = button("Unpin", f"Take {name} away.")
         self._remove.setAccessibleName(f"Unpin {name}")

@@ -17,7 +17,7 @@ _MODES = (
     (DIFFERENCE, "Difference", "|A − B|, brightened: black where they agree."),
 )
 _GAINS = (1, 4, 16)
-_PLANES = (("x_start", "x̂₀, the clean image predicted"), ("x_t", "x_t, the noisy image"))
+_PLANES = (("x_start", "x̂₀ (clean)"), ("x_t", "x_t (noisy)"))
 
 
 class CompareView(QWidget):
@@ -35,7 +35,7 @@ class CompareView(QWidget):
         self._modes = QButtonGroup(self)
         self._gain = NoScrollComboBox()
         self._plane = NoScrollComboBox()
-        self._number = Caption(wraps=False)
+        self._number = Caption()
         self._note = Caption()
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self._place = Caption()
@@ -161,7 +161,8 @@ class CompareView(QWidget):
         layout.addWidget(self._note)
         describe(self.slider, "Timestep of both", "From noise (left) to the final images. ← → Home End.")
         layout.addWidget(self.slider)
-        layout.addLayout(row(self._place))
+        layout.addWidget(self._place)
+        layout.addWidget(self._number)
 
     def _header(self) -> QVBoxLayout:
         swap = button("Swap", "A becomes B, and B becomes A.")
@@ -186,8 +187,12 @@ class CompareView(QWidget):
         self._gain.setCurrentIndex(_GAINS.index(4))
         self._gain.hide()
         describe(self._gain, "Gain of the difference", "How many times brighter the difference is shown.")
-        describe(self._plane, "Plane", "What is shown of each step.")
-        for widget in (self._gain, self._plane, self._number):
+        describe(
+            self._plane,
+            "Plane",
+            "What is shown of each step: the clean image that the model predicts, or the noisy one.",
+        )
+        for widget in (self._gain, self._plane):
             tools.addWidget(widget)
         return tools
 

@@ -1,0 +1,48 @@
+"""Editors that the dialogs of exports share: which images, which plane, OK and Cancel."""
+
+from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QSpinBox
+
+from dit_studio.ui.sample.film import Film
+from dit_studio.ui.widgets.basics import NoScrollComboBox, describe
+
+
+def image_choices(film: Film, image: int, favourites: list[int]) -> list[tuple[str, list[int]]]:
+    """The sets of images that can be exported, in words: only those whose steps are all there."""
+    whole = [place for place in range(film.images) if film.steps_done(place) >= len(film.points) > 0]
+    marked = [place for place in favourites if place in whole]
+    choices = [(f"Image {image + 1}, the picked one", [image] if image in whole else [])]
+    choices.append((f"Favourites ({len(marked)})", marked))
+    choices.append((f"All ({len(whole)})", whole if len(whole) > 1 else []))
+    return [choice for choice in choices if choice[1]]
+
+
+def combo(choices: list[tuple[str, object]], name: str, tooltip: str) -> QComboBox:
+    """A combo box of texts and what they stand for."""
+    result = NoScrollComboBox()
+    for text, value in choices:
+        result.addItem(text, value)
+    describe(result, name, tooltip)
+    return result
+
+
+def spin(low: int, high: int, value: int, name: str, tooltip: str, *, suffix: str = "") -> QSpinBox:
+    result = QSpinBox()
+    result.setRange(low, high)
+    result.setValue(value)
+    result.setSuffix(suffix)
+    describe(result, name, tooltip)
+    return result
+
+
+def dialog_buttons(dialog: QDialog) -> QDialogButtonBox:
+    """Export… and Cancel, at work."""
+    box = QDialogButtonBox()
+    export = box.addButton("Export…", QDialogButtonBox.ButtonRole.AcceptRole)
+    export.setDefault(True)
+    export.setProperty("kind", "primary")
+    export.setToolTip("Choose where to save it.")
+    cancel = box.addButton("Cancel", QDialogButtonBox.ButtonRole.RejectRole)
+    cancel.setToolTip("Go back without a file.")
+    box.accepted.connect(dialog.accept)
+    box.rejected.connect(dialog.reject)
+    return box
