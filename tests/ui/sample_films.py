@@ -35,12 +35,13 @@ def points_of(steps: int, *, train_steps: int = 1000) -> tuple[StepPoint, ...]:
     return tuple(_point(int(time), float(alphas_bar[time])) for time in times)
 
 
-def started(clean: Images, steps: int, *, guided: bool = True, seed: int = 100) -> SamplingStarted:
+def started(clean: Images, steps: int, *, guided: bool = True, seed: int = 100, skip: int = 0) -> SamplingStarted:
+    """What a worker says first; the first `skip` of the steps are left out, as in a branch."""
     images, height, width, channels = clean.shape
     planes = ("x_t", "x_start", "conditional", "unconditional") if guided else ("x_t", "x_start")
     return SamplingStarted(
         folder="",
-        points=points_of(steps),
+        points=points_of(steps)[skip:],
         labels=tuple(image % 3 for image in range(images)),
         seeds=tuple(seed + image for image in range(images)),
         height=height,
@@ -84,11 +85,13 @@ class Drawing:
         return SamplesDrawn(first_image=first, images=len(chosen), data=_pixels(chosen).tobytes())
 
 
-def film_of(clean: Images, steps: int, *, guided: bool = True, done: int | None = None, seed: int = 100) -> Frames:
+def film_of(
+    clean: Images, steps: int, *, guided: bool = True, done: int | None = None, seed: int = 100, skip: int = 0
+) -> Frames:
     """A film of `done` steps; finished unless that is said."""
-    start = started(clean, steps, guided=guided, seed=seed)
+    start = started(clean, steps, guided=guided, seed=seed, skip=skip)
     film, drawing = Frames(start, budget_bytes=10**9), Drawing(clean, start)
-    for step in range(1, (steps if done is None else done) + 1):
+    for step in range(1, (len(start.points) if done is None else done) + 1):
         film.add(drawing.frame(step))
     if done is None:
         film.finish(drawing.drawn())
@@ -110,14 +113,14 @@ def _point(time: int, alpha_bar: float) -> StepPoint:
 
 
 def _predicted(clean: Images, noise: Images, share: float) -> Images:
-    return _blurred(clean, 1 - share) + 0.15 * (1 - share) * _blurred(noise, 0.8) * 4
+    return _blurred(clean, 1 - share) + 0.25 * (1 - share) * _blurred(noise, 1 - share)
 
 
 def _blurred(images: Images, strength: float) -> Images:
-    """The lower frequencies; `strength` from 0 (all of them) to 1 (hardly any)."""
+    """The lower frequencies; `strength` from 0 (nearly all of them) to 1 (hardly any)."""
     side = images.shape[1]
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.fftfreq(side)[None]) * side
-    kept = np.exp(-((frequency * strength**2 * 2) ** 2) / 2)[None, :, :, None]
+    kept = np.exp(-((frequency / (0.6 + side * math.sqrt(1 - strength))) ** 2) / 2)[None, :, :, None]
     return np.fft.ifft2(np.fft.fft2(images, axes=(1, 2)) * kept, axes=(1, 2)).real.astype(np.float32)
 
 

@@ -29,7 +29,7 @@ def empty() -> Stage:
 
 def finished() -> Stage:
     stage = Stage()
-    stage.show_film(film_of(photographs(16, 32), 50), image=4, class_names=_NAMES, memory="trajectory 39 MB, in memory")
+    stage.show_film(film_of(photographs(16, 32), 50), image=4, class_names=_NAMES, memory="39 MB in memory")
     stage.set_stars({1, 6})
     stage.seek(22)
     return stage
@@ -50,8 +50,8 @@ def live() -> Stage:
 
 def branch() -> Stage:
     stage = Stage()
-    past, own = film_of(photographs(4, 32), 40), film_of(photographs(4, 32)[1:], 22, seed=500)
-    stage.show_film(JoinedFilm(past, 1, 19, own), class_names=_NAMES, memory="trajectory 4 MB, in memory")
+    past, own = film_of(photographs(4, 32), 40), film_of(photographs(4, 32)[1:], 40, seed=500, skip=18)
+    stage.show_film(JoinedFilm(past, 1, 19, own), class_names=_NAMES, memory="4 MB in memory")
     stage.seek(26)
     return stage
 
@@ -60,7 +60,7 @@ def many() -> Stage:
     stage = Stage()
     stage.show_film(film_of(photographs(64, 32), 100, guided=False), class_names=_NAMES)
     stage.seek(60)
-    stage.axis.click()
+    stage.axis.buttons["log-SNR"].click()
     return stage
 
 

@@ -52,11 +52,12 @@ class ImageGrid(QAbstractScrollArea):
         self._is_at_step = True
         self._stars: set[int] = set()
         self._smaller: OrderedDict[tuple[str, int, int, int], QImage] = OrderedDict()
-        self._cells = self._plan()
+        self._cells = self._plan(QSize())
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setMinimumHeight(56)
+        self.viewport().setAutoFillBackground(False)
         self.viewport().setMouseTracking(True)
         describe(self, "Images", _ABOUT)
         theme.theme_changed.connect(self._on_theme_changed)
@@ -112,10 +113,7 @@ class ImageGrid(QAbstractScrollArea):
 
     def preferred_height(self, width: int, most: int) -> int:
         """A height in which the images are seen well, `most` at the utmost."""
-        images = self._film.images if self._film else 0
-        side = theme.scaled(84)
-        rows = -(-images // max(width // side, 1))
-        return min(rows * side + 20, most)
+        return min(self._plan(QSize(width, most)).height, most)
 
     def _pixels_of(self, image: int) -> tuple[Pixels | None, int]:
         """What a cell shows, and at which step (0: the finished image)."""
@@ -136,19 +134,19 @@ class ImageGrid(QAbstractScrollArea):
         font.setPixelSize(theme.text_size(0))
         return font
 
-    def _plan(self) -> Cells:
+    def _plan(self, room: QSize) -> Cells:
         height, width, _ = self._film.size if self._film else (32, 32, 3)
         caption = QFontMetrics(self._font()).height() + 4
         return plan_cells(
             self._film.images if self._film else 0,
-            self.viewport().size(),
+            room,
             QSize(width, height),
             caption=caption,
             ratio=self.devicePixelRatioF(),
         )
 
     def _place(self) -> None:
-        self._cells = self._plan()
+        self._cells = self._plan(self.viewport().size())
         self._smaller.clear()
         bar = self.verticalScrollBar()
         bar.setRange(0, max(self._cells.height - self.viewport().height(), 0) if self._cells.count else 0)

@@ -69,11 +69,13 @@ def _paint_dot(painter: QPainter, box: QRectF, place: float, height: float, colo
 def _paint_label(painter: QPainter, box: QRectF, curve: Curve, right: float, step: int) -> None:
     palette = theme.current()
     height = QFontMetricsF(painter.font()).height()
-    top = box.center().y() - height
+    has_two_lines = box.height() >= 2 * height
+    top = box.center().y() - height * (1 if has_two_lines else 0.5)
     is_known = 1 <= step <= len(curve.values) and bool(np.isfinite(curve.values[step - 1]))
     value = f"{curve.values[step - 1]:.3f}" if is_known else "–"
-    align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+    align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
     painter.setPen(QColor(palette.muted))
     painter.drawText(QRectF(0, top, right, height), align, curve.name)
-    painter.setPen(QColor(palette.text))
-    painter.drawText(QRectF(0, top + height, right, height), align, value)
+    if has_two_lines:
+        painter.setPen(QColor(palette.text))
+        painter.drawText(QRectF(0, top + height, right, height), align, value)

@@ -29,8 +29,10 @@ _ABOUT_TRACK = (
     "The noise schedule, from noise (left) to image (right). Filled: the image's share of the variance.\n"
     "Each tick is a step of the solver, at its true place. Drag, or ← → (Shift: 5), Home, End."
 )
-_ABOUT_NORM = "‖x_t‖ / √numbers: the length of the noisy image. Pure noise has 1."
-_ABOUT_MOVES = "How far the predicted image x̂₀ moved since the step before: root mean square; white minus black is 2."
+_ABOUT_NORM = "‖xₜ‖ / √numbers: the length of the noisy image. Pure noise has 1."
+_ABOUT_MOVES = (
+    "Movement: how far the predicted image x̂₀ moved since the step before: root mean square; white minus black is 2."
+)
 _ABOUT_COMMIT = "Here the image commits: after step {step} less than 10 % of the way of x̂₀ is left."
 _ABOUT_SHARED = "\nUp to step {step} this is the past of the image it was branched from."
 
@@ -49,7 +51,7 @@ class Scrubber(QAbstractSlider):
         self.setOrientation(Qt.Orientation.Horizontal)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.setRange(1, 1)
         describe(self, "Step of the trajectory", _ABOUT_TRACK)
         theme.theme_changed.connect(self._on_theme_changed)
@@ -107,10 +109,10 @@ class Scrubber(QAbstractSlider):
     # --------------------------------------------------------------------------------------------- geometry
 
     def sizeHint(self) -> QSize:
-        return QSize(360, round(2 * self._lane_height() + self._track_height() + self._label_height() + 34))
+        return QSize(360, round(2 * (2 * self._label_height() + 2) + self._other_height()))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, self.sizeHint().height())
+        return QSize(220, round(2 * self._label_height() + self._other_height()))
 
     def _font(self) -> QFont:
         font = QFont(self.font())
@@ -121,21 +123,25 @@ class Scrubber(QAbstractSlider):
         return QFontMetricsF(self._font()).height()
 
     def _lane_height(self) -> float:
-        return 2 * self._label_height() + 2
+        return (self.height() - self._other_height()) / 2
+
+    def _other_height(self) -> float:
+        """Of all but the lanes: the track, the labels of its axis, and what is between them."""
+        return self._track_height() + self._label_height() + 24
 
     def _track_height(self) -> float:
         return theme.scaled(28)
 
     def _gutter(self) -> float:
-        return QFontMetricsF(self._font()).horizontalAdvance("x̂₀ moves 0") + 4
+        return QFontMetricsF(self._font()).horizontalAdvance("movement") + 4
 
     def _lane_box(self, index: int) -> QRectF:
         height = self._lane_height()
-        return QRectF(self._gutter(), index * (height + 4), self.width() - self._gutter() - _MARGIN, height)
+        return QRectF(self._gutter(), 4 + index * (height + 4), self.width() - self._gutter() - _MARGIN, height)
 
     def _track_box(self) -> QRectF:
         lanes = self._lane_box(1)
-        return QRectF(lanes.left(), lanes.bottom() + 10, lanes.width(), self._track_height())
+        return QRectF(lanes.left(), lanes.bottom() + 6, lanes.width(), self._track_height())
 
     def _step_at(self, x: float) -> int:
         box = self._track_box()
@@ -196,8 +202,8 @@ class Scrubber(QAbstractSlider):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self._font())
         self._paint_shared(painter, film)
-        norm = Curve("‖x_t‖", film.norms(self._image), theme.CURVES[0])
-        moves = Curve("x̂₀ moves", film.moves(self._image), theme.CURVES[1])
+        norm = Curve("‖xₜ‖", film.norms(self._image), theme.CURVES[0])
+        moves = Curve("movement", film.moves(self._image), theme.CURVES[1])
         for index, curve in enumerate((norm, moves)):
             paint_curve(
                 painter,
@@ -215,7 +221,7 @@ class Scrubber(QAbstractSlider):
 
     def _paint_axis(self, painter: QPainter) -> None:
         box, height = self._track_box(), self._label_height()
-        line = QRectF(0, box.bottom() + 6, box.left() - 6, height)
+        line = QRectF(0, box.bottom() + 5, box.left() - 6, height)
         painter.setPen(QColor(theme.current().muted))
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft, self._axis)
         metrics = QFontMetricsF(painter.font())
@@ -251,8 +257,14 @@ class Scrubber(QAbstractSlider):
         width = QFontMetricsF(painter.font()).horizontalAdvance(text)
         lane = self._lane_box(1)
         left = x + 5 if x + 5 + width < lane.right() else x - 5 - width
-        painter.setPen(colour)
-        painter.drawText(QPointF(left, lane.top() + self._label_height()), text)
+        label = QRectF(left, lane.top(), width, self._label_height())
+        ground = QColor(theme.current().ground)
+        ground.setAlphaF(0.75)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(ground)
+        painter.drawRoundedRect(label.adjusted(-3, 0, 3, 0), 3, 3)
+        painter.setPen(QColor(theme.current().text))
+        painter.drawText(label, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_shared(self, painter: QPainter, film: Film) -> None:
         if not film.shared_steps:

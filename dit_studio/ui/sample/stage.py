@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.axis_switch import AxisSwitch
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.image_grid import ImageGrid
 from dit_studio.ui.sample.playback import Playback
@@ -13,9 +14,12 @@ from dit_studio.ui.sample.playback_bar import LiveChip, PlaybackBar, tool
 from dit_studio.ui.sample.scrubber import Scrubber
 from dit_studio.ui.sample.viewer import Viewer
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, EmptyState, button, describe, row
+from dit_studio.ui.widgets.flow import FlowLayout
 
+_ABOUT_BRANCH = "Go on from the xₜ of this step with another class, CFG, seed or sampler (B)."
+_NOT_YET = "\nOff: the images are still being drawn."
 _REFRESH_MS = 16  # a growing film is painted at most this often
-_GRID_SHARE = 0.34  # of the height, at most, unless the user pulls at it
+_GRID_SHARE = 0.27  # of the height, at most, unless the user pulls at it
 _STEP_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 _PAGE = 5  # steps that Shift and an arrow go
 _ENDS = {Qt.Key.Key_Home: 1, Qt.Key.Key_End: 10**9}
@@ -39,14 +43,16 @@ class Stage(QWidget):
         self.grid, self.viewer, self.scrubber = ImageGrid(), Viewer(), Scrubber()
         self.playback = Playback(self)
         self.playback_bar, self.live = PlaybackBar(self.playback), LiveChip()
-        self._caption, self._readout, self._memory = ElidedLabel(role="title"), ElidedLabel(), Caption(wraps=False)
-        self.branch = button(
-            "Branch from here", "Go on from the x_t of this step with another class, CFG, seed or sampler (B)."
+        self._caption, self._readout, self._memory = (
+            ElidedLabel(role="title"),
+            ElidedLabel(role="title"),
+            Caption(wraps=False),
         )
+        self.branch = button("Branch from here", _ABOUT_BRANCH)
         self.guidance = button(
             "Guidance apart", "Show the predictions with and without the class, and what guidance adds."
         )
-        self.axis = button("log-SNR", "The slider's axis: the time t of the steps, or log(signal² / noise²).")
+        self.axis = AxisSwitch()
         self.every = tool(
             "grid", "All at this step", "Scrub every image of the grid; off: each as far as it is.", checkable=True
         )
@@ -164,6 +170,7 @@ class Stage(QWidget):
         self.guidance.setVisible(self.viewer.has_guidance)
         self.branch.setVisible(has_steps)
         self.branch.setEnabled(not self._is_live)
+        self.branch.setToolTip(_ABOUT_BRANCH + (_NOT_YET if self._is_live else ""))
         self.grid.refresh()
         self._show_star()
         self._show_step()
@@ -219,9 +226,6 @@ class Stage(QWidget):
 
     def _on_every_toggled(self) -> None:
         self._show_step()
-
-    def _on_axis_toggled(self, is_log_snr: bool) -> None:
-        self.scrubber.set_axis("log-SNR" if is_log_snr else "t")
 
     def _on_guidance_toggled(self, shows: bool) -> None:
         self.viewer.show_guidance(shows)
@@ -286,7 +290,7 @@ class Stage(QWidget):
         self.star.clicked.connect(self._on_star_clicked)
         self.compare.clicked.connect(lambda: self.compare_asked.emit(self._image))
         self.every.toggled.connect(self._on_every_toggled)
-        self.axis.toggled.connect(self._on_axis_toggled)
+        self.axis.chosen.connect(self.scrubber.set_axis)
         self.guidance.toggled.connect(self._on_guidance_toggled)
         self._refresh_timer.timeout.connect(self._on_refresh_timeout)
 
@@ -294,11 +298,13 @@ class Stage(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setFocusProxy(self.scrubber)
         self.every.setChecked(True)
-        for widget in (self.axis, self.guidance):
-            widget.setCheckable(True)
-        for press in (self.axis, self.guidance, self.branch):
+        self.guidance.setCheckable(True)
+        for press in (self.guidance, self.branch):
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.branch.setIcon(icon("branch"))
+        describe(
+            self._memory, "Memory", "What the steps of these images take, for scrubbing. The budget is in the settings."
+        )
         describe(self._readout, "Step", "The step, its time t, and σ: noise over signal.")
         lower = QWidget()
         layout = QVBoxLayout(lower)
@@ -312,7 +318,10 @@ class Stage(QWidget):
         readout.setStretch(0, 1)
         layout.addLayout(readout)
         layout.addWidget(self.scrubber)
-        layout.addLayout(row(self.playback_bar, self._memory, None, self.branch))
+        bar = FlowLayout()
+        for widget in (self.playback_bar, self.branch, self._memory):
+            bar.addWidget(widget)
+        layout.addLayout(bar)
         self._split.addWidget(self.grid)
         self._split.addWidget(lower)
         self._split.setStretchFactor(1, 1)

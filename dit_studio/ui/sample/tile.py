@@ -32,16 +32,19 @@ class View(QObject):
 
 
 class Tile(QWidget):
-    """Pixels as large as fit, each a square of whole pixels of the screen as long as nothing is zoomed."""
+    """Pixels as large as fit, each a square of whole pixels of the screen as long as nothing is zoomed.
 
-    def __init__(self, view: View, title: str, subtitle: str, about: str, parent: QWidget | None = None) -> None:
+    Of the `subtitles` the first that fits beside the title is shown.
+    """
+
+    def __init__(self, view: View, title: str, subtitles: tuple[str, ...], about: str, parent: QWidget) -> None:
         super().__init__(parent)
-        self._view, self._title, self._subtitle = view, title, subtitle
+        self._view, self._title, self._subtitles = view, title, subtitles
         self._pixels: Pixels | None = None
         self._size = QSize(1, 1)
         self._grabbed: QPointF | None = None
         self._missing = ""
-        describe(self, f"{title}: {subtitle}", about + _ABOUT_ZOOM)
+        describe(self, f"{title}: {subtitles[0]}", about + _ABOUT_ZOOM)
         view.changed.connect(self.update)
         theme.theme_changed.connect(self.update)
 
@@ -73,9 +76,7 @@ class Tile(QWidget):
 
     def _fit(self) -> float:
         """How many of the window's pixels one of the picture's takes."""
-        area, ratio = self.area(), self.devicePixelRatioF()
-        fit = min(area.width() / self._size.width(), area.height() / self._size.height()) * ratio
-        return max(int(fit) if fit >= 2 else fit, 0.01) / ratio
+        return fit(self._size, self.area().size(), self.devicePixelRatioF())
 
     # --------------------------------------------------------------------------------------------- the user
 
@@ -121,11 +122,11 @@ class Tile(QWidget):
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._missing)
             return
         painter.setClipRect(area)
-        is_smaller = self._pixels.shape[1] > target.width() * self.devicePixelRatioF()
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, is_smaller)
+        enlarged = target.width() * self.devicePixelRatioF() / self._pixels.shape[1]
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, enlarged < 2 and enlarged != 1)
         painter.drawImage(target, to_image(self._pixels))
         painter.setPen(QPen(QColor(palette.line), 1))
-        painter.drawRect(target.intersected(QRectF(area)).adjusted(0, 0, -1, -1))
+        painter.drawRect(target.intersected(QRectF(area)).adjusted(0.5, 0.5, -0.5, -0.5))
 
     def _paint_title(self, painter: QPainter) -> None:
         palette = theme.current()
@@ -135,14 +136,22 @@ class Tile(QWidget):
         line = QRect(left, 0, self.width() - left, self.title_height() - 4)
         painter.setFont(bold)
         painter.setPen(QColor(palette.text))
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self._title)
+        title = painter.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideRight, line.width())
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, title)
         line.adjust(painter.fontMetrics().horizontalAdvance(self._title) + 8, 0, 0, 0)
         small = QFont(self.font())
         small.setPixelSize(theme.text_size(0))
         painter.setFont(small)
         painter.setPen(QColor(palette.muted))
-        text = painter.fontMetrics().elidedText(self._subtitle, Qt.TextElideMode.ElideRight, line.width())
-        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        fitting = (text for text in self._subtitles if painter.fontMetrics().horizontalAdvance(text) <= line.width())
+        painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, next(fitting, ""))
+
+
+def fit(picture: QSize, room: QSize, ratio: float) -> float:
+    """How much larger a picture can be shown in a room: by a whole number of the screen's pixels if by two or more.
+    `ratio`: of the screen's pixels to the window's."""
+    pixels = min(room.width() / max(picture.width(), 1), room.height() / max(picture.height(), 1)) * ratio
+    return max(int(pixels + 1e-6) if pixels >= 2 else pixels, 0.01) / ratio
 
 
 def _held(centre: float, share: float) -> float:

@@ -1,7 +1,7 @@
 """The picked image, seen twice: as noisy as it is, and as clean as the model takes it to be."""
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QRect, QSize
 from PySide6.QtGui import QResizeEvent
@@ -10,47 +10,59 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import Pixels, difference
-from dit_studio.ui.sample.tile import Tile, View
+from dit_studio.ui.sample.tile import Tile, View, fit
 
 Focus = Literal["both", "x_start", "x_t"]
 FOCUSES: tuple[Focus, ...] = ("both", "x_start", "x_t")
-_SPACE = 12  # pixels between tiles
+_SPACE = 16  # pixels between tiles
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(NamedTuple):
     """What a tile says of its plane."""
 
     title: str
-    subtitle: str
+    subtitles: tuple[str, ...]
     about: str
 
 
 WORDS = {
     "x_t": Words(
-        "x_t",
-        "the noisy image",
-        "x_t on a fixed scale: −3 is black, +3 is white at every step, so the noise is seen to go.",
+        "xₜ",
+        ("the noisy image", "noisy"),
+        "xₜ on a fixed scale: −3 is black, +3 is white at every step, so that the noise is seen to go.",
     ),
     "x_start": Words(
-        "x̂₀", "what the model sees in it", "The clean image that the model predicts from x_t, after guidance."
+        "x̂₀",
+        ("what the model sees in it", "seen in it"),
+        "The clean image that the model predicts from xₜ, after guidance.",
     ),
-    "conditional": Words("x̂₀ with class", "conditional", "What the model predicts when it is told the class."),
-    "unconditional": Words("x̂₀ without", "unconditional", "What the model predicts when it is told no class."),
+    "unconditional": Words(
+        "No class",
+        ("without guidance", "alone"),
+        "The clean image that the model predicts when it is told no class.",
+    ),
+    "conditional": Words(
+        "Class",
+        ("the class alone", "alone"),
+        "The clean image that the model predicts when it is told the class. "
+        "Guidance goes from the one without it to this one, and beyond.",
+    ),
     "difference": Words(
-        "|with − without|", "what the class adds", "The absolute difference of the two: guidance makes it larger."
+        "Difference",
+        ("what the class adds", "of both"),
+        "|class − no class|, where black is none: guidance multiplies it.",
     ),
 }
-GUIDANCE = ("conditional", "unconditional", "difference")
+GUIDANCE = ("unconditional", "conditional", "difference")
 
 
 class Viewer(QWidget):
-    """Tiles that zoom together; as many columns as make them largest."""
+    """Tiles that zoom together; as large as fit."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.view = View(self)
-        self.tiles = {name: Tile(self.view, *_said(words), self) for name, words in WORDS.items()}
+        self.tiles = {name: Tile(self.view, *words, self) for name, words in WORDS.items()}
         self._film: Film | None = None
         self._image, self._step = 0, 1
         self._focus: Focus = "both"
@@ -59,7 +71,7 @@ class Viewer(QWidget):
         theme.theme_changed.connect(self._arrange)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(240, 150)
+        return QSize(240, 110)
 
     def sizeHint(self) -> QSize:
         return QSize(560, 300)
@@ -133,23 +145,26 @@ class Viewer(QWidget):
         self.show_step(self._image, self._step)
 
     def _boxes(self, tiles: int) -> list[QRect]:
-        """Places for so many tiles: in as many columns as make them largest."""
+        """Places for so many tiles, close together in the middle: in the rows that make them largest."""
         height, width = self._film.size[:2] if self._film else (1, 1)
-        title = next(iter(self.tiles.values())).title_height()
+        plans = [[tiles], [tiles // 2, tiles - tiles // 2]] if tiles > 1 else [[1]]
+        rows = max(plans, key=self._enlarged)
+        scale = self._enlarged(rows)
+        wide, high = math.ceil(width * scale), math.ceil(height * scale) + self._title_height()
+        top = (self.height() - len(rows) * (high + _SPACE) + _SPACE) // 2
+        result = []
+        for row, columns in enumerate(rows):
+            left = (self.width() - columns * (wide + _SPACE) + _SPACE) // 2
+            y = top + row * (high + _SPACE)
+            result += [QRect(left + column * (wide + _SPACE), y, wide, high) for column in range(columns)]
+        return result
 
-        def picture_width(columns: int) -> float:
-            rows = -(-tiles // columns)
-            wide = (self.width() - (columns - 1) * _SPACE) / columns
-            high = (self.height() - (rows - 1) * _SPACE) / rows - title
-            return min(wide, high * width / height)
+    def _enlarged(self, rows: list[int]) -> float:
+        """How large pictures can be in such rows."""
+        height, width = self._film.size[:2] if self._film else (1, 1)
+        wide = (self.width() + _SPACE) // max(rows) - _SPACE
+        high = (self.height() + _SPACE) // len(rows) - _SPACE - self._title_height()
+        return fit(QSize(width, height), QSize(max(wide, 1), max(high, 1)), self.devicePixelRatioF())
 
-        columns = max(range(1, tiles + 1), key=picture_width)
-        rows = -(-tiles // columns)
-        wide = (self.width() - (columns - 1) * _SPACE) // columns
-        high = (self.height() - (rows - 1) * _SPACE) // rows
-        places = [divmod(index, columns) for index in range(tiles)]
-        return [QRect(column * (wide + _SPACE), row * (high + _SPACE), wide, high) for row, column in places]
-
-
-def _said(words: Words) -> tuple[str, str, str]:
-    return words.title, words.subtitle, words.about
+    def _title_height(self) -> int:
+        return self.tiles["x_t"].title_height()
