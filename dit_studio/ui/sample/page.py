@@ -1,7 +1,8 @@
-"""The Sample page: what is asked on the left, the image coming out of noise in the centre, what was drawn on the right."""
+"""The Sample page: what is asked on the left, images coming out of noise in the centre, what was drawn on the right."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from PySide6.QtCore import QPoint, QTimer, Signal
@@ -14,7 +15,8 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import list_runs
 from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
 from dit_studio.places import runs_dir, samples_dir
-from dit_studio.sample_request import BranchPoint
+from dit_studio.sample_request import BranchPoint, SampleRequest
+from dit_studio.ui.sample.compare import ComparePanel
 from dit_studio.ui.sample.compare_view import CompareView
 from dit_studio.ui.sample.export_menu import ExportMenu
 from dit_studio.ui.sample.film import Film
@@ -27,6 +29,7 @@ from dit_studio.ui.sample.set_up import SampleSetUp
 from dit_studio.ui.sample.stage import Stage
 from dit_studio.ui.sample.sweep_tab import SweepTab
 from dit_studio.ui.settings import Settings
+from dit_studio.ui.train.amounts import memory
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
 
@@ -44,9 +47,9 @@ class SamplePage(QWidget):
         self._settings = settings
         self.history = SampleHistory(samples_dir())
         self.session = SampleSession(launcher, self)
-        self.set_up, self.stage, self.compare = SampleSetUp(settings), Stage(), CompareView()
-        self.entries, self.exports = HistoryPanel(self.history), ExportMenu(launcher)
-        self.sweep = SweepTab()
+        self.set_up, self.stage, self.compare_view = SampleSetUp(settings), Stage(), CompareView()
+        self.entries, self.pins, self.exports = HistoryPanel(self.history), ComparePanel(), ExportMenu(launcher)
+        self.sweep = SweepTab(settings)
         self.message = MessageCard()
         self._branch: BranchPoint | None = None  # of the next Generate
         self._shown = ""  # the name of the entry on the stage
@@ -70,15 +73,16 @@ class SamplePage(QWidget):
         except StudioError as error:
             self._refuse(error)
             return
-        sheet = RestoreSheet(found, self.set_up.current(), parent=self)
-        sheet.accepted_settings.connect(self._restore)
+        now = self.set_up.request() or SampleRequest()
+        sheet = RestoreSheet(path, found, now, self.session.model, parent=self)
+        sheet.applied.connect(self._restore)
         sheet.open()
 
     def close_page(self) -> None:
         """End the page's jobs, and wait for their threads."""
         if self._columns.count == 3:
             self._settings.save_form("sample_columns", {"sizes": self._columns.sizes()})
-        self.exports.close()
+        self.exports.status.close_jobs()
         self.session.close()
 
     # --------------------------------------------------------------------------------------------- drawing
@@ -90,13 +94,16 @@ class SamplePage(QWidget):
         self.message.clear()
         self._obey(lambda: self.session.generate(request, self.history.new_folder(), branch=self._branch))
 
-    def _draw_sweep(self, axes: list[dict[str, object]]) -> None:
-        request = self.set_up.next_request()
+    def _draw_sweep(self, axes: list[dict[str, Any]]) -> None:
+        request = self.sweep.request()
         if request is None or self.session.is_busy:
-            self._say(self.set_up.why_not() or "Something is being drawn already; stop it first.", "warning")
             return
         self.message.clear()
-        self._obey(lambda: self.session.sweep(request, axes, self.history.new_folder()))
+        self._obey(lambda: self._begin_sweep(request, axes, self.history.new_folder()))
+
+    def _begin_sweep(self, request: SampleRequest, axes: list[dict[str, Any]], folder: Path) -> None:
+        self.sweep.begin(folder)
+        self.session.sweep(request, axes, folder, model=self.sweep.model_path())
 
     def _on_begun(self, frames: Frames) -> None:
         folder = self.session.folder
@@ -105,7 +112,10 @@ class SamplePage(QWidget):
         self._film = with_past(self.history, frames, self._branch)
         self._show_images()
         self.stage.set_stars(set())
-        self.stage.show_film(self._film, live=True)
+        model = self.session.model
+        names = model.class_names if model else ()
+        self.stage.show_film(self._film, live=True, class_names=names, memory=frames.memory_text)
+        self._show_exports()
 
     def _on_state(self, state: JobState) -> None:
         self.set_up.show_state(state, self._words(state))
@@ -127,11 +137,23 @@ class SamplePage(QWidget):
         """From now on the film on the disk, which stays when the next one is drawn."""
         found = self.history.entry(self._shown)
         if found is not None and found.has_trajectory:
-            self._obey(lambda: self._swap(film_of(self.history, self._shown)))
+            image, step = self.stage.current_image, self.stage.current_step
+            self._obey(lambda: self._show_film(found, image=image))
+            self.stage.seek(step)
+        self._show_exports()
 
-    def _swap(self, film: Film) -> None:
-        self._film = film
-        self.stage.replace_film(film)
+    def _show_film(self, found: HistoryEntry, *, image: int = 0) -> None:
+        """Raises: DataError if the entry's film cannot be read."""
+        self._film = film_of(self.history, found.name)
+        self._shown = found.name
+        self.stage.set_stars(set(found.favourites))
+        size = self.history.size_bytes(found.name)
+        self.stage.show_film(
+            self._film,
+            image=image,
+            class_names=found.entry.record.model.class_names,
+            memory=f"{memory(size)} on the disk" if found.has_trajectory else "",
+        )
 
     def _on_refused(self, refused: SettingsRefused) -> None:
         self.set_up.show_problems(refused.problems)
@@ -176,12 +198,14 @@ class SamplePage(QWidget):
         self._obey(lambda: self._show_entry(name))
 
     def _show_entry(self, name: str) -> None:
-        film = film_of(self.history, name)
         found = self.history.entry(name)
-        self._shown, self._film = name, film
+        if found is None:
+            self._say(f"The entry {name} is gone, or cannot be read.", "warning")
+            return
         self._show_images()
-        self.stage.set_stars(set(found.favourites) if found else set())
-        self.stage.show_film(film)
+        self._show_film(found)
+        self.entries.mark_shown(name)
+        self._show_exports()
 
     def _restore_entry(self, name: str) -> None:
         found = self.history.entry(name)
@@ -190,21 +214,25 @@ class SamplePage(QWidget):
         record = found.entry.record
         self._forget_branch()
         self.set_up.set_request(record.request)
-        self._say(f"The settings are those of {record.model.name or record.model.path}; its model was not opened.", "info")
+        self._say(
+            f"The settings are those of {record.model.name or record.model.path}; its model was not opened.", "info"
+        )
 
-    def _restore(self, settings: object, model_path: str) -> None:
-        """What the sheet of a dropped PNG gave: settings that fit, and a model that the user asked for."""
+    def _restore(self, request: SampleRequest, model: str, weights: str) -> None:
+        """What the sheet of a dropped PNG gave, and the model that the user asked for with it."""
         self._forget_branch()
-        self.set_up.set_settings(settings)
-        if model_path:
-            self.open_model(Path(model_path))
+        self.set_up.set_request(request)
+        if model:
+            self.set_up.set_model(model, weights)
+            self._load(model, weights)
 
     def _on_deleted(self, name: str) -> None:
         if self._branch is not None and self._branch.entry == name:
             self._forget_branch()
         if name == self._shown and not self.session.is_busy:
             self._shown, self._film = "", None
-            self.stage.clear()
+            self.stage.show_film(None)
+            self._show_exports()
 
     def _star(self, image: int) -> None:
         found = self.history.entry(self._shown)
@@ -226,20 +254,40 @@ class SamplePage(QWidget):
         self._obey(lambda: self._pin(name, image))
 
     def _pin(self, name: str, image: int) -> None:
-        film = film_of(self.history, name)
         found = self.history.entry(name)
-        title = "" if found is None else f"{found.entry.record.class_of(image)} · seed {film.seeds[image]}"
-        self.compare.pin(film, image, title)
-        if self.compare.is_full:
-            self._tabs.setCurrentIndex(0)
-            self._images.setCurrentWidget(self.compare)
-            self.compare.setFocus()
-        else:
-            self._say("Pinned as A. Compare another image with it: it becomes B.", "info")
+        if found is None:
+            self._say("An image can be compared once its entry is on the disk.", "info")
+            return
+        film = film_of(self.history, name)
+        self.pins.pin(film, image, f"{found.entry.record.class_of(image)} · seed {film.seeds[image]}")
+        self._side.setCurrentWidget(self.pins)
+        if all(self.pins.pins):
+            self._show_comparison()
+
+    def _show_comparison(self) -> None:
+        first, second = self.pins.pins
+        if first is None or second is None:
+            self._show_images()
+            return
+        self.compare_view.show_pins(first, second)
+        self._tabs.setCurrentIndex(0)
+        self._images.setCurrentWidget(self.compare_view)
+        self.compare_view.setFocus()
+
+    def _on_pins_changed(self) -> None:
+        if self._images.currentWidget() is self.compare_view:
+            self._show_comparison()
 
     def _menu(self, image: int, where: QPoint) -> None:
-        if self._shown:
-            self.exports.open_for(self.history.root / self._shown, image=image, film=self._film, where=where)
+        self._show_exports()
+        menu = self.exports.menu()
+        if menu is not None and image == self.stage.current_image:
+            menu.popup(where)
+
+    def _show_exports(self) -> None:
+        busy = self.session.is_busy and self.session.folder is not None and self.session.folder.name == self._shown
+        found = None if busy else self.history.entry(self._shown) if self._shown else None
+        self.exports.show_entry(found, self.stage.current_image, self._film)
 
     # --------------------------------------------------------------------------------------------- the model
 
@@ -251,7 +299,13 @@ class SamplePage(QWidget):
 
     def _on_model(self, model: SampleModel) -> None:
         self.set_up.show_model(model)
-        self.sweep.show_model(model)
+        self._show_base()
+
+    def _show_base(self) -> None:
+        """What a sweep is laid over."""
+        picker = self.set_up.model
+        self.sweep.show_model(self.session.model, picker.path, picker.weights_name)
+        self.sweep.set_base(self.set_up.request())
 
     def _open_remembered(self) -> None:
         """The model that was open last, or the newest run that has something to sample from."""
@@ -275,6 +329,9 @@ class SamplePage(QWidget):
             self.set_up.show_progress(text, self.session.done, frames.images)
             self.status_changed.emit(f"drawing: {text}")
 
+    def _on_waiting(self, text: str) -> None:
+        self.set_up.show_progress(text)
+
     def _show_images(self) -> None:
         self._tabs.setCurrentIndex(0)
         self._images.setCurrentWidget(self.stage)
@@ -294,7 +351,8 @@ class SamplePage(QWidget):
     def _connect(self) -> None:
         session, set_up, stage = self.session, self.set_up, self.stage
         session.state_changed.connect(self._on_state)
-        session.loading.connect(set_up.show_loading_stage)
+        session.loading.connect(set_up.show_loading)
+        session.waiting.connect(self._on_waiting)
         session.model_loaded.connect(self._on_model)
         session.model_failed.connect(set_up.show_failure)
         session.begun.connect(self._on_begun)
@@ -307,15 +365,21 @@ class SamplePage(QWidget):
         set_up.stop_asked.connect(session.stop)
         set_up.model_chosen.connect(self._load)
         set_up.branch_cancelled.connect(self._forget_branch)
+        set_up.changed.connect(self._show_base)
         stage.branch_asked.connect(self._branch_from)
         stage.star_toggled.connect(self._star)
         stage.compare_asked.connect(self._compare_shown)
         stage.menu_asked.connect(self._menu)
+        stage.image_picked.connect(self._show_exports)
         self.entries.opened.connect(self._open_entry)
         self.entries.restore_asked.connect(self._restore_entry)
         self.entries.compare_asked.connect(self._compare_entry)
         self.entries.deleted.connect(self._on_deleted)
-        self.compare.closed.connect(self._show_images)
+        self.entries.said.connect(self._say)
+        self.pins.open_asked.connect(self._show_comparison)
+        self.pins.changed.connect(self._on_pins_changed)
+        self.compare_view.closed.connect(self._show_images)
+        self.compare_view.swap_asked.connect(self.pins.swap)
         self.exports.said.connect(self._say)
         self.sweep.start_asked.connect(self._draw_sweep)
         self.sweep.stop_asked.connect(session.stop)
@@ -325,23 +389,30 @@ class SamplePage(QWidget):
     def _build(self) -> None:
         self._images = QStackedWidget()
         self._images.addWidget(self.stage)
-        self._images.addWidget(self.compare)
+        self._images.addWidget(self.compare_view)
         self._tabs = QTabWidget(documentMode=True)
         self._tabs.tabBar().setDrawBase(False)
         self._tabs.tabBar().setAccessibleName("Views of what is drawn")
         self._tabs.setTabToolTip(self._tabs.addTab(self._images, "Images"), "The images, and every step of each.")
         self._tabs.setTabToolTip(self._tabs.addTab(self.sweep, "Sweep"), "Many settings side by side.")
+        self._tabs.setCornerWidget(self.exports)
+        self._side = QTabWidget(documentMode=True)
+        self._side.tabBar().setDrawBase(False)
+        self._side.tabBar().setAccessibleName("What was drawn")
+        self._side.setTabToolTip(self._side.addTab(self.entries, "History"), "What was drawn before.")
+        self._side.setTabToolTip(self._side.addTab(self.pins, "Compare"), "Two images or trajectories, pinned.")
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(8, 0, 8, 0)
         column.setSpacing(8)
         column.addWidget(self.message)
         column.addWidget(self._tabs, 1)
+        column.addWidget(self.exports.status)
         self._columns = Columns(
             Side(self.set_up, _LEFT, "Set-up", "Model, classes and settings: what Generate begins with."),
             centre,
             self._tabs,
-            Side(self.entries, _RIGHT, "History", "What was drawn before."),
+            Side(self._side, _RIGHT, "History", "What was drawn before, and what is compared."),
         )
         if sizes := self._settings.form("sample_columns").get("sizes"):
             self._columns.set_sizes(sizes)

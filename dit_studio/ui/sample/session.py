@@ -33,6 +33,7 @@ class SampleSession(QObject):
 
     state_changed = Signal(object)  # JobState
     loading = Signal(str)  # what the worker does before there is a model
+    waiting = Signal(str)  # what it does before the first step
     model_loaded = Signal(object)  # SampleModel
     model_failed = Signal(object)  # Failure
     begun = Signal(object)  # Frames: the film that is about to grow
@@ -82,14 +83,14 @@ class SampleSession(QObject):
             )
         )
 
-    def sweep(self, request: SampleRequest, axes: Sequence[dict[str, Any]], folder: Path) -> None:
-        """Draw every cell of a sweep."""
+    def sweep(self, request: SampleRequest, axes: Sequence[dict[str, Any]], folder: Path, *, model: str) -> None:
+        """Draw every cell of a sweep, from a model or, over checkpoints, from the run that they belong to."""
         assert self.model is not None
         self._begin(folder, is_sweep=True)
         self._drawing.run(
             self._launcher.call(
                 "sweep",
-                model=self.model.path,
+                model=model,
                 weights=self.model.weights,
                 request=msgspec.to_builtins(request),
                 axes=list(axes),
@@ -146,7 +147,7 @@ class SampleSession(QObject):
                     self.done = event.first_image + event.images
                     has_grown = True
                 case Progress(stage=stage) if not self.is_sweep:
-                    self.loading.emit(stage)
+                    self.waiting.emit(stage)
                 case Notice():
                     self.noticed.emit(event.message, event.level)
                 case SettingsRefused():

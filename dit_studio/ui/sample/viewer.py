@@ -95,7 +95,7 @@ class Viewer(QWidget):
         return names + (list(GUIDANCE) if self._shows_guidance and self.has_guidance else [])
 
     def show_film(self, film: Film | None) -> None:
-        self._film = film
+        self._film, self._image, self._step = film, 0, 1  # the film before may have had more images
         self.view.reset()
         self._arrange()
 
