@@ -108,6 +108,8 @@ def check_value(field: Field, value: Any) -> Any:
         raise ConfigError([_out_of_range(field, value)]) from None
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError([_out_of_range(field, value)])
+    if field.maximum is not None and isinstance(result, int | float) and result > field.maximum:
+        raise ConfigError([_out_of_range(field, value)])  # a field that was given a lower limit than its schema's
     return result
 
 

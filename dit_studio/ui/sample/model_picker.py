@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtGui import QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import QApplication, QCompleter, QFileDialog, QLineEdit, QMenu, QPushButton, QWidget
 
 from dit_studio.events import Failure, SampleModel
@@ -47,8 +47,9 @@ class ModelPicker(Card):
         self._dialogs = dialogs or ModelDialogs()
         self._runs: list[RunSummary] = []
         self._path: Path | None = None
+        self._step: int | None = None  # of the model that is loaded
         self.runs, self.checkpoints, self.weights = (NoScrollComboBox() for _ in range(3))
-        self._name, self._facts = ElidedLabel(role="title"), Caption()
+        self._name, self._facts, self._newer = ElidedLabel(role="title"), Caption(), Caption()
         self._search = QLineEdit()
         self.runs.setEditable(True)
         self.runs.setLineEdit(self._search)
@@ -87,6 +88,13 @@ class ModelPicker(Card):
         elif not self._runs and self._path is None:
             self._show_facts("There is no run yet. Train one, or open a model's file or folder.")
 
+        self._show_newer()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not event.spontaneous():
+            self.refresh()
+
     # --------------------------------------------------------------------------------------------- what is known
 
     def show_loading(self, text: str, done: int = 0, total: int | None = None) -> None:
@@ -95,9 +103,11 @@ class ModelPicker(Card):
 
     def show_model(self, model: SampleModel) -> None:
         self._forget()
+        self._step = model.step
         self._name.setText(model.name or Path(model.path).name)
         self._show_facts(facts_of(model))
-        self._name.setVisible(True)
+        self._name.show()
+        self._show_newer()
 
     def show_failure(self, failure: Failure) -> None:
         self._forget()
@@ -107,8 +117,19 @@ class ModelPicker(Card):
         self._busy.finish()
         self.message.clear()
         self._show_facts("")
+        self._step = None
+        self._show_newer()
         self._name.clear()
         self._name.hide()
+
+    def _show_newer(self) -> None:
+        """A run that goes on has saved another checkpoint than the one that was loaded as its newest."""
+        run = self._run_of(self._path)
+        steps = [checkpoint_step(path) for path in RunFolder(run).checkpoints()] if run and run == self._path else []
+        is_newer = self._step is not None and bool(steps) and steps[-1] > self._step
+        text = f"Step {count(steps[-1])} was saved since: choose “Newest” again to load it." if is_newer else ""
+        self._newer.setText(text)
+        self._newer.setVisible(is_newer)
 
     def _show_facts(self, text: str) -> None:
         self._facts.setText(text)
@@ -218,7 +239,7 @@ class ModelPicker(Card):
         line.setStretch(0, 3)
         line.setStretch(1, 2)
         self.body.addLayout(line)
-        for widget in (self._busy, self._name, self._facts, self.message):
+        for widget in (self._busy, self._name, self._facts, self._newer, self.message):
             self.body.addWidget(widget)
 
     def _browse_button(self) -> QPushButton:

@@ -12,7 +12,6 @@ from dit_studio.events import SampleModel
 from dit_studio.sample_request import SampleOptions
 from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.cost import passes_line, trajectory_line
-from dit_studio.ui.train.amounts import count
 from dit_studio.ui.widgets.basics import Caption, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
@@ -83,8 +82,11 @@ class OptionsCard(Card):
     def show_model(self, model: SampleModel | None) -> None:
         """Take the limits of a model."""
         self._model = model
-        if model is not None and model.samplers:
-            self.form.offer("sampler", model.samplers)
+        if model is not None:
+            self.form.offer("sampler", model.samplers or tuple(_SAMPLERS))
+            self.form.limit("steps", model.timesteps)
+            self.form.limit("cfg_from", model.timesteps - 1)
+            self.form.limit("cfg_to", model.timesteps - 1)
         self._explain_samplers()
         self._check()
 
@@ -119,20 +121,13 @@ class OptionsCard(Card):
         self._show_cost()
 
     def _contradictions(self) -> list[Problem]:
-        """What each setting allows and the model, or another setting, does not."""
+        """What each setting allows by itself, and another does not."""
         values = self.form.values()
         found: list[Problem] = []
         low, high = values.get("cfg_from", 0), values.get("cfg_to")
         if high is not None and high < low:
             message = f"request.cfg_to = {high} is not possible: guidance starts at t = {low}. Choose {low} or more."
             found.append(Problem("request.cfg_to", message, high))
-        if self._model is None:
-            return found
-        timesteps, steps = self._model.timesteps, values.get("steps", 0)
-        if steps > timesteps:
-            found.append(_beyond("steps", steps, f"this model has {count(timesteps)} timesteps", timesteps))
-        if low >= timesteps:
-            found.append(_beyond("cfg_from", low, f"t goes from 0 to {timesteps - 1}", timesteps - 1))
         return found
 
     def _show_cost(self) -> None:
@@ -164,11 +159,6 @@ class OptionsCard(Card):
         self.body.addWidget(self.form)
         self.body.addWidget(self._cost)
         self._explain_samplers()
-
-
-def _beyond(name: str, value: int, why: str, limit: int) -> Problem:
-    message = f"request.{name} = {value} is not possible: {why}. Choose {limit} or less."
-    return Problem(f"request.{name}", message, value)
 
 
 def _dice() -> QToolButton:

@@ -42,7 +42,7 @@ class SampleSetUp(QWidget):
         self._model_problem = "choose a model first."
         self.model, self.classes, self.options = ModelPicker(dialogs), ClassPicker(), OptionsCard()
         self.branch, self.bar = BranchBanner(), GenerateBar()
-        self._wanted_classes: tuple[int, ...] | None = None  # of a request that came before its model
+        self._wanted_classes: tuple[int, ...] | None = None  # of a request whose model is still to come
         self._build()
         self._restore()
         self._connect()
@@ -66,11 +66,10 @@ class SampleSetUp(QWidget):
     def set_request(self, request: SampleRequest) -> None:
         """Show a request; classes that the model lacks are named."""
         self.options.set_options(request)
-        if self._model is None:
-            self._wanted_classes = request.classes
-        else:
+        if self._model is not None:
             self.classes.set_classes(request.classes)
         self._on_changed()
+        self._wanted_classes = request.classes
 
     def why_not(self) -> str:
         """Why nothing can be drawn, as a sentence; "" if it can."""
@@ -97,9 +96,9 @@ class SampleSetUp(QWidget):
         self.model.show_model(model)
         self.options.show_model(model)
         self.classes.show_model(model)
-        if self._wanted_classes is not None:
+        if self._wanted_classes and min(self._wanted_classes) < model.num_classes:
             self.classes.set_classes(self._wanted_classes)
-            self._wanted_classes = None
+        self._wanted_classes = None
         self._show_readiness()
 
     def show_failure(self, failure: Failure) -> None:
@@ -135,17 +134,18 @@ class SampleSetUp(QWidget):
     # --------------------------------------------------------------------------------------------- how
 
     def _lose_model(self, why_not: str) -> None:
-        if self._model is not None:
-            self._wanted_classes = None
         self._model, self._model_problem = None, why_not
         self._show_readiness()
 
     def _on_chosen(self, path: str, weights: str) -> None:
+        self._wanted_classes = None
         self._remember_model()
         self.model_chosen.emit(path, weights)
 
     def _on_changed(self) -> None:
-        self._settings.save_form(_FORM, self.options.values() | {"classes": list(self.classes.classes())})
+        self._wanted_classes = None if self._model else self._wanted_classes
+        labels = self.classes.classes() if self._model else self._wanted_classes or ()
+        self._settings.save_form(_FORM, self.options.values() | {"classes": list(labels)})
         self._show_readiness()
         self.changed.emit()
 

@@ -58,6 +58,11 @@ class TextEditor(QLineEdit):
     def put(self, value: Any) -> None:
         self.setText(format_value(value))
 
+    def set_field(self, field: Field) -> None:
+        """The same setting, with other limits."""
+        self._field = field
+        self.setToolTip(tooltip_of(field))
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         directions = {int(Qt.Key.Key_Up): 1, int(Qt.Key.Key_Down): -1}
         if event.key() in directions and self._field.type in (int, float):

@@ -1,5 +1,6 @@
 """A form made from the schema: one labelled editor a setting, the advanced ones behind a button."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from dit_studio.errors import ConfigError, Problem
 from dit_studio.fields import Field, check_value
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Caption, describe, set_property
-from dit_studio.ui.widgets.editors import ChoiceEditor, Editor, SwitchEditor, editor_for
+from dit_studio.ui.widgets.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor, editor_for
 
 _LABEL_WIDTH = 104  # pixels; forms below one another then line up
 
@@ -90,6 +91,11 @@ class Form(QWidget):
         self._is_filling = False
         self._mark_all()
 
+    def limit(self, name: str, maximum: float) -> None:
+        """Take no more than this of a number, which is less than its schema allows."""
+        self._rows[name].limit(maximum)
+        self._mark_all()
+
     def add_beside(self, name: str, widget: QWidget) -> None:
         """Put a widget at the right of a setting that has no unit."""
         self._rows[name].add_beside(widget)
@@ -154,6 +160,11 @@ class _Row:
         self.label.setVisible(is_shown and not isinstance(self.editor, SwitchEditor))
         self.editor.setVisible(is_shown)
         self.unit.setVisible(is_shown and bool(self.field.unit))
+
+    def limit(self, maximum: float) -> None:
+        assert isinstance(self.editor, TextEditor)
+        self.field = dataclasses.replace(self.field, maximum=maximum)
+        self.editor.set_field(self.field)
 
     def add_beside(self, widget: QWidget) -> None:
         self._grid.addWidget(self.editor, self._line, 1, 1, 1)
