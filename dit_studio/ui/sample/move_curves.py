@@ -11,6 +11,7 @@ from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Floats
 
 COMMITS_BELOW = 0.1  # of the way that x̂₀ goes in all
+_LABEL = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
 
 
 @dataclass(frozen=True)
@@ -33,20 +34,15 @@ def commit_step(moves: Floats) -> int | None:
     return int(np.argmax(way[-1] - way < COMMITS_BELOW * way[-1])) + 1
 
 
-def paint_curve(
-    painter: QPainter, box: QRectF, places: NDArray[np.float64], curve: Curve, *, label_right: float, step: int
-) -> None:
-    """A curve from zero to its greatest value, filled, with its name and its value at `step` left of it."""
-    palette = theme.current()
-    known = np.isfinite(curve.values)
-    _paint_label(painter, box, curve, label_right, step)
-    painter.setPen(QPen(QColor(palette.line), 1))
+def paint_curve(painter: QPainter, box: QRectF, places: NDArray[np.float64], curve: Curve) -> None:
+    """A curve from zero to its greatest value, filled."""
+    painter.setPen(QPen(QColor(theme.current().line), 1))
     painter.drawLine(box.bottomLeft(), box.bottomRight())
+    known = np.isfinite(curve.values)
     if not known.any():
         return
-    greatest = float(curve.values[known].max()) or 1.0
     xs = box.left() + places[known] * box.width()
-    ys = box.bottom() - curve.values[known] / greatest * (box.height() - 2)
+    ys = box.bottom() - _heights(curve)[known] * (box.height() - 2)
     line = [QPointF(x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)]
     colour = QColor(curve.colour)
     colour.setAlphaF(0.16)
@@ -55,27 +51,36 @@ def paint_curve(
     painter.drawPolygon(QPolygonF([QPointF(line[0].x(), box.bottom()), *line, QPointF(line[-1].x(), box.bottom())]))
     painter.setPen(QPen(QColor(curve.colour), 1.5))
     painter.drawPolyline(QPolygonF(line))
-    if 1 <= step <= len(curve.values) and known[step - 1]:
-        _paint_dot(painter, box, float(places[step - 1]), float(curve.values[step - 1]) / greatest, curve.colour)
 
 
-def _paint_dot(painter: QPainter, box: QRectF, place: float, height: float, colour: str) -> None:
-    centre = QPointF(box.left() + place * box.width(), box.bottom() - height * (box.height() - 2))
-    painter.setPen(QPen(QColor(theme.current().surface), 1.5))
-    painter.setBrush(QColor(colour))
-    painter.drawEllipse(centre, 4, 4)
+def paint_reading(
+    painter: QPainter, box: QRectF, places: NDArray[np.float64], curve: Curve, *, label_right: float, step: int
+) -> None:
+    """The curve's name and its value at a step, left of it, and a dot on it."""
+    height = _heights(curve)[step - 1]
+    is_known = bool(np.isfinite(height))
+    _paint_label(painter, box, curve.name, f"{curve.values[step - 1]:.3f}" if is_known else "–", label_right)
+    if is_known:
+        x = box.left() + places[step - 1] * box.width()
+        painter.setPen(QPen(QColor(theme.current().surface), 1.5))
+        painter.setBrush(QColor(curve.colour))
+        painter.drawEllipse(QPointF(x, box.bottom() - height * (box.height() - 2)), 4, 4)
 
 
-def _paint_label(painter: QPainter, box: QRectF, curve: Curve, right: float, step: int) -> None:
+def _heights(curve: Curve) -> Floats:
+    """The values as shares of the greatest."""
+    known = curve.values[np.isfinite(curve.values)]
+    greatest = float(known.max()) if known.size else 0.0
+    return curve.values / np.float32(greatest or 1.0)
+
+
+def _paint_label(painter: QPainter, box: QRectF, name: str, value: str, right: float) -> None:
     palette = theme.current()
     height = QFontMetricsF(painter.font()).height()
     has_two_lines = box.height() >= 2 * height
     top = box.center().y() - height * (1 if has_two_lines else 0.5)
-    is_known = 1 <= step <= len(curve.values) and bool(np.isfinite(curve.values[step - 1]))
-    value = f"{curve.values[step - 1]:.3f}" if is_known else "–"
-    align = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
     painter.setPen(QColor(palette.muted))
-    painter.drawText(QRectF(0, top, right, height), align, curve.name)
+    painter.drawText(QRectF(0, top, right, height), _LABEL, name)
     if has_two_lines:
         painter.setPen(QColor(palette.text))
-        painter.drawText(QRectF(0, top + height, right, height), align, value)
+        painter.drawText(QRectF(0, top + height, right, height), _LABEL, value)

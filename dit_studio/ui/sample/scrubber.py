@@ -13,14 +13,15 @@ from PySide6.QtGui import (
     QPainterPath,
     QPaintEvent,
     QPen,
-    QPolygonF,
+    QPixmap,
+    QResizeEvent,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
-from dit_studio.ui.sample.move_curves import Curve, commit_step, paint_curve
+from dit_studio.ui.sample.move_curves import Curve, commit_step, paint_curve, paint_reading
 from dit_studio.ui.sample.track import Axis, Places, number_text, paint_track, places_of, point_text
 from dit_studio.ui.widgets.basics import describe
 
@@ -48,6 +49,7 @@ class Scrubber(QAbstractSlider):
         self._image = 0
         self._axis: Axis = "t"
         self._places: Places = places_of((), "t")
+        self._body: QPixmap | None = None  # None: to be painted anew
         self.setOrientation(Qt.Orientation.Horizontal)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -77,8 +79,8 @@ class Scrubber(QAbstractSlider):
         points = self._film.points if self._film else ()
         self._places = places_of(points, self._axis)
         self.setRange(1, max(len(points), 1))
+        self._body = None
         self._say_where()
-        self.update()
 
     @property
     def text(self) -> str:
@@ -104,7 +106,12 @@ class Scrubber(QAbstractSlider):
 
     def _on_theme_changed(self) -> None:
         self.updateGeometry()
+        self._body = None
         self.update()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._body = None
 
     # --------------------------------------------------------------------------------------------- geometry
 
@@ -198,26 +205,41 @@ class Scrubber(QAbstractSlider):
         film = self._film
         if film is None or not film.points:
             return
+        if self._body is None:
+            self._body = self._paint_body(film)
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, self._body)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font())
+        painter.setPen(QPen(QColor(theme.current().text), 1))
+        x = self.x_of(self.value())
+        painter.drawLine(QPointF(x, 0), QPointF(x, self._track_box().top()))
+        for index, curve in enumerate(self._curves(film)):
+            box = self._lane_box(index)
+            paint_reading(painter, box, self._places.places, curve, label_right=self._gutter(), step=self.value())
+        self._paint_grip(painter, x)
+
+    def _paint_body(self, film: Film) -> QPixmap:
+        """All that is the same at every step."""
+        ratio = self.devicePixelRatioF()
+        body = QPixmap(self.size() * ratio)
+        body.setDevicePixelRatio(ratio)
+        body.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(body)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setFont(self._font())
         self._paint_shared(painter, film)
-        norm = Curve("‖xₜ‖", film.norms(self._image), theme.CURVES[0])
-        moves = Curve("movement", film.moves(self._image), theme.CURVES[1])
-        for index, curve in enumerate((norm, moves)):
-            paint_curve(
-                painter,
-                self._lane_box(index),
-                self._places.places,
-                curve,
-                label_right=self._gutter(),
-                step=self.value(),
-            )
-        done = film.steps_done(self._image)
-        paint_track(painter, self._track_box(), film.points, self._places, done)
+        for index, curve in enumerate(self._curves(film)):
+            paint_curve(painter, self._lane_box(index), self._places.places, curve)
+        paint_track(painter, self._track_box(), film.points, self._places, film.steps_done(self._image))
         self._paint_axis(painter)
         self._paint_commit(painter)
-        self._paint_handle(painter)
+        painter.end()
+        return body
+
+    def _curves(self, film: Film) -> tuple[Curve, Curve]:
+        norms, moves = film.norms(self._image), film.moves(self._image)
+        return Curve("‖xₜ‖", norms, theme.CURVES[0]), Curve("movement", moves, theme.CURVES[1])
 
     def _paint_axis(self, painter: QPainter) -> None:
         box, height = self._track_box(), self._label_height()
@@ -278,15 +300,11 @@ class Scrubber(QAbstractSlider):
         painter.drawLine(QPointF(x, 0), QPointF(x, track.bottom()))
         _paint_fork(painter, QPointF(x, 8))
 
-    def _paint_handle(self, painter: QPainter) -> None:
-        palette, track, x = theme.current(), self._track_box(), self.x_of(self.value())
-        painter.setPen(QPen(QColor(palette.text), 1))
-        painter.drawLine(QPointF(x, 0), QPointF(x, track.top()))
-        grip = QRectF(x - 4, track.top() - 4, 8, track.height() + 8)
+    def _paint_grip(self, painter: QPainter, x: float) -> None:
+        palette, track = theme.current(), self._track_box()
         painter.setBrush(QColor(palette.text))
-        ring = QColor(palette.accent) if self.hasFocus() else QColor(palette.surface)
-        painter.setPen(QPen(ring, 2))
-        painter.drawRoundedRect(grip, 4, 4)
+        painter.setPen(QPen(QColor(palette.accent if self.hasFocus() else palette.surface), 2))
+        painter.drawRoundedRect(QRectF(x - 4, track.top() - 4, 8, track.height() + 8), 4, 4)
 
 
 def _round_spacing(least: float) -> float:
@@ -308,4 +326,3 @@ def _paint_fork(painter: QPainter, centre: QPointF) -> None:
     painter.setPen(QPen(QColor("#14161A"), 1.5))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(path)
-    painter.drawPolyline(QPolygonF([centre, centre]))
