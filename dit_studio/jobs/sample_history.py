@@ -94,7 +94,7 @@ class SampleHistory:
     def entry(self, name: str) -> HistoryEntry | None:
         """One entry; None if it is gone or cannot be read."""
         try:
-            return self._read(self.root / name, name)
+            return self._read(self.root / name, name) if _is_plain(name) else None
         except OSError:
             return None
 
@@ -103,8 +103,8 @@ class SampleHistory:
         return [entry for entry in self.entries() if entry.parent == name]
 
     def has(self, name: str) -> bool:
-        """Whether there is such an entry; a name that leads out of the history names none."""
-        return bool(name) and Path(name).name == name and (self.root / name / ENTRY).is_file()
+        """Whether there is such an entry."""
+        return _is_plain(name) and (self.root / name / ENTRY).is_file()
 
     def size_bytes(self, name: str) -> int:
         """What an entry takes on the disk, with its trajectory."""
@@ -117,7 +117,7 @@ class SampleHistory:
             return
         for item in folders:
             with suppress(OSError):  # a folder that goes away while it is read, or that is new
-                if item.is_dir() and ((entry := self._read(Path(item.path), item.name)) or any(os.scandir(item))):
+                if item.is_dir() and ((entry := self._read(Path(item.path), item.name)) or os.listdir(item)):
                     yield item.name, entry
 
     def _read(self, folder: Path, name: str) -> HistoryEntry | None:
@@ -190,6 +190,11 @@ class SampleHistory:
             return False
         newest = max((_modified(file) for file in entry.path.iterdir()), default=0.0)
         return time.time() - newest < _DRAWING_SECONDS
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name, perhaps from a foreign file, stays in the folder."""
+    return bool(name) and not name.startswith(".") and Path(name).name == name
 
 
 def _stamp(folder: Path) -> _Stamp:

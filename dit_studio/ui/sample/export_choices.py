@@ -5,15 +5,18 @@ from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QSpinBox
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.widgets.basics import NoScrollComboBox, describe
 
+FEW = 10  # images of a sheet, where nobody says another number
 
-def image_choices(film: Film, image: int, favourites: list[int]) -> list[tuple[str, list[int]]]:
+
+def image_choices(film: Film, image: int, favourites: list[int]) -> list[tuple[str, object]]:
     """The sets of images that can be exported, in words: only those whose steps are all there."""
     whole = [place for place in range(film.images) if film.steps_done(place) >= len(film.points) > 0]
     marked = [place for place in favourites if place in whole]
     choices = [(f"Image {image + 1}, the picked one", [image] if image in whole else [])]
     choices.append((f"Favourites ({len(marked)})", marked))
+    choices.append((f"The first {FEW}", whole[:FEW] if len(whole) > FEW else []))
     choices.append((f"All ({len(whole)})", whole if len(whole) > 1 else []))
-    return [choice for choice in choices if choice[1]]
+    return [(text, images) for text, images in choices if images]
 
 
 def combo(choices: list[tuple[str, object]], name: str, tooltip: str) -> QComboBox:
@@ -26,7 +29,7 @@ def combo(choices: list[tuple[str, object]], name: str, tooltip: str) -> QComboB
 
 
 def spin(low: int, high: int, value: int, name: str, tooltip: str, *, suffix: str = "") -> QSpinBox:
-    result = QSpinBox()
+    result = QSpinBox(buttonSymbols=QSpinBox.ButtonSymbols.NoButtons)
     result.setRange(low, high)
     result.setValue(value)
     result.setSuffix(suffix)

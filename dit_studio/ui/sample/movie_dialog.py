@@ -21,7 +21,7 @@ class MovieDialog(QDialog):
         self._film = film
         height = film.size[0]
         self.images = combo(
-            [(text, images) for text, images in image_choices(film, image, favourites)],
+            image_choices(film, image, favourites),
             "Images",
             "Which images are shown, side by side.",
         )
@@ -37,6 +37,7 @@ class MovieDialog(QDialog):
             1, 64, min(max(_TARGET_HEIGHT // height, 1), 64), "Scale", "Pixels of the film for each pixel.", suffix=" ×"
         )
         self.hold = QDoubleSpinBox(minimum=0, maximum=60, value=1.5, singleStep=0.5, decimals=1, suffix=" s")
+        self.hold.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self._length = Caption()
         self._build()
         self._show()
@@ -67,6 +68,7 @@ class MovieDialog(QDialog):
         self.setWindowTitle("Film of the trajectory")
         describe(self.hold, "Hold", "How long the finished image stays, in seconds.")
         form = QFormLayout()
+        form.setSpacing(8)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for editor in (self.images, self.plane, self.fps, self.scale, self.hold):
             form.addRow(editor.accessibleName(), editor)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QFormLayout, QHBoxLayout, QVBo
 
 from dit_studio.trajectory import evenly_spaced_steps
 from dit_studio.ui import theme
-from dit_studio.ui.sample.export_choices import combo, dialog_buttons, image_choices, spin
+from dit_studio.ui.sample.export_choices import FEW, combo, dialog_buttons, image_choices, spin
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import to_image
 from dit_studio.ui.widgets.basics import Caption, describe
@@ -25,10 +25,11 @@ class SheetDialog(QDialog):
         super().__init__(parent)
         self._film = film
         self.images = combo(
-            [(text, images) for text, images in image_choices(film, image, favourites)],
+            image_choices(film, image, favourites),
             "Images",
             "Which images are rows of the sheet.",
         )
+        self._pick_a_sheetful()
         self.columns = spin(*_COLUMNS, 10, "Columns", "Timesteps shown, the noisiest first; the last is the image.")
         self.spacing = combo(
             [("Even in t", "t"), ("Even in log-SNR", "log-snr")], "Spacing", "How the timesteps are chosen."
@@ -74,6 +75,12 @@ class SheetDialog(QDialog):
         """The steps shown in the columns."""
         return evenly_spaced_steps(self._film.points, self.columns.value(), self.spacing.currentData())
 
+    def _pick_a_sheetful(self) -> None:
+        """The first ten, all if there are fewer."""
+        sizes = [len(self.images.itemData(place)) for place in range(self.images.count())]
+        fitting = [place for place, size in enumerate(sizes) if size <= FEW]
+        self.images.setCurrentIndex(max(fitting, key=lambda place: (sizes[place], place), default=0))
+
     def _show(self) -> None:
         images, steps, cell = self.images.currentData(), self.steps(), self.cell.value()
         self._preview.show_sheet(images, steps, self.plane.currentData(), has_labels=self.labels.isChecked())
@@ -95,6 +102,7 @@ class SheetDialog(QDialog):
         self.labels.setChecked(True)
         describe(self.labels, "Labels", "Write timesteps above and classes and seeds beside the pictures.")
         form = QFormLayout()
+        form.setSpacing(8)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         editors = (self.images, self.columns, self.spacing, self.plane, self.cell, self.labels, self.format)
         for editor in editors:
@@ -131,13 +139,15 @@ class _Preview(QWidget):
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor("#FFFFFF"))  # paper, in either theme
-        painter.setPen(QColor("#1A1E26"))
         font = QFont(self.font())
         font.setPixelSize(theme.text_size(0))
         painter.setFont(font)
         left, top = self._margins(QFontMetrics(font))
         side = self._side(left, top)
+        paper = QRectF(0, 0, left + side * len(self._steps) + 8, top + side * len(self._images) + 8)
+        painter.translate((self.width() - paper.width()) / 2, max((self.height() - paper.height()) / 2, 0))
+        painter.fillRect(paper, QColor("#FFFFFF"))  # in either theme
+        painter.setPen(QColor("#1A1E26"))
         for row, image in enumerate(self._images):
             for column, step in enumerate(self._steps):
                 self._paint_cell(
@@ -183,4 +193,4 @@ class _Preview(QWidget):
         for column in range(0, len(heads), every):
             place = QRectF(left + column * side - widest, 2, side + 2 * widest, metrics.height() + 2)
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, heads[column])
-        painter.drawText(QRectF(4, 2, left - 8, metrics.height() + 2), Qt.AlignmentFlag.AlignRight, "t")
+        painter.drawText(QRectF(4, 2, left - 8, metrics.height() + 2), Qt.AlignmentFlag.AlignLeft, "t")
