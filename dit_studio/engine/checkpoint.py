@@ -113,7 +113,7 @@ def load_model(path: str | Path, *, weights: str = "ema", device: torch.device |
 
     Raises: CheckpointError if there is none, or if it is damaged, unsafe to read, or of another shape.
     """
-    file = _weights_file(Path(path), weights)
+    file = weights_file(Path(path), weights)
     tensors, description = read_weights(file)
     try:
         with torch.device("meta"):
@@ -144,7 +144,8 @@ def write_weights(file: Path, model: nn.Module, description: ModelDescription) -
     _write_tensors(file, tensors, {_METADATA_KEY: msgspec.json.encode(description).decode()})
 
 
-def _weights_file(path: Path, weights: str) -> Path:
+def weights_file(path: Path, weights: str) -> Path:
+    """The .safetensors file that is meant by a run folder, a checkpoint folder or a file. Raises: CheckpointError."""
     if path.suffix in _PICKLES:
         raise CheckpointError(
             f"{path} is a pickle, which can run any code when it is opened; nothing of it was read.",

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dit_studio.config import DiffusionConfig
 from dit_studio.engine.diffusion import Diffusion
+from dit_studio.sample_request import Sampler
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Solver:
 
 _NOISING = ("epsilon", "x0", "v")
 # name                     title                 objectives  spacing  evaluations
-SOLVERS = {
+SOLVERS: dict[Sampler, Solver] = {
     "ddim":       Solver("DDIM",                 _NOISING,  "leading",     1),
     "ddpm":       Solver("DDPM",                 _NOISING,  "ends",        1),
     "dpm++":      Solver("DPM-Solver++ 2M",      _NOISING,  "inner",       1),
@@ -40,12 +41,12 @@ SOLVERS = {
 _LARGEST_LOG_SNR = 70.0  # what is beyond, is shown there
 
 
-def samplers_for(objective: str) -> tuple[str, ...]:
+def samplers_for(objective: str) -> tuple[Sampler, ...]:
     """The samplers that serve a model's objective, the first the one to offer."""
     return tuple(name for name, solver in SOLVERS.items() if objective in solver.objectives)
 
 
-def spaced_timesteps(sampler: str, *, steps: int, timesteps: int) -> Sequence[float]:
+def spaced_timesteps(sampler: Sampler, *, steps: int, timesteps: int) -> Sequence[float]:
     """The timesteps of a sampler, the noisiest first; all are spaced evenly in t.
 
     leading: every (T/n)-th from 0 where n divides T ("ddim50" of the published code), else as "ends".
@@ -106,7 +107,7 @@ class NoiseSchedule:
         """Of every timestep, t = 0 first; a flow has T + 1 of them."""
         return tuple(self.at(t).log_snr for t in range(self.timesteps + self.is_flow))
 
-    def levels(self, sampler: str, *, steps: int, start: float | None = None) -> tuple[NoiseLevel, ...]:
+    def levels(self, sampler: Sampler, *, steps: int, start: float | None = None) -> tuple[NoiseLevel, ...]:
         """Where the steps of a sampler begin, the noisiest first; from `start` on where it is given."""
         chain = spaced_timesteps(sampler, steps=steps, timesteps=self.timesteps)
         if start is not None:
@@ -150,7 +151,7 @@ class Chain:
 
     def __init__(
         self,
-        sampler: str,
+        sampler: Sampler,
         levels: Sequence[NoiseLevel],
         *,
         generators: list[torch.Generator],
@@ -203,7 +204,7 @@ class Chain:
         return 1 / self.levels[number].signal if number < len(self.levels) else 1.0
 
 
-def _scheduler(sampler: str, levels: Sequence[NoiseLevel], *, learned_variance: bool) -> Any:
+def _scheduler(sampler: Sampler, levels: Sequence[NoiseLevel], *, learned_variance: bool) -> Any:
     """A diffusers scheduler that steps through all of `levels` and is told x̂₀ (for a flow: the velocity)."""
     import diffusers  # costs a second, which training does not need to pay
 

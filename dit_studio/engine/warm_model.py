@@ -1,0 +1,165 @@
+"""The model that was used last stays loaded and warm, so that the next image begins to form at once."""
+
+import hashlib
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from dit_studio import __version__
+from dit_studio.engine import device as devices
+from dit_studio.engine.checkpoint import LoadedModel, load_model, weights_file
+from dit_studio.engine.device import Precision
+from dit_studio.engine.sampling import sample
+from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
+from dit_studio.errors import CheckpointError
+from dit_studio.events import Progress
+from dit_studio.sample_request import BranchPoint, ModelReference, SampleRecord, SampleRequest
+
+_BLOCKS, _BLOCK_BYTES = 64, 4096
+_Key = tuple[Path, int, int, str, str]  # the file, its size and when it was changed; the device and the number format
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmModel:
+    """A model on its device, in the number format that suits it, and what it is called."""
+
+    loaded: LoadedModel
+    precision: Precision
+    reference: ModelReference
+    seconds: float  # that it took to load
+
+    @property
+    def device(self) -> torch.device:
+        return self.loaded.model.pos_embed.device
+
+    def record(self, request: SampleRequest, branch: BranchPoint | None = None) -> SampleRecord:
+        """What is kept of images that this model draws now."""
+        return SampleRecord(
+            request=request,
+            model=self.reference,
+            branch=branch,
+            time=time.time(),
+            precision=self.precision.name,
+            device=devices.describe(self.device),
+            studio_version=__version__,
+            torch_version=str(torch.__version__),
+        )
+
+
+_last: dict[_Key, WarmModel] = {}  # one at most
+
+
+def warm_model(path: str, weights: str, *, device: str = "auto", precision: str = "auto") -> WarmModel:
+    """The model of a run, a checkpoint or a file. Raises: CheckpointError, ConfigError."""
+    loading = load_warm(path, weights, device=device, precision=precision)
+    while True:
+        try:
+            next(loading)
+        except StopIteration as end:
+            warm: WarmModel = end.value
+            return warm
+
+
+def load_warm(
+    path: str, weights: str, *, device: str = "auto", precision: str = "auto"
+) -> Generator[Progress, None, WarmModel]:
+    """The model of a run, a checkpoint or a file; says what it does where that takes time.
+
+    Raises: CheckpointError, also if a checkpoint went away; ConfigError if this machine lacks the device.
+    """
+    file = weights_file(Path(path), weights)
+    key = _key(file, device, precision)
+    if key not in _last:
+        _last.clear()  # before the next one takes memory
+        _last[key] = yield from _load(path, file, device, precision)
+    warm = _last[key]
+    return replace(warm, reference=_reference(path, warm.loaded, warm.reference.fingerprint))
+
+
+def _load(path: str, file: Path, device_name: str, precision_name: str) -> Generator[Progress, None, WarmModel]:
+    started = time.monotonic()
+    yield Progress(stage="Loading the model", done=0, total=2)
+    device = devices.pick_device(device_name)
+    devices.set_float32_matmul(device)
+    loaded = load_model(file, device=device)
+    precision = devices.pick_precision(device, precision_name)
+    yield Progress(stage="Warming up", done=1, total=2)
+    _warm_up(loaded, precision)
+    yield Progress(stage="Warming up", done=2, total=2)
+    reference = _reference(path, loaded, fingerprint(file))
+    return WarmModel(loaded=loaded, precision=precision, reference=reference, seconds=time.monotonic() - started)
+
+
+def _warm_up(loaded: LoadedModel, precision: Precision) -> None:
+    """Have diffusers imported, and the kernels chosen."""
+    diffusion = loaded.config.diffusion
+    samplers = samplers_for(diffusion.objective)
+    for sampler in samplers:
+        Chain(sampler, NoiseSchedule(diffusion).levels(sampler, steps=2), generators=[])
+    cfg = 2.0 if loaded.config.class_dropout_prob else 1.0
+    request = SampleRequest(sampler=samplers[0], steps=1, cfg=cfg)
+    for _ in sample(loaded.model, loaded.config, request, precision=precision):
+        pass
+
+
+# ------------------------------------------------------------------------------------------------- what it is called
+
+
+def _reference(path: str, loaded: LoadedModel, mark: str) -> ModelReference:
+    config = loaded.config
+    return ModelReference(
+        path=path,
+        name=model_name(loaded.path, step=config.step, weights=config.weights),
+        step=config.step,
+        weights=config.weights,
+        fingerprint=mark,
+        class_names=config.class_names,
+    )
+
+
+def model_name(file: Path, *, step: int, weights: str) -> str:
+    """As a person calls it: "landscapes · step 20,000 · EMA"."""
+    folder = file.absolute().parent
+    if folder.parent.name == "checkpoints":
+        name = folder.parent.parent.name
+    else:
+        name = file.stem if file.stem not in ("ema", "model") else folder.name
+    steps = [f"step {step:,}"] if step else []
+    return " · ".join([name, *steps, {"ema": "EMA"}.get(weights, weights)])
+
+
+def fingerprint(file: Path) -> str:
+    """Of a safetensors file: its header, its size and evenly spaced blocks; 16 hexadecimal digits.
+
+    Raises: CheckpointError if the file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            header_bytes = int.from_bytes(opened.read(8), "little")
+            digest.update(opened.read(min(header_bytes, size)))
+            digest.update(str(size).encode())
+            for block in range(_BLOCKS):
+                opened.seek(max(0, size - _BLOCK_BYTES) * block // (_BLOCKS - 1))
+                digest.update(opened.read(_BLOCK_BYTES))
+    except OSError as error:
+        raise _gone(file, error) from error
+    return digest.hexdigest()
+
+
+def _key(file: Path, device: str, precision: str) -> _Key:
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise _gone(file, error) from error
+    return file.resolve(), status.st_size, status.st_mtime_ns, device, precision
+
+
+def _gone(file: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(
+        f"{file} cannot be read any more: {error.strerror or error}.", remedy="Choose another checkpoint."
+    )
