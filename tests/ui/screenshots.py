@@ -18,6 +18,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from example_runs import make_runs
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
+from sample_page_scenes import SAMPLE_SCENES
 from scripted import CPU, ScriptedLauncher
 from train_scenes import TRAIN_SCENES
 
@@ -96,6 +97,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "runs-failed": runs_failed,
     "train-empty": train_empty,
     **TRAIN_SCENES,
+    **SAMPLE_SCENES,
     "shortcuts": shortcuts,
 }
 
@@ -104,6 +106,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
 def places() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DIT_STUDIO_RUNS"] = str(Path(folder) / "runs")
+        os.environ["DIT_STUDIO_SAMPLES"] = str(Path(folder) / "samples")
         os.environ["DIT_STUDIO_CACHE"] = str(Path(folder) / "cache")
         yield Path(folder)
 

@@ -182,7 +182,7 @@ class SamplePage(QWidget):
             )
         )
         self.set_up.show_branch(
-            f"Branch from image {image + 1} ({record.class_of(image)}) at step {step} · t = {point.t:g}. Change the "
+            f"Branch from image {image + 1} ({record.class_of(image)}) at step {step} · t = {point.t:.4g}. Change the "
             "class, CFG, seed or sampler; Generate goes on from there."
         )
 
@@ -388,6 +388,7 @@ class SamplePage(QWidget):
 
     def _build(self) -> None:
         self._images = QStackedWidget()
+        self._images.setContentsMargins(0, 8, 0, 0)  # below the corner's button
         self._images.addWidget(self.stage)
         self._images.addWidget(self.compare_view)
         self._tabs = QTabWidget(documentMode=True)
