@@ -134,33 +134,41 @@ class SampleSession(QObject):
                     self.model_failed.emit(event)
 
     def _on_drawn(self, events: list[Event]) -> None:
-        has_grown = False
-        for event in events:
-            match event:
-                case SamplingStarted():
-                    self._start(event)
-                case SampleFrame() if self.frames is not None:
-                    self.frames.add(event)
-                    has_grown = True
-                case SamplesDrawn() if self.frames is not None:
-                    self.frames.finish(event)
-                    self.done = event.first_image + event.images
-                    has_grown = True
-                case Progress(stage=stage) if not self.is_sweep:
-                    self.waiting.emit(stage)
-                case Notice():
-                    self.noticed.emit(event.message, event.level)
-                case SettingsRefused():
-                    self._set_state(JobState.IDLE)
-                    self.refused.emit(event)
-                case Failure():
-                    self._set_state(JobState.FAILED)
-                    self.failed.emit(event)
+        grown = [self._take_in(event) for event in events]
         if self.is_sweep:
             self._run()
             self.sweep_said.emit(events)
-        if has_grown:
+        if any(grown):
             self.grew.emit()
+        for event in events:  # after what was drawn before it
+            self._hear_of_end(event)
+
+    def _take_in(self, event: Event) -> bool:
+        """Whether the film has grown by it."""
+        match event:
+            case SamplingStarted():
+                self._start(event)
+            case SampleFrame() if self.frames is not None:
+                self.frames.add(event)
+                return True
+            case SamplesDrawn() if self.frames is not None:
+                self.frames.finish(event)
+                self.done = event.first_image + event.images
+                return True
+            case Progress(stage=stage) if not self.is_sweep:
+                self.waiting.emit(stage)
+            case Notice():
+                self.noticed.emit(event.message, event.level)
+        return False
+
+    def _hear_of_end(self, event: Event) -> None:
+        match event:
+            case SettingsRefused():
+                self._set_state(JobState.IDLE)
+                self.refused.emit(event)
+            case Failure():
+                self._set_state(JobState.FAILED)
+                self.failed.emit(event)
 
     def _start(self, event: SamplingStarted) -> None:
         if self.frames is not None:
