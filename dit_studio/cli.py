@@ -21,30 +21,24 @@ from typing import Any, NoReturn
 import msgspec
 
 from dit_studio import __version__
+from dit_studio.cli_output import Ticker, UsageError, answer, number, say, show
+from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
-    CheckpointSaved,
     CheckStatus,
     Command,
     DataSummary,
     Event,
     Failure,
     JobState,
-    Metrics,
-    Notice,
     Preflight,
-    PreviewSaved,
-    Progress,
-    Resumed,
     Started,
     StateChanged,
-    Validation,
 )
 from dit_studio.places import runs_dir
 
 # The engine and the window are imported where a command needs them: `dit-studio --help` costs no torch.
-_LINE_SECONDS = 5.0  # between lines of progress where the terminal cannot redraw one
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,13 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except ConfigError as error:
         for problem in error.problems:
-            _say(f"dit-studio: {problem.message}")
+            say(f"dit-studio: {problem.message}")
         return _failed(words, error, status=2)
     except StudioError as error:
-        _say(f"dit-studio: {error}")
-        return _failed(words, error, status=2 if isinstance(error, _UsageError) else 1)
+        say(f"dit-studio: {error}")
+        return _failed(words, error, status=2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt:
-        _say("dit-studio: interrupted.")
+        say("dit-studio: interrupted.")
         return _failed(words, StudioError("interrupted."), status=130)
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,11 +86,7 @@ class _Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(wrong, commands, n=1, cutoff=0.5)
             hint = f"Did you mean {near[0]}?" if near else f"It knows {', '.join(commands)}."
             message = f"there is no command, run or file {wrong!r}. {hint}"
-        raise _UsageError(f"{message} See {self.prog} --help.")
-
-
-class _UsageError(StudioError):
-    """The words of the command line do not make a command."""
+        raise UsageError(f"{message} See {self.prog} --help.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -130,17 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     train.add_argument("--settings", dest="list_settings", action="store_true", help="list every setting and end")
 
-    sample = command("sample", _sample, "draw images from a run or a checkpoint")
-    sample.add_argument("model", type=Path, metavar="MODEL", help="a run, a checkpoint or a .safetensors file")
-    sample.add_argument("--classes", default="", metavar="0,3", help="numbers or names, taken in turn (default: all)")
-    sample.add_argument("--count", type=int, default=0, metavar="N", help="images in all (default: one a class)")
-    sample.add_argument("--seed", type=int, default=0, metavar="S", help="image k has seed S + k (default: 0)")
-    sample.add_argument("--sampler", default="ddim", metavar="NAME", help="ddim or ddpm (default: ddim)")
-    sample.add_argument("--steps", type=int, default=50, metavar="N", help="denoising steps (default: 50)")
-    sample.add_argument("--cfg", type=float, default=None, metavar="W", help="guidance scale (default: 2, or 1)")
-    sample.add_argument("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
-    sample.add_argument("--batch-size", type=int, default=64, metavar="B", help="images drawn at once (default: 64)")
-    sample.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder for the PNG files")
+    add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
 
     inspect = command("inspect", _inspect, "say what a data set, a run or a checkpoint holds")
     inspect.add_argument("path", type=Path, metavar="DIR|MODEL")
@@ -173,84 +153,6 @@ def _command_names() -> set[str]:
     return {"demo", "train", "sample", "inspect", "benchmark", "doctor"}
 
 
-# ------------------------------------------------------------------------------------------------- output
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
-def _answer(options: argparse.Namespace, **values: Any) -> None:
-    """The last line of stdout, for scripts."""
-    if options.json:
-        sys.stdout.write(json.dumps(msgspec.to_builtins(values, enc_hook=str)) + "\n")
-        sys.stdout.flush()
-
-
-class _Ticker:
-    """Progress on stderr: one line redrawn on a terminal, a line now and then elsewhere."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._shown_at = 0.0
-        self._is_open = False
-
-    def show(self, text: str, *, is_last: bool = False) -> None:
-        interval = 0.1 if self._is_terminal else _LINE_SECONDS
-        if not is_last and time.monotonic() - self._shown_at < interval:
-            return
-        self._shown_at = time.monotonic()
-        if not self._is_terminal:
-            _say(text)
-            return
-        sys.stderr.write(f"\r\x1b[K{text}")
-        sys.stderr.flush()
-        self._is_open = True
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        if self._is_open:
-            sys.stderr.write("\n")
-            self._is_open = False
-        _say(text)
-
-
-def _show(event: Event, ticker: _Ticker, steps: int) -> None:
-    """What a person at a terminal sees of an event."""
-    match event:
-        case Progress(stage=stage, done=done, total=total, unit=unit):
-            ticker.show(f"{stage}: {done:,}{f' of {total:,}' if total else ''} {unit}", is_last=done == total)
-        case Started():
-            ticker.say(
-                f"{event.images:,} images ({event.validation_images} held out), {len(event.class_names)} classes; "
-                f"{event.parameters / 1e6:.2f} M parameters on {event.device} in {event.precision}."
-            )
-        case Metrics():
-            left = (steps - event.step) * event.seconds / max(1, event.step)
-            ticker.show(
-                f"step {event.step:,}/{steps:,}  loss {_number(event.loss)}  rate {event.learning_rate:.2g}  "
-                f"{event.images_per_second or 0:.0f} images/s  {left / 60:.1f} min left",
-                is_last=event.step == steps,
-            )
-        case Validation(step=step, loss=loss):
-            ticker.say(f"step {step:,}: validation loss {_number(loss)}")
-        case PreviewSaved(file=file):
-            ticker.say(f"preview {file}")
-        case CheckpointSaved(file=file, size_bytes=size):
-            ticker.say(f"saved {file} ({size / 1e6:.0f} MB)")
-        case Resumed(step=step):
-            ticker.say(f"going on from step {step:,}.")
-        case Notice(message=message):
-            ticker.say(message)
-        case StateChanged(state=state) if state is not JobState.FAILED:
-            ticker.say(f"{state} at step {event.step:,}." if event.step else f"{state}.")
-
-
-def _number(value: float | None, *, missing: str = "not a number") -> str:
-    return missing if value is None else f"{value:.4f}"
-
-
 # ------------------------------------------------------------------------------------------------- train
 
 
@@ -261,7 +163,7 @@ def _train(options: argparse.Namespace) -> int:
     if options.resume:
         return _resume(options)
     if options.recipe is None:
-        raise _UsageError("train takes a RECIPE.toml, or --resume RUN.")
+        raise UsageError("train takes a RECIPE.toml, or --resume RUN.")
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
     recipe = _recipe(options.recipe, options)
@@ -278,7 +180,7 @@ def _resume(options: argparse.Namespace) -> int:
     from dit_studio.jobs.run_folder import RunFolder
 
     if options.recipe is not None or options.out is not None:
-        raise _UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
+        raise UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
     folder = RunFolder.open(options.resume)
     if options.settings or options.data:
         recipe = _recipe(folder.path / "run.toml", options)
@@ -311,16 +213,16 @@ def _preflight(tables: dict[str, Any], out: Path) -> None:
     """Say what stands in the way. Raises: StudioError if it cannot work."""
     from dit_studio.engine.plan import preflight
 
-    ticker, failed = _Ticker(), []
+    ticker, failed = Ticker(), []
     for event in preflight(tables, str(out)):
         if isinstance(event, Preflight):
             for check in event.checks:
                 if check.status is not CheckStatus.OK:
-                    _say(f"{check.status}: {check.message} {check.remedy}".rstrip())
+                    say(f"{check.status}: {check.message} {check.remedy}".rstrip())
                 if check.status is CheckStatus.FAILED:
                     failed.append(f"{check.message} {check.remedy}")
         else:
-            _show(event, ticker, 0)
+            show(event, ticker, 0)
     if failed:
         raise StudioError("Training was not started. " + failed[0])
 
@@ -328,12 +230,12 @@ def _preflight(tables: dict[str, Any], out: Path) -> None:
 def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> int:
     from dit_studio.jobs import training
 
-    ticker, steps = _Ticker(), folder.recipe().train.steps
-    _say(f"run {folder.path}")
+    ticker, steps = Ticker(), folder.recipe().train.steps
+    say(f"run {folder.path}")
     state, failure = JobState.PREPARING, None
     with _stopping_on_interrupt(folder) as presses:
         for event in training.run(folder, resume=resume):
-            _show(event, ticker, steps)
+            show(event, ticker, steps)
             if isinstance(event, StateChanged):
                 state = event.state
             elif isinstance(event, Failure):
@@ -341,7 +243,7 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
     status = folder.read_status()
     if failure is not None:
         ticker.say(f"dit-studio: {failure.message} {failure.remedy}".rstrip())
-    _answer(
+    answer(
         options, run=str(folder.path), state=state, step=status.step, steps=steps, loss=status.loss,
         validation_loss=status.validation_loss, seconds=round(status.seconds, 3), preview=status.preview,
         error=failure.message if failure else None,
@@ -360,7 +262,7 @@ def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
         presses.append(number)
         if len(presses) > 1:
             raise KeyboardInterrupt
-        _say("\nstopping after this step, and saving; once more to end at once.")
+        say("\nstopping after this step, and saving; once more to end at once.")
         folder.send(Command.STOP)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -369,35 +271,6 @@ def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-# ------------------------------------------------------------------------------------------------- sample
-
-
-def _sample(options: argparse.Namespace) -> int:
-    from dit_studio.engine.checkpoint import load_model
-    from dit_studio.engine.device import pick_device
-    from dit_studio.engine.sample_files import choose_classes, save_samples
-    from dit_studio.sample_request import SampleRequest
-
-    loaded = load_model(options.model, weights=options.weights, device=pick_device())
-    classes = choose_classes(options.classes, loaded.config)
-    guidance = 2.0 if loaded.config.class_dropout_prob else 1.0
-    request = SampleRequest(
-        classes=classes, count=options.count or len(classes), seed=options.seed, sampler=options.sampler,
-        steps=options.steps, cfg=guidance if options.cfg is None else options.cfg, batch_size=options.batch_size,
-    )  # fmt: skip
-    ticker, started = _Ticker(), time.monotonic()
-    for event in save_samples(loaded, request, options.out):
-        _show(event, ticker, 0)
-    seconds = time.monotonic() - started
-    ticker.say(f"{request.count} images in {options.out} ({seconds:.1f} s).")
-    _answer(
-        options, out=str(options.out), count=request.count, classes=list(classes), seed=request.seed,
-        sampler=request.sampler, steps=request.steps, cfg=request.cfg, model=str(loaded.path),
-        step=loaded.config.step, weights=loaded.config.weights, seconds=round(seconds, 3),
-    )  # fmt: skip
-    return 0
 
 
 # ------------------------------------------------------------------------------------------------- inspect
@@ -415,29 +288,29 @@ def _inspect(options: argparse.Namespace) -> int:
         return _inspect_model(options)
     from dit_studio.engine.data import scan
 
-    ticker, summary = _Ticker(), None
+    ticker, summary = Ticker(), None
     for event in scan(str(path), options.classes):
-        _show(event, ticker, 0)
+        show(event, ticker, 0)
         if isinstance(event, DataSummary):
             summary = event
     assert summary is not None
     _print_data(summary)
-    _answer(options, **msgspec.to_builtins(summary))
+    answer(options, **msgspec.to_builtins(summary))
     return 0
 
 
 def _print_data(summary: DataSummary) -> None:
     small, large = ("×".join(map(str, size)) for size in (summary.smallest, summary.largest))
-    _say(f"{summary.images:,} images, {small} to {large} pixels, {summary.size_bytes / 1e6:.1f} MB")
-    _say(f"classes from {summary.source} (possible: {', '.join(summary.sources) or 'none'})")
+    say(f"{summary.images:,} images, {small} to {large} pixels, {summary.size_bytes / 1e6:.1f} MB")
+    say(f"classes from {summary.source} (possible: {', '.join(summary.sources) or 'none'})")
     for kind in summary.classes:
-        _say(f"  {kind.images:>7,}  {kind.name}")
+        say(f"  {kind.images:>7,}  {kind.name}")
     for warning in summary.warnings:
-        _say(f"warning: {warning}")
+        say(f"warning: {warning}")
     for problem in summary.problems[:20]:
-        _say(f"left out: {problem.file}: {problem.reason}")
+        say(f"left out: {problem.file}: {problem.reason}")
     if summary.problem_count > 20:
-        _say(f"… and {summary.problem_count - 20:,} more left out.")
+        say(f"… and {summary.problem_count - 20:,} more left out.")
 
 
 def _inspect_run(options: argparse.Namespace) -> int:
@@ -445,11 +318,11 @@ def _inspect_run(options: argparse.Namespace) -> int:
 
     folder = RunFolder.open(options.path)
     status, checkpoints = folder.observed_status(), [path.name for path in folder.checkpoints()]
-    _say(f"{folder.path}: {status.state}, step {status.step:,} of {status.steps:,}. {status.message}".rstrip())
-    loss, validation = (_number(value, missing="none") for value in (status.loss, status.validation_loss))
-    _say(f"loss {loss}, validation loss {validation}")
-    _say(f"checkpoints: {', '.join(checkpoints) or 'none'}")
-    _answer(options, run=str(folder.path), checkpoints=checkpoints, **msgspec.to_builtins(status))
+    say(f"{folder.path}: {status.state}, step {status.step:,} of {status.steps:,}. {status.message}".rstrip())
+    loss, validation = (number(value, missing="none") for value in (status.loss, status.validation_loss))
+    say(f"loss {loss}, validation loss {validation}")
+    say(f"checkpoints: {', '.join(checkpoints) or 'none'}")
+    answer(options, run=str(folder.path), checkpoints=checkpoints, **msgspec.to_builtins(status))
     return 0
 
 
@@ -460,10 +333,10 @@ def _inspect_model(options: argparse.Namespace) -> int:
     state = loaded.model.state_dict()
     numbers = sum(tensor.numel() for tensor in state.values())
     described = msgspec.to_builtins(loaded.config)
-    _say(f"{loaded.path}: a DiT with {numbers:,} numbers under {len(state)} names, {loaded.config.weights} weights.")
+    say(f"{loaded.path}: a DiT with {numbers:,} numbers under {len(state)} names, {loaded.config.weights} weights.")
     for key, value in described.items():
-        _say(f"  {key}: {value}")
-    _answer(options, path=str(loaded.path), numbers=numbers, names=len(state), **described)
+        say(f"  {key}: {value}")
+    answer(options, path=str(loaded.path), numbers=numbers, names=len(state), **described)
     return 0
 
 
@@ -474,18 +347,18 @@ def _demo(options: argparse.Namespace) -> int:
     from dit_studio.engine.demo_run import DemoResult, run_demo
 
     out = options.out or runs_dir() / f"demo-{time.strftime('%Y%m%d-%H%M%S')}"
-    ticker, result = _Ticker(), None
+    ticker, result = Ticker(), None
     steps = 0
     for event in run_demo(out, minutes=options.minutes, train=_train_events):
         if isinstance(event, DemoResult):
             result = event
             continue
         steps = event.steps if isinstance(event, Started) else steps
-        _show(event, ticker, steps)
+        show(event, ticker, steps)
     assert result is not None
     for line in result.lines:
         ticker.say(line)
-    _answer(options, **result.figures, run=str(result.run), picture=str(result.picture))
+    answer(options, **result.figures, run=str(result.run), picture=str(result.picture))
     if options.no_window:
         return 0
     return _open_if_possible(result.run)
@@ -515,8 +388,8 @@ def _benchmark(options: argparse.Namespace) -> int:
 
         figures = benchmark.measure_training() if options.what == "train" else benchmark.measure_data()
     for line in figures.lines:
-        _say(line)
-    _answer(options, **figures.values)
+        say(line)
+    answer(options, **figures.values)
     return 0
 
 
@@ -525,8 +398,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
     findings = list(examine())
     for finding in findings:
-        _say(f"{finding.status:>7}  {finding.name}: {finding.message} {finding.remedy}".rstrip())
-    _answer(options, checks=msgspec.to_builtins(findings))
+        say(f"{finding.status:>7}  {finding.name}: {finding.message} {finding.remedy}".rstrip())
+    answer(options, checks=msgspec.to_builtins(findings))
     return 1 if any(finding.status is CheckStatus.FAILED for finding in findings) else 0
 
 
@@ -547,8 +420,8 @@ def _open_if_possible(run: Path) -> int:
     """The window on a run, in a process of its own without torch; where none can open, a sentence, and all is well."""
     has_display = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform.startswith("linux") and not has_display:
-        _say(f"There is no display here, so no window. Where there is one: dit-studio {run}")
+        say(f"There is no display here, so no window. Where there is one: dit-studio {run}")
         return 0
     if subprocess.call([sys.executable, "-m", "dit_studio", str(run)]):
-        _say(f"The window did not open; dit-studio doctor says more. The run is here: {run}")
+        say(f"The window did not open; dit-studio doctor says more. The run is here: {run}")
     return 0

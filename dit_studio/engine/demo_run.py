@@ -18,7 +18,7 @@ from dit_studio.engine.checkpoint import load_model
 from dit_studio.engine.demo import CLASS_NAMES, write_landscapes
 from dit_studio.engine.device import pick_device, pick_precision
 from dit_studio.engine.evaluation import ClassProbe, frechet_distance_from_features
-from dit_studio.engine.sample_files import encode_png
+from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.sampling import Samples, sample
 from dit_studio.events import Event, Metrics, Progress
 from dit_studio.files import naming_disk_errors, write_atomically

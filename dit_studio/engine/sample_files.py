@@ -1,26 +1,20 @@
-"""Drawn images as files: PNG, a grid, and a folder that is a data set."""
+"""Drawn images in a folder that is a data set, and the classes that are asked for."""
 
 import csv
 import difflib
 import io
-import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
-
-from dit_studio.engine.checkpoint import LoadedModel, ModelDescription
-from dit_studio.engine.device import Precision
+from dit_studio.engine.checkpoint import ModelDescription
+from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.sample_checks import check_request
 from dit_studio.engine.sampling import Frame, Samples, sample
+from dit_studio.engine.warm_model import WarmModel
 from dit_studio.errors import ConfigError, Problem
-from dit_studio.events import Progress
+from dit_studio.events import Notice, Progress
 from dit_studio.files import naming_disk_errors, write_atomically
-from dit_studio.sample_request import SampleRequest
+from dit_studio.sample_request import SampleRecord, SampleRequest
 
 
 def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
@@ -43,45 +37,38 @@ def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def save_samples(
-    loaded: LoadedModel, request: SampleRequest, folder: Path, *, precision: Precision | None = None
-) -> Iterator[Progress]:
+def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Iterator[Progress | Notice]:
     """Draw a request into `folder`: 000000.png …, and labels.csv, which makes it a data set with the same classes.
 
-    Raises: ConfigError, or RunError if the folder cannot be written.
+    Closed early, it keeps the images that are finished. Raises: ConfigError, or RunError if it cannot write there.
     """
-    check_request(request, loaded.config)
+    config, record, finished = warm.loaded.config, warm.record(request), 0
+    check_request(request, config)
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    names, rows = loaded.config.class_names, []
-    for done in sample(loaded.model, loaded.config, request, precision=precision):
-        if isinstance(done, Frame):
-            made = done.first_image + done.step / done.steps * len(done.x_t)
-            yield Progress(stage="Sampling", done=int(made), total=request.count, unit="images")
-            continue
-        if not isinstance(done, Samples):
-            continue
-        for k, (image, label) in enumerate(zip(done.images, done.labels, strict=True), start=done.first_image):
-            file = f"{k:06d}.png"
-            write_atomically(folder / file, encode_png(image.permute(1, 2, 0).numpy()))
-            rows.append((file, names[label] if names else str(label)))
+    try:
+        for done in sample(warm.loaded.model, config, request, precision=warm.precision):
+            if isinstance(done, Samples):
+                for k, image in enumerate(done.images, start=done.first_image):
+                    write_atomically(folder / _name(k), encode_png(image.permute(1, 2, 0).numpy(), record, k))
+                    finished = k + 1
+            else:
+                yield drawing_progress(done, request.count) if isinstance(done, Frame) else done
+    finally:
+        write_labels(folder, record, range(finished))
+
+
+def write_labels(folder: Path, record: SampleRecord, images: Iterable[int]) -> None:
+    """labels.csv, which gives each image of a folder its class."""
     buffer = io.StringIO()
-    csv.writer(buffer).writerows([("file", "label"), *rows])
-    write_atomically(folder / "labels.csv", buffer.getvalue().encode())
+    csv.writer(buffer).writerows([("file", "label"), *((_name(k), record.class_of(k)) for k in images)])
+    write_atomically(folder / "labels.csv", buffer.getvalue().encode("utf-8", "replace"))
 
 
-def grid(images: Tensor, *, columns: int) -> NDArray[np.uint8]:
-    """Images side by side, row by row, without gaps. Shapes: (B, C, H, W) uint8 -> (rows·H, columns·W, C)."""
-    count, channels, height, width = images.shape
-    rows = math.ceil(count / columns)
-    cells = torch.zeros(rows * columns, channels, height, width, dtype=torch.uint8)
-    cells[:count] = images
-    cells = cells.reshape(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
-    return cells.reshape(rows * height, columns * width, channels).numpy()
+def _name(image: int) -> str:
+    return f"{image:06d}.png"
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of (H, W, 3) or (H, W, 1) uint8 pixels."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+def drawing_progress(frame: Frame, count: int) -> Progress:
+    made = frame.first_image + frame.step / frame.steps * len(frame.x_t)
+    return Progress(stage="Sampling", done=int(made), total=count, unit="images")

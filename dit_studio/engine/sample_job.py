@@ -76,6 +76,8 @@ def draw(
     folder: str,
     branch: dict[str, Any] | None = None,
     budget_bytes: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> Generator[Event]:
     """Draw a request into `folder`, or into nothing; closed early, it keeps the images that are finished.
 
@@ -84,7 +86,7 @@ def draw(
     out = Path(folder) if folder else None
     try:
         asked = parse_request(request)
-        warm = yield from load_warm(model, weights)
+        warm = yield from load_warm(model, weights, device=device, precision=precision)
         check_request(asked, warm.loaded.config)
         point = msgspec.convert(branch, BranchPoint) if branch else None
         start = start_of_branch(out, point) if point else None

@@ -25,7 +25,7 @@ from dit_studio.engine.checkpoint import (
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.diffusion import BANDS, Diffusion, Loss, Model
 from dit_studio.engine.ema import Ema
-from dit_studio.engine.sample_files import encode_png, grid
+from dit_studio.engine.export.png import encode_png, grid
 from dit_studio.engine.sampling import Samples, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
@@ -250,7 +250,8 @@ class Trainer:
         drawn = sample(self.ema.model, self.description, request, precision=self.precision)
         images = torch.cat([batch.images for batch in drawn if isinstance(batch, Samples)])
         file = f"previews/{checkpoint_name(self.step)}.png"
-        write_atomically(self.run / file, encode_png(grid(images, columns=len(classes))))
+        pixels = grid(images.permute(0, 2, 3, 1).numpy(), columns=len(classes))
+        write_atomically(self.run / file, encode_png(pixels))
         names = self.images.class_names
         return PreviewSaved(
             step=self.step,

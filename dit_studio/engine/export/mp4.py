@@ -16,7 +16,7 @@ def encode_mp4(frames: Iterator[Pixels], *, fps: float, hold_seconds: float) -> 
 
     buffer = io.BytesIO()
     rate = Fraction(fps).limit_denominator(1000)
-    with av.open(buffer, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(buffer, "w", format="mp4") as container:
         first = even(next(frames))
         stream = container.add_stream("libx264", rate=rate, options={"crf": "12", "preset": "medium"})
         stream.height, stream.width = first.shape[:2]

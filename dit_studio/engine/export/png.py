@@ -37,14 +37,13 @@ def as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def grid(images: NDArray[np.uint8], *, columns: int, gap: int = 0) -> NDArray[np.uint8]:
-    """Images side by side, row by row, on white where there is a gap and black where there is no image.
+    """Images side by side, row by row, on white if there is a gap, else on black.
 
     Shapes: (N, H, W, C) -> (rows·H + gaps, columns·W + gaps, C).
     """
     count, height, width, channels = images.shape
     rows = math.ceil(count / columns)
-    cells = np.zeros((rows * columns, height + gap, width + gap, channels), np.uint8)
-    cells[:, height:] = cells[:, :, width:] = 255
+    cells = np.full((rows * columns, height + gap, width + gap, channels), 255 if gap else 0, np.uint8)
     cells[:count, :height, :width] = images
     cells = cells.reshape(rows, columns, height + gap, width + gap, channels).swapaxes(1, 2)
     whole = cells.reshape(rows * (height + gap), columns * (width + gap), channels)

@@ -1,0 +1,244 @@
+"""`dit-studio sample`: everything of the Sample page that needs no mouse."""
+
+import argparse
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from dit_studio.cli_output import Ticker, UsageError, answer, say, show
+from dit_studio.config import fields_of
+from dit_studio.errors import ConfigError, Problem
+from dit_studio.events import CellDrawn, CellFailed, Event, SettingsRefused, Written
+from dit_studio.fields import Field, check_value
+from dit_studio.image_settings import read_settings
+from dit_studio.sample_request import SampleRequest
+from dit_studio.sweep_text import parse_axis
+
+if TYPE_CHECKING:
+    from dit_studio.engine.warm_model import WarmModel
+
+_MEMORY_BYTES = 512 * 2**20  # of a trajectory that is being drawn; beyond it is written as it comes
+_FILM_IMAGES = 4
+_OPTIONS = fields_of("request")
+_OWN_DEFAULTS = {"cfg": "2, or 1 for a model without a null class", "count": "one a class"}
+
+
+def add_sample_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a run, a checkpoint or a .safetensors file")
+    add("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
+    for field in _OPTIONS:
+        add(f"--{field.name.replace('_', '-')}", metavar=_metavar(field), help=_help(field))
+    add("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
+    add("--like", type=Path, metavar="IMAGE.png", help="take the settings of a drawn image; other options go before")
+    add("--out", type=Path, metavar="DIR", help="a folder for the PNG files")
+    add("--npz", type=Path, metavar="FILE", help="write an NPZ for evaluators instead of PNG files")
+    add("--trajectory", action="store_true", help="keep every step, and draw an evolution sheet (PNG, PDF) and a GIF")
+    add(
+        "--sweep", action="append", default=[], metavar="cfg=1,4,7", type=str,
+        help="draw every combination of values; up to three times: cfg, steps, sampler, class, seed, checkpoint, "
+        "weights, interval; ranges as 1-10, 1-10 (+3) or 1-10 [4]",
+    )  # fmt: skip
+    add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
+    add("--precision", choices=["auto", "bf16", "fp16", "fp32"], default="auto", help="of products (default: auto)")
+
+
+def _metavar(field: Field) -> str:
+    return {int: "N", float: "X"}.get(field.type, "NAME")
+
+
+def _help(field: Field) -> str:
+    default = _OWN_DEFAULTS.get(field.name, "none" if field.default is None else field.default)
+    return f"{field.description} {field.range_text.capitalize()} (default: {default})".replace("%", "%%")
+
+
+def run_sample(options: argparse.Namespace) -> int:
+    """Draw what is asked for, and return the exit status."""
+    _check_usage(options)
+    axes = [parse_axis(text) for text in options.sweep]
+    ticker, started = Ticker(), time.monotonic()
+    with _stopping_on_terminate():
+        warm = _load(options, ticker)
+        request = _request(options, warm)
+        if axes:
+            extra = _sweep(options, request, [msgspec.to_builtins(axis) for axis in axes], ticker)
+        elif options.npz:
+            extra = _npz(options, request, ticker)
+        elif options.trajectory:
+            extra = _trajectory(options, request, warm, ticker)
+        else:
+            extra = _images(options, request, warm, ticker)
+    seconds, place = time.monotonic() - started, options.npz or options.out
+    ticker.say(f"{extra.pop('drawn', request.count):,} images in {place} ({seconds:.1f} s).")
+    answer(
+        options, out=str(place), count=request.count, classes=list(request.classes), seed=request.seed,
+        sampler=request.sampler, steps=request.steps, cfg=request.cfg, model=str(warm.loaded.path),
+        step=warm.reference.step, weights=warm.reference.weights, seconds=round(seconds, 3),
+        device=str(warm.device), precision=warm.precision.name, **extra,
+    )  # fmt: skip
+    return 1 if extra.get("failed") else 0
+
+
+def _check_usage(options: argparse.Namespace) -> None:
+    if options.npz is None and options.out is None:
+        raise UsageError("sample takes --out DIR, or --npz FILE.")
+    if options.npz is not None and (options.out is not None or options.trajectory or options.sweep):
+        raise UsageError("--npz writes an NPZ and nothing else: leave out --out, --trajectory and --sweep.")
+    if options.trajectory and options.sweep:
+        raise UsageError("--sweep keeps no steps: leave out --trajectory.")
+
+
+# ------------------------------------------------------------------------------------------------- what is asked for
+
+
+def _request(options: argparse.Namespace, warm: "WarmModel") -> SampleRequest:
+    """Defaults, the settings of --like over them, and the options over all. Raises: ConfigError."""
+    from dit_studio.engine.sample_checks import check_request
+    from dit_studio.engine.sample_files import choose_classes
+
+    config = warm.loaded.config
+    settings: dict[str, Any] = {"cfg": 2.0 if config.class_dropout_prob else 1.0}
+    settings |= _like(options.like) if options.like else {}
+    for field in _OPTIONS:
+        if (text := getattr(options, field.name)) is not None:
+            settings[field.name] = _value(field, text)
+    if options.classes is not None or "classes" not in settings:
+        settings["classes"] = choose_classes(options.classes or "", config)
+    request = SampleRequest(**{"count": len(settings["classes"]), **settings})
+    check_request(request, config)
+    return request
+
+
+def _value(field: Field, text: str) -> Any:
+    """A number whatever its size, as the model says what its limits are. Raises: ConfigError if it is none."""
+    try:
+        return field.type(text)
+    except ValueError:
+        return check_value(field, text)
+
+
+def _like(image: Path) -> dict[str, Any]:
+    found = read_settings(image)
+    for refused in found.refused:
+        say(f"{image.name}: {refused.message} Left out.")
+    if found.unknown:
+        say(f"{image.name}: unknown here and left out: {', '.join(found.unknown)}.")
+    if found.is_branch:
+        say(f"{image.name} is a branch: its settings alone draw another image.")
+    return found.of_this_image()
+
+
+# ------------------------------------------------------------------------------------------------- the ways to draw
+
+
+def _load(options: argparse.Namespace, ticker: Ticker) -> "WarmModel":
+    from dit_studio.engine.warm_model import load_warm
+
+    loading = load_warm(options.model, options.weights, device=options.device, precision=options.precision)
+    while True:
+        try:
+            show(next(loading), ticker, 0)
+        except StopIteration as end:
+            warm: WarmModel = end.value
+            return warm
+
+
+def _job_parameters(options: argparse.Namespace, request: SampleRequest) -> dict[str, Any]:
+    return {
+        "model": options.model,
+        "weights": options.weights,
+        "request": msgspec.to_builtins(request),
+        "device": options.device,
+        "precision": options.precision,
+    }
+
+
+def _images(options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker) -> dict[str, Any]:
+    from dit_studio.engine.sample_files import save_samples
+
+    for event in save_samples(warm, request, options.out):
+        show(event, ticker, 0)
+    return {}
+
+
+def _npz(options: argparse.Namespace, request: SampleRequest, ticker: Ticker) -> dict[str, Any]:
+    from dit_studio.engine.draw_npz import draw_npz
+
+    written = _follow(draw_npz(**_job_parameters(options, request), path=str(options.npz)), ticker)
+    return {"size_bytes": written[0].size_bytes}
+
+
+def _trajectory(
+    options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker
+) -> dict[str, Any]:
+    from dit_studio.engine.export.job import export
+    from dit_studio.engine.sample_files import write_labels
+    from dit_studio.engine.sample_job import draw
+
+    job = draw(**_job_parameters(options, request), folder=str(options.out), budget_bytes=_MEMORY_BYTES)
+    _follow(job, ticker)
+    write_labels(options.out, warm.record(request), range(request.count))
+    entry: dict[str, Any] = {"entry": str(options.out)}
+    film = {**entry, "plane": "both", "images": list(range(min(_FILM_IMAGES, request.count)))}
+    wanted: list[tuple[str, str, dict[str, Any]]] = [
+        ("sheet", "evolution.png", entry),
+        ("sheet", "evolution.pdf", entry),
+        ("gif", "evolution.gif", film),
+    ]
+    files = []
+    for kind, name, chosen in wanted:
+        file = options.out / "trajectory" / name
+        files += [written.file for written in _follow(export(kind, str(file), chosen), ticker)]
+    return {"files": files}
+
+
+def _sweep(
+    options: argparse.Namespace, request: SampleRequest, axes: list[dict[str, Any]], ticker: Ticker
+) -> dict[str, Any]:
+    from dit_studio.engine.sweep_job import draw_sweep
+    from dit_studio.sweep import open_sweep
+
+    files = _follow(draw_sweep(**_job_parameters(options, request), axes=axes, folder=str(options.out)), ticker)
+    record = open_sweep(options.out)
+    cells = [
+        {"folder": cell.folder, "labels": cell.labels, "state": state.state, "message": state.message}
+        for cell, state in zip(record.plan.cells, record.states, strict=True)
+    ]
+    failed = sum(cell["state"] == "failed" for cell in cells)
+    drawn = sum(state.images for state in record.states)
+    return {"cells": cells, "failed": failed, "files": [written.file for written in files], "drawn": drawn}
+
+
+def _follow(events: Iterable[Event], ticker: Ticker) -> list[Written]:
+    """Show what a job says; the files that it wrote. Raises: ConfigError if it refuses its settings."""
+    written = []
+    for event in events:
+        match event:
+            case Written():
+                written.append(event)
+                if event.note:
+                    ticker.say(event.note)
+            case SettingsRefused(problems=problems):
+                raise ConfigError([Problem(field, message) for field, message in problems])
+            case CellDrawn(index=index, seconds=seconds):
+                ticker.say(f"cell {index + 1}: {event.images} images ({seconds:.1f} s)")
+            case CellFailed(index=index, message=message):
+                ticker.say(f"cell {index + 1} failed: {message}")
+            case _:
+                show(event, ticker, 0)
+    return written
+
+
+@contextmanager
+def _stopping_on_terminate() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does: what is finished is kept."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,43 @@
+"""The job that draws straight into an NPZ, for as many images as an evaluation needs."""
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from dit_studio.engine.export.npz import open_npz
+from dit_studio.engine.sample_checks import check_request, parse_request
+from dit_studio.engine.sample_files import drawing_progress
+from dit_studio.engine.sampling import Frame, Samples, sample
+from dit_studio.engine.warm_model import load_warm
+from dit_studio.errors import ConfigError, Problem
+from dit_studio.events import Event, SettingsRefused, Written
+from dit_studio.files import naming_disk_errors
+
+
+def draw_npz(
+    model: str, weights: str, request: dict[str, Any], path: str, device: str = "auto", precision: str = "auto"
+) -> Generator[Event, None, None]:
+    """Draw a request into the NPZ at `path`; closed early, it keeps the batches that are finished.
+
+    Raises: CheckpointError, DeviceMemoryError, DiskFullError or RunError.
+    """
+    file = Path(path)
+    try:
+        if file.suffix.lower() != ".npz":
+            raise ConfigError([Problem("path", f'An NPZ cannot be written to "{path}": its name has to end in .npz.')])
+        asked = parse_request(request)
+        warm = yield from load_warm(model, weights, device=device, precision=precision)
+        check_request(asked, warm.loaded.config)
+    except ConfigError as error:
+        yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
+        return
+    with naming_disk_errors(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    config = warm.loaded.config
+    with open_npz(file, images=asked.count, size=(config.input_size, config.input_size)) as npz:
+        for done in sample(warm.loaded.model, config, asked, precision=warm.precision):
+            if isinstance(done, Samples):
+                npz.add(done.images.permute(0, 2, 3, 1).numpy(), list(done.labels))
+            else:
+                yield drawing_progress(done, asked.count) if isinstance(done, Frame) else done
+    yield Written(file=path, size_bytes=file.stat().st_size, images=asked.count)
