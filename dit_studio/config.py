@@ -103,9 +103,14 @@ class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class DiffusionConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    objective: Annotated[Literal["epsilon"], setting("What the model predicts.", title="Prediction", advanced=True)] = (
-        "epsilon"
-    )
+    objective: Annotated[
+        Literal["epsilon", "x0", "v", "flow"],
+        setting(
+            "What the model predicts: the noise as in the paper, the image, a velocity, or the velocity of a flow.",
+            title="Prediction",
+            advanced=True,
+        ),
+    ] = "epsilon"
     schedule: Annotated[
         Literal["linear", "cosine"],
         setting(
@@ -324,6 +329,14 @@ def check_recipe(recipe: Recipe) -> list[Problem]:
     if any(0xD800 <= ord(letter) < 0xE000 for letter in recipe.data.path):
         message = f"data.path = {recipe.data.path!r} is not possible: its name is not UTF-8; rename it."
         problems.append(Problem("data.path", message, recipe.data.path))
+    objective, is_flow = recipe.diffusion.objective, recipe.diffusion.objective == "flow"
+    if model.learn_sigma and objective != "epsilon":
+        message = f"the variance is learned with the noise alone, not with {objective}; set it to false."
+        problems.append(Problem("model.learn_sigma", f"model.learn_sigma = true is not possible: {message}", True))  # noqa: FBT003
+    if is_flow != (recipe.sample.sampler == "flow-euler"):
+        message = f"a model that predicts {objective} takes {'flow-euler' if is_flow else 'any but this'}."
+        sampler = recipe.sample.sampler
+        problems.append(Problem("sample.sampler", f"sample.sampler = {sampler} is not possible: {message}", sampler))
     if recipe.sample.steps > recipe.diffusion.timesteps:
         limit = recipe.diffusion.timesteps
         add("sample.steps", recipe.sample.steps, f"the noise schedule has {limit} steps, so at most {limit}.")

@@ -129,3 +129,13 @@ def test_every_recipe_of_the_resources_is_possible_and_says_what_it_is_for() -> 
     assert files
     for file in files:
         assert len(load_recipe(file).about) > 20, file
+
+
+def test_objectives_go_with_their_samplers_and_variance() -> None:
+    plain = {"model": {"learn_sigma": False}, "diffusion": {"objective": "flow"}, "sample": {"sampler": "flow-euler"}}
+    assert parse_recipe(plain).diffusion.objective == "flow"
+    with pytest.raises(ConfigError) as caught:
+        parse_recipe({"diffusion": {"objective": "flow"}})
+    assert [problem.field for problem in caught.value.problems] == ["model.learn_sigma", "sample.sampler"]
+    with pytest.raises(ConfigError, match="any but this"):
+        parse_recipe({"sample": {"sampler": "flow-euler"}})

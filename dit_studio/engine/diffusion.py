@@ -22,8 +22,8 @@ BANDS = 4  # equal bands of the timestep for which the loss is reported apart
 class Loss:
     """The loss of each image, (B,): `total` is what is minimised, the sum of `mse` and `vb`.
 
-    `mse` is the mean squared error of the noise; `vb` the variational bound in bits per number, 0 without a learned
-    variance.
+    `mse` is the mean squared error of what the model predicts; `vb` the variational bound in bits per number, 0 without
+    a learned variance.
     """
 
     mse: Tensor
@@ -44,6 +44,7 @@ class Diffusion:
         timesteps: int = 1000,
         beta_start: float = 1e-4,
         beta_end: float = 0.02,
+        objective: str = "epsilon",
         device: torch.device | None = None,
     ) -> None:
         betas = make_betas(schedule, timesteps=timesteps, beta_start=beta_start, beta_end=beta_end)
@@ -55,6 +56,7 @@ class Diffusion:
             return values.float().to(device)  # the float64 arithmetic stays on the CPU
 
         self.timesteps = timesteps
+        self.objective = objective
         self.betas = betas
         self.alphas_cumprod = alphas_cumprod
         self._signal = table(alphas_cumprod.sqrt())
@@ -74,6 +76,7 @@ class Diffusion:
             timesteps=config.timesteps,
             beta_start=config.beta_start,
             beta_end=config.beta_end,
+            objective=config.objective,
             device=device,
         )
 
@@ -86,25 +89,49 @@ class Diffusion:
         return _at(self._inverse_signal, t, x_t) * x_t - _at(self._inverse_noise, t, x_t) * noise
 
     def losses(self, model: Model, x_start: Tensor, t: Tensor, y: Tensor, noise: Tensor) -> Loss:
-        """The training loss of each image, in float32 whatever the model computes in.
+        """The training loss of each image, in float32 whatever the model computes in; t is drawn from 0 to T - 1.
 
         Shapes: x_start and noise (B, C, H, W), t and y (B,). The model returns C channels, or 2·C with a learned
         variance. Raises: ShapeError if it returns anything else.
         """
-        x_t = self.q_sample(x_start, t, noise)
-        output = model(x_t, t, y).float()
+        x_t, time = self._noised(x_start, t, noise)
+        output = model(x_t, time, y).float()
         channels = x_start.shape[1]
         if output.shape[1] not in (channels, 2 * channels):
             raise ShapeError(
                 f"The model returned {output.shape[1]} channels for {channels}; it takes 1 or 2 times as many."
             )
-        epsilon = output[:, :channels]
-        mse = _mean((epsilon - noise) ** 2)
+        predicted = output[:, :channels]
+        mse = _mean((predicted - self._target(x_start, t, noise)) ** 2)
         if output.shape[1] == channels:
             return Loss(mse=mse, vb=torch.zeros_like(mse))
         # the bound trains the variance alone: the mean takes no gradient from it (Nichol & Dhariwal, 3.1)
-        vb = self._variational_bound(x_start, x_t, t, epsilon.detach(), output[:, channels:])
+        vb = self._variational_bound(x_start, x_t, t, predicted.detach(), output[:, channels:])
         return Loss(mse=mse, vb=vb)
+
+    def _noised(self, x_start: Tensor, t: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """x_t, and the time that the model is told. A flow (Liu et al. 2022, arXiv:2209.03003) goes in a straight line
+        from the image at time 0 to noise at time T, which is trained on from 1 to T."""
+        if self.objective != "flow":
+            return self.q_sample(x_start, t, noise), t
+        share = self._flow_share(t, x_start)
+        return (1 - share) * x_start + share * noise, t + 1
+
+    def _target(self, x_start: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """What the model learns to predict."""
+        match self.objective:
+            case "x0":
+                return x_start
+            case "v":  # Salimans & Ho 2022, arXiv:2202.00512
+                return _at(self._signal, t, noise) * noise - _at(self._noise, t, noise) * x_start
+            case "flow":
+                return noise - x_start
+            case _:
+                return noise
+
+    def _flow_share(self, t: Tensor, like: Tensor) -> Tensor:
+        """Of noise in x_t. Shape: t (B,) -> (B, 1, …)."""
+        return ((t + 1) / self.timesteps).to(like.dtype).view(-1, *[1] * (like.dim() - 1))
 
     def _variational_bound(self, x_start: Tensor, x_t: Tensor, t: Tensor, epsilon: Tensor, fraction: Tensor) -> Tensor:
         """A term of the variational bound, in bits per number. Nichol & Dhariwal (4) to (7)."""

@@ -96,3 +96,32 @@ def test_plain_epsilon_has_no_bound() -> None:
     torch.testing.assert_close(loss.total, noise.square().mean(dim=(1, 2, 3)))
     with pytest.raises(ShapeError, match="returned 5 channels for 3"):
         diffusion.losses(lambda *_: torch.zeros(2, 5, 4, 4), noise, torch.tensor([1, 2]), torch.zeros(2), noise)
+
+
+@pytest.mark.parametrize("objective", ["x0", "v", "flow"])
+def test_other_objectives_teach_what_they_say(objective: str) -> None:
+    """A model that knows the image and the noise has no loss, and what it was told determines x_t."""
+    diffusion = Diffusion(objective=objective)
+    x, noise, t = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([0, 400, 999])
+    told = []
+
+    def model(x_t: torch.Tensor, time: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+        told.append((x_t, time))
+        return answer
+
+    scheduler = DDPMScheduler(1000, beta_start=1e-4, beta_end=0.02)
+    answer = {"x0": x, "v": scheduler.get_velocity(x, noise, t), "flow": noise - x}[objective]
+    loss = diffusion.losses(model, x, t, t, noise)
+    torch.testing.assert_close(loss.total, torch.zeros(3), atol=1e-6, rtol=0)
+    ((x_t, time),) = told
+    if objective == "flow":
+        assert time.tolist() == [1, 401, 1000]
+        share = torch.tensor([0.001, 0.401, 1.0]).view(3, 1, 1, 1)
+        torch.testing.assert_close(x_t, (1 - share) * x + share * noise)
+    else:
+        assert time is t
+        torch.testing.assert_close(x_t, scheduler.add_noise(x, noise, t), rtol=1e-4, atol=1e-5)
+    answer = answer + 0.5
+    torch.testing.assert_close(
+        diffusion.losses(model, x, t, t, noise).mse, torch.full((3,), 0.25), rtol=1e-4, atol=1e-5
+    )
