@@ -57,17 +57,14 @@ class Drawing:
     def __init__(self, clean: Images, start: SamplingStarted) -> None:
         self.clean, self.start = clean, start
         self._noise = np.random.default_rng(0).standard_normal(clean.shape).astype(np.float32)
-        self._before: Images | None = None
 
     def frame(self, step: int, first: int = 0, images: int | None = None) -> SampleFrame:
-        point = self.start.points[step - 1]
-        share = 1 / (1 + math.exp(-point.log_snr))
+        share, share_before = (self._share(number) for number in (step, max(step - 1, 1)))
         chosen = slice(first, None if images is None else first + images)
         clean, noise = self.clean[chosen], self._noise[chosen]
         x_t = math.sqrt(share) * clean + math.sqrt(1 - share) * noise
         predicted = _predicted(clean, noise, share)
-        before = predicted if self._before is None or step == 1 else self._before
-        self._before = predicted
+        before = _predicted(clean, noise, share_before)
         shown = {"x_t": noise_to_pixels(x_t.transpose(0, 3, 1, 2)), "x_start": _pixels(predicted)}
         shown["conditional"] = _pixels(0.9 * predicted)
         shown["unconditional"] = _pixels(_blurred(clean, 1 - 0.8 * share) * 0.8)
@@ -79,6 +76,9 @@ class Drawing:
             moves=tuple(_lengths(predicted - before)),
             data=b"".join(shown[plane].tobytes() for plane in self.start.planes),
         )
+
+    def _share(self, step: int) -> float:
+        return 1 / (1 + math.exp(-self.start.points[step - 1].log_snr))
 
     def drawn(self, first: int = 0, images: int | None = None) -> SamplesDrawn:
         chosen = self.clean[first : None if images is None else first + images]

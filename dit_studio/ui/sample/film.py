@@ -84,13 +84,19 @@ class KeptFilm:
         self.seeds = [(entry.record.request.seed if entry else 0) + image for image in range(self.images)]
         self.size = _size(self._trajectory, entry)
         self.shared_steps = 0
+        index = self._trajectory.index if self._trajectory else None
+        shape = (len(self.points), self.images)
+        self._norms = _table(index.norms if index else (), shape)
+        self._norms[self._norms == 0] = np.nan  # steps that were not drawn
+        self._moves = _table(index.moves if index else (), shape)
+        self._moves[np.isnan(self._norms)] = np.nan
 
     def steps_done(self, image: int) -> int:
         if self._trajectory is None or image >= self._trajectory.index.images:
             return 0
         if image < self._trajectory.index.finished:
             return len(self.points)
-        return int((self.norms(image) > 0).sum())
+        return int(np.isfinite(self.norms(image)).sum())
 
     def picture(self, plane: str, image: int, step: int) -> Pixels | None:
         if self._trajectory is None or plane not in self.planes or not 1 <= step <= self.steps_done(image):
@@ -109,17 +115,10 @@ class KeptFilm:
         return pixels
 
     def norms(self, image: int) -> Floats:
-        return self._column(self._trajectory.index.norms if self._trajectory else (), image)
+        return np.asarray(self._norms[:, image])
 
     def moves(self, image: int) -> Floats:
-        return self._column(self._trajectory.index.moves if self._trajectory else (), image)
-
-    def _column(self, rows: tuple[tuple[float, ...], ...], image: int) -> Floats:
-        result = np.full(len(self.points), np.nan, np.float32)
-        for step, row in enumerate(rows[: len(result)]):
-            if image < len(row):
-                result[step] = row[image]
-        return result
+        return np.asarray(self._moves[:, image])
 
 
 class JoinedFilm:
@@ -192,6 +191,18 @@ def _read_entry(folder: Path) -> SampleEntry | None:
         raise DataError(f"The entry {folder.name} cannot be read: {error}.", remedy="Delete it, or draw again.") from (
             error
         )
+
+
+def _table(rows: tuple[tuple[float, ...], ...], shape: tuple[int, int]) -> Floats:
+    """Rows as (steps, images), with nan for images that were not kept. Raises: DataError if they do not fit."""
+    result = np.full(shape, np.nan, np.float32)
+    if rows:
+        try:
+            values = np.array(rows, np.float32)
+            result[:, : values.shape[1]] = values
+        except (ValueError, IndexError) as error:
+            raise DataError(f"The curves of the trajectory are damaged: {error}.", remedy="Draw it again.") from error
+    return result
 
 
 def _size(trajectory: Trajectory | None, entry: SampleEntry | None) -> tuple[int, int, int]:

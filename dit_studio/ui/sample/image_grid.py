@@ -185,6 +185,9 @@ class ImageGrid(QAbstractScrollArea):
         else:
             self._pick(image)
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         image = self.image_at(event.position().toPoint())
         if event.button() == Qt.MouseButton.LeftButton and image is not None:
