@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 from sample_setup_scenes import drawn_cell, example_model
 
-from dit_studio.events import CellFailed, CellStarted, Event, JobState, SampleFrame
+from dit_studio.events import CellFailed, CellStarted, Event, JobState, Progress, SampleFrame
 from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep import CellState, SweepRecord
 from dit_studio.ui.sample.sweep_axis_row import SweepAxisRow
@@ -178,6 +178,8 @@ def test_cells_appear_one_by_one(begun: SweepTab) -> None:
     assert begun.grid.summary == "1 of 6 cells drawn · 3 s"
     begun.add_events([SampleFrame(first_image=0, images=4, step=17, norms=(), moves=())])
     assert "17 / 50" in tooltip(begun, 0, 1)
+    begun.add_events([Progress(stage="Sampling", done=2, total=4, unit="images")])
+    assert tooltip(begun, 0, 1).endswith("drawing. 2 / 4 images")
     assert begun.panel.stop.isEnabled()
     assert not begun.panel.start.isEnabled()
     begun.grab()

@@ -90,6 +90,8 @@ class ClassModel(QAbstractListModel):
         if self._pictures is None or label >= len(self._pictures):
             return None
         pixels = np.ascontiguousarray(self._pictures[label])
+        if not pixels.any():
+            return None  # black: none was at hand
         height, width = pixels.shape[:2]
         return QImage(pixels.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
 

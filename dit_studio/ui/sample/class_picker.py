@@ -28,9 +28,9 @@ class ClassPicker(Card):
         self._filter.setSourceModel(self._model)
         self.view.setModel(self._filter)
         self.search, self.every = QLineEdit(), QCheckBox("Every class")
-        self.shown_button = button("All shown", "Tick every class that the search leaves in the list.")
+        self.shown_button = button("All", "Tick every class in the list, as the search leaves it.")
         self.none_button = button("None", "Take every tick away.")
-        self._summary, self._problem = Caption(), QLabel(wordWrap=True)
+        self._none_found, self._problem = Caption("No class is called so."), QLabel(wordWrap=True)
         self._build()
         self._connect()
         self.hide()
@@ -120,8 +120,8 @@ class ClassPicker(Card):
         with QSignalBlocker(self.every):
             self.every.setChecked(chosen == total)
         shown = self._filter.rowCount()
-        words = f"{count(chosen)} of {count(total)}"
-        self._summary.setText(words if shown == total else f"{words}, {count(shown) if shown else 'none'} shown")
+        self.set_title(f"Classes · {count(chosen)} of {count(total)}")
+        self._none_found.setVisible(shown == 0)
         self.shown_button.setEnabled(shown > 0)
         self.none_button.setEnabled(chosen > 0)
         self.show_problem(self.problem() if self._names else "")
@@ -152,12 +152,11 @@ class ClassPicker(Card):
         describe(self.every, "Every class", "Tick every class, or none.")
         describe(self.view, "Classes", "Space or a click ticks a class; typing searches. They are taken in turn.")
         self.add_action(self.every)
-        self.body.addWidget(self.search)
-        self.body.addWidget(self.view)
-        ticks = row(self.shown_button, self.none_button, self._summary)
-        ticks.setStretch(2, 1)
-        self.body.addLayout(ticks)
-        self.body.addWidget(self._problem)
+        line = row(self.search, self.shown_button, self.none_button)
+        line.setStretch(0, 1)
+        self.body.addLayout(line)
+        for widget in (self.view, self._none_found, self._problem):
+            self.body.addWidget(widget)
 
 
 def _numbers(classes: int) -> tuple[str, ...]:

@@ -107,8 +107,8 @@ class SweepGrid(QWidget):
                 self._change(self._running, CellLook.RUNNING, "")
             case SampleFrame(step=step) if self._running is not None:
                 self._change(self._running, CellLook.RUNNING, f"{step} / {self._running.cell.request.steps}")
-            case Progress(stage=stage) if self._running is not None and not self._running.text:
-                self._change(self._running, CellLook.RUNNING, stage)
+            case Progress() if self._running is not None:
+                self._change(self._running, CellLook.RUNNING, _progress(event))
             case CellDrawn(index=index) if index < len(self._table.cells):
                 self._take(self._table.cells[index], event)
             case CellFailed(index=index, message=message, remedy=remedy) if index < len(self._table.cells):
@@ -145,7 +145,7 @@ class SweepGrid(QWidget):
             self._settings.setText("Choose a cell to see its settings; Enter or a click shows it large.")
         else:
             failure = f": {shown.text}" if shown.look is CellLook.FAILED else ""
-            self._settings.setText(f"{shown.title}{failure} · {settings_line(shown)}")
+            self._settings.setText(f"{shown.title}{failure} · {settings_line(shown, leave_out=shown.cell.labels)}")
         if self._lens is not None and self._lens.isVisible() and shown is not None:
             self._lens.show_cell(shown)
 
@@ -229,6 +229,10 @@ class SweepGrid(QWidget):
         layout.addWidget(self._settings)
         layout.addLayout(buttons)
         self._show_chosen()
+
+
+def _progress(event: Progress) -> str:
+    return event.stage if event.total is None else f"{event.done} / {event.total} {event.unit}".strip()
 
 
 class _View(QTableView):

@@ -1,5 +1,6 @@
 """One cell of a sweep in large, with its settings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,8 @@ class _Picture(QWidget):
         painter.drawImage(place, self.image)
 
 
-def settings_line(shown: ShownCell) -> str:
-    """What the images of a cell were asked for with."""
+def settings_line(shown: ShownCell, *, leave_out: Sequence[str] = ()) -> str:
+    """What the images of a cell were asked for with, without what is said already."""
     request = shown.cell.request
     parts = [
         request.sampler,
@@ -89,7 +90,7 @@ def settings_line(shown: ShownCell) -> str:
         {"ema": "EMA", "raw": "raw weights"}.get(shown.cell.weights, shown.cell.weights),
         Path(shown.cell.model).name,
     ]
-    return " · ".join(part for part in parts if part)
+    return " · ".join(part for part in parts if part and part not in leave_out)
 
 
 def picture_of(folder: Path | None) -> QImage | None:
