@@ -117,7 +117,8 @@ class SampleHistory:
             return
         for item in folders:
             with suppress(OSError):  # a folder that goes away while it is read, or that is new
-                if item.is_dir() and ((entry := self._read(Path(item.path), item.name)) or os.listdir(item)):
+                folder = Path(item.path)
+                if item.is_dir() and ((entry := self._read(folder, item.name)) or any(folder.iterdir())):
                     yield item.name, entry
 
     def _read(self, folder: Path, name: str) -> HistoryEntry | None:

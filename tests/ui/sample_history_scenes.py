@@ -77,7 +77,7 @@ def picture(record: SampleRecord, image: int, side: int) -> NDArray[np.uint8]:
 
 
 def make_trajectory(folder: Path, record: SampleRecord, images: int, side: int) -> None:
-    points = points_of(record.request.steps if record.request.steps <= 50 else 50)
+    points = points_of(record.request.steps if images <= 8 else 4)
     finals = np.stack([picture(record, image, side) for image in range(images)])
     noise = np.random.default_rng(record.request.seed).standard_normal((images, 3, side, side)).astype(np.float32)
     signal = finals.transpose(0, 3, 1, 2) / 127.5 - 1

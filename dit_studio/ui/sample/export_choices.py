@@ -1,6 +1,6 @@
 """Editors that the dialogs of exports share: which images, which plane, OK and Cancel."""
 
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QSpinBox
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDialog, QDialogButtonBox, QSpinBox
 
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.widgets.basics import NoScrollComboBox, describe
@@ -12,7 +12,7 @@ def image_choices(film: Film, image: int, favourites: list[int]) -> list[tuple[s
     """The sets of images that can be exported, in words: only those whose steps are all there."""
     whole = [place for place in range(film.images) if film.steps_done(place) >= len(film.points) > 0]
     marked = [place for place in favourites if place in whole]
-    choices = [(f"Image {image + 1}, the picked one", [image] if image in whole else [])]
+    choices = [(f"Image {image + 1} (picked)", [image] if image in whole else [])]
     choices.append((f"Favourites ({len(marked)})", marked))
     choices.append((f"The first {FEW}", whole[:FEW] if len(whole) > FEW else []))
     choices.append((f"All ({len(whole)})", whole if len(whole) > 1 else []))
@@ -29,12 +29,18 @@ def combo(choices: list[tuple[str, object]], name: str, tooltip: str) -> QComboB
 
 
 def spin(low: int, high: int, value: int, name: str, tooltip: str, *, suffix: str = "") -> QSpinBox:
-    result = QSpinBox(buttonSymbols=QSpinBox.ButtonSymbols.NoButtons)
+    result = QSpinBox()
     result.setRange(low, high)
     result.setValue(value)
     result.setSuffix(suffix)
+    inset(result)
     describe(result, name, tooltip)
     return result
+
+
+def inset(box: QAbstractSpinBox) -> None:
+    """Keep the number off the frame, as in other editors; the style sheet cannot."""
+    box.lineEdit().setTextMargins(8, 0, 0, 0)
 
 
 def dialog_buttons(dialog: QDialog) -> QDialogButtonBox:

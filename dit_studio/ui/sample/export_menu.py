@@ -150,6 +150,9 @@ class ExportMenu(QToolButton):
         else:
             self._export(self._entry, next(kind for kind in _KINDS if kind.key == key))
 
+    def _on_chosen(self, key: str, _checked: bool = False) -> None:
+        self.export(key)
+
     def _why_not(self, kind: _Kind) -> str:
         """Why this cannot be exported, as a sentence; "" if it can."""
         if self._entry is None:
@@ -240,5 +243,5 @@ class ExportMenu(QToolButton):
         for kind in (*_KINDS, *_BESIDES):
             if kind is _BESIDES[0]:
                 menu.addSeparator()
-            self._actions[kind.key] = menu.addAction(kind.text, partial(self.export, kind.key))
+            self._actions[kind.key] = menu.addAction(kind.text, partial(self._on_chosen, kind.key))
         self.setMenu(menu)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
@@ -82,6 +82,12 @@ class HistoryPanel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.refresh()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Undo):
+            self.undo()
+        else:
+            super().keyPressEvent(event)
 
     # ------------------------------------------------------------------------------------------------- showing
 
@@ -172,7 +178,8 @@ class HistoryPanel(QWidget):
         orphans = sum(item.parent in names for item in self._entries)
         text = f"Deleted {counted(len(names), 'entry', 'entries')}."
         if orphans:
-            text += f" {counted(orphans, 'branch', 'branches')} of it stay, without the past they shared."
+            stay = "stays, without the past it shared" if orphans == 1 else "stay, without the past they shared"
+            text += f" {counted(orphans, 'branch', 'branches')} of it {stay}."
         self._undo_text.setText(text)
 
     def _remove_trajectories(self, rows: list[HistoryRow]) -> None:
@@ -205,9 +212,6 @@ class HistoryPanel(QWidget):
         self._no_match.clicked.connect(self._show_all)
         self.list.asked.connect(self._on_asked)
         self._undo.clicked.connect(self.undo)
-        undo = QShortcut(QKeySequence(QKeySequence.StandardKey.Undo), self.list)
-        undo.setContext(Qt.ShortcutContext.WidgetShortcut)
-        undo.activated.connect(self.undo)
 
     def _build(self) -> None:
         describe(self.search, "Search the history", HELP)

@@ -44,7 +44,7 @@ class HistoryList(QListView):
         self.verticalScrollBar().setSingleStep(24)
         thumbnails.loaded.connect(self.viewport().update)
         theme.theme_changed.connect(self._on_theme_changed)
-        self.doubleClicked.connect(partial(self.asked.emit, "open"))
+        self.doubleClicked.connect(partial(self._ask, "open"))
         describe(
             self,
             "History",
@@ -114,10 +114,13 @@ class HistoryList(QListView):
             if not key:
                 menu.addSeparator()
                 continue
-            action = menu.addAction(text, partial(self.asked.emit, key))
+            action = menu.addAction(text, partial(self._ask, key))
             action.setShortcut(shortcut)
             action.setShortcutVisibleInContextMenu(True)
         return menu
+
+    def _ask(self, what: str, _of: object = None) -> None:
+        self.asked.emit(what)
 
     def _below_current(self) -> QPoint:
         return self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).center())

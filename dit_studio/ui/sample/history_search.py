@@ -1,6 +1,7 @@
 """What is typed into the history's search box: words, and terms such as cfg>4, seed=7, class:dog, is:favourite."""
 
 import difflib
+import math
 import operator
 import re
 from collections.abc import Callable
@@ -136,6 +137,8 @@ def _seeds(item: HistoryEntry) -> range:
 def _number(key: str, sign: str, value: str) -> Test | str:
     try:
         limit = float(value.replace(",", "."))
+        if math.isnan(limit):
+            raise ValueError
     except ValueError:
         return f'"{key}{sign}{value}" is not possible: {key} takes a number, for instance {_example(key)}.'
     read, compare = _NUMBERS[key], _COMPARE[sign]
@@ -145,6 +148,8 @@ def _number(key: str, sign: str, value: str) -> Test | str:
 def _text(key: str, sign: str, value: str) -> Test | str:
     if sign not in (":", "=", "!="):
         return f'"{key}{sign}{value}" is not possible: {key} is text, for instance {_example(key)}.'
+    if key == "class" and value.isdecimal():  # 1 is not meant to find 10
+        return lambda item: (value in class_names(item)) == (sign != "!=")
     read, wanted = _TEXTS[key], value.lower()
     return lambda item: (wanted in read(item).lower()) == (sign != "!=")
 

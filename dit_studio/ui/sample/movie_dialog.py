@@ -4,7 +4,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QDialog, QDoubleSpinBox, QFormLayout, QVBoxLayout, QWidget
 
-from dit_studio.ui.sample.export_choices import combo, dialog_buttons, image_choices, spin
+from dit_studio.ui.sample.export_choices import combo, dialog_buttons, image_choices, inset, spin
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.widgets.basics import Caption, describe
 
@@ -37,7 +37,7 @@ class MovieDialog(QDialog):
             1, 64, min(max(_TARGET_HEIGHT // height, 1), 64), "Scale", "Pixels of the film for each pixel.", suffix=" ×"
         )
         self.hold = QDoubleSpinBox(minimum=0, maximum=60, value=1.5, singleStep=0.5, decimals=1, suffix=" s")
-        self.hold.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        inset(self.hold)
         self._length = Caption()
         self._build()
         self._show()
@@ -69,7 +69,6 @@ class MovieDialog(QDialog):
         describe(self.hold, "Hold", "How long the finished image stays, in seconds.")
         form = QFormLayout()
         form.setSpacing(8)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         for editor in (self.images, self.plane, self.fps, self.scale, self.hold):
             form.addRow(editor.accessibleName(), editor)
         for number in (self.fps, self.scale, self.hold):

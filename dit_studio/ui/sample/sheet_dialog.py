@@ -103,7 +103,6 @@ class SheetDialog(QDialog):
         describe(self.labels, "Labels", "Write timesteps above and classes and seeds beside the pictures.")
         form = QFormLayout()
         form.setSpacing(8)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         editors = (self.images, self.columns, self.spacing, self.plane, self.cell, self.labels, self.format)
         for editor in editors:
             form.addRow(editor.accessibleName(), editor)
