@@ -196,7 +196,7 @@ def test_one_cannot_go_beyond_what_is_drawn(qtbot: QtBot, stage: Stage) -> None:
     assert stage.current_step == 5
 
 
-def test_a_film_that_grew_unseen_is_shown_when_it_is_seen(qtbot: QtBot, stage: Stage) -> None:
+def test_a_film_that_grew_unseen_is_shown_when_it_is_seen(stage: Stage) -> None:
     live = _Live(stage)
     stage.hide()
     live.grow(6)
@@ -257,7 +257,7 @@ def test_guidance_is_offered_where_there_was_any(qtbot: QtBot, stage: Stage) -> 
     assert not stage.viewer.tiles["conditional"].isVisible()
 
 
-def test_the_axis_can_be_log_snr(qtbot: QtBot, stage: Stage) -> None:
+def test_the_axis_can_be_log_snr(stage: Stage) -> None:
     stage.axis.buttons["log-SNR"].click()
     assert stage.scrubber.axis == "log-SNR"
 
