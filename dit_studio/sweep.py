@@ -216,12 +216,13 @@ def unknown_axis(name: str) -> str:
 
 def _number(name: str, text: str, limits: ModelLimits) -> _Change:
     """CFG, steps or seed."""
+    longest = f"a whole number from 1 to {limits.timesteps}, the length of the model's noise schedule"
     try:
         value = check_value(_FIELDS[name], text)
     except ConfigError:
-        raise _UnfitError(_FIELDS[name].range_text) from None
+        raise _UnfitError(longest if name == "steps" else _FIELDS[name].range_text) from None
     if name == "steps" and value > limits.timesteps:
-        raise _UnfitError(f"a whole number from 1 to {limits.timesteps}, the length of the model's noise schedule")
+        raise _UnfitError(longest)
     if name == "cfg" and value != 1 and not limits.has_null_class:
         raise _UnfitError("1 only, as this model was trained without a null class")
     label = {"cfg": f"CFG {value:g}", "steps": f"{value} step{'s' * (value != 1)}", "seed": f"seed {value}"}[name]
