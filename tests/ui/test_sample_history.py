@@ -231,9 +231,7 @@ def test_undo_says_when_the_trash_was_emptied(qtbot: QtBot, panel: HistoryPanel,
     assert names(panel) == "abcefg"
 
 
-def test_what_another_window_draws_deletes_and_finishes_is_seen(
-    qtbot: QtBot, panel: HistoryPanel, history: SampleHistory
-) -> None:
+def test_what_another_window_draws_deletes_and_finishes_is_seen(panel: HistoryPanel, history: SampleHistory) -> None:
     panel.select("d")
     branch = BranchPoint(entry="e", image=1, step=4)
     make_entry(history.root, "h", record_of(seconds_ago=-5, branch=branch))
@@ -276,7 +274,7 @@ def test_the_menu_says_what_can_be_done(qtbot: QtBot, panel: HistoryPanel) -> No
     assert blocker.args == ["d"]
 
 
-def test_a_trajectory_is_removed_after_a_question(qtbot: QtBot, panel: HistoryPanel, history: SampleHistory) -> None:
+def test_a_trajectory_is_removed_after_a_question(panel: HistoryPanel, history: SampleHistory) -> None:
     questions: list[str] = []
     answers = [False, True]
     panel._confirm = lambda question, _action: questions.append(question) or answers.pop(0)  # type: ignore[func-returns-value]
@@ -306,7 +304,7 @@ def test_thumbnails_come_when_they_are_in_sight(qtbot: QtBot, panel: HistoryPane
     assert picture is not None
     assert picture.width() == 40
     shown = panel.list.viewport().grab().toImage()
-    assert shown.pixelColor(thumbnail(panel, "a", 0)) == picture.pixelColor(20, 20)
+    assert shown.pixelColor(thumbnail(panel, "a", 0)) == picture.pixelColor(19, 19)
 
 
 def test_entries_that_go_in_a_circle_are_shown(qtbot: QtBot, tmp_path: Path) -> None:

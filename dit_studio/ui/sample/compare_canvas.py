@@ -189,6 +189,7 @@ class CompareCanvas(QWidget):
         if self._mode == SWIPE:
             self._paint_swipe(painter, self._panels()[0])
         if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(palette.accent), 1))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), theme.RADIUS, theme.RADIUS)
 
