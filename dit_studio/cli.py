@@ -128,8 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--classes", default="auto", choices=sources, help="where classes come from (default: auto)")
 
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
-    benchmark.add_argument("what", choices=["train", "data", "window"], metavar="WHAT", help="train, data or window")
-    benchmark.add_argument("--seconds", type=_positive, default=60.0, metavar="S", help="how long (default: 60)")
+    benchmark.add_argument(
+        "what", choices=["train", "data", "sample", "window"], metavar="WHAT", help="train, data, sample or window"
+    )
+    benchmark.add_argument(
+        "--seconds", type=_positive, default=60.0, metavar="S", help="window: how long (default: 60)"
+    )
+    benchmark.add_argument("--model", type=Path, metavar="RUN", help="sample: how near its samples come to its images")
+    benchmark.add_argument("--full", action="store_true", help="sample: 50,000 images to an NPZ, and 1,050 samples")
 
     command("doctor", _doctor, "check the installation, the device and the folders")
     return parser
@@ -383,6 +389,10 @@ def _benchmark(options: argparse.Namespace) -> int:
         from dit_studio.ui.benchmark_window import measure_window
 
         figures = measure_window(seconds=options.seconds)
+    elif options.what == "sample":
+        from dit_studio.engine.benchmark_sampling import FULL, measure_sampling
+
+        figures = measure_sampling(model=options.model, extent=FULL if options.full else None)
     else:
         from dit_studio.engine import benchmark
 

@@ -94,10 +94,10 @@ def draw(
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
         return
-    yield from _Generation(warm, asked, out, point, start).run(budget_bytes)
+    yield from Generation(warm, asked, out, point, start).run(budget_bytes)
 
 
-class _Generation:
+class Generation:
     """One request on its way into its folder."""
 
     def __init__(

@@ -4,11 +4,11 @@ import math
 
 import pytest
 import torch
-from diffusers import DiTTransformer2DModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from dit_studio.config import PRESETS
 from dit_studio.engine import device
+from dit_studio.engine.diffusers_reference import as_diffusers_model
 from dit_studio.engine.model import DiT, attend, modulate, patchify, sincos_position_embedding, unpatchify
 from dit_studio.errors import ShapeError
 
@@ -63,38 +63,10 @@ def test_sizes_cost_what_the_paper_says(preset: str, gflops: float, parameters: 
     assert sum(parameter.numel() for parameter in model.parameters()) / 1e6 == pytest.approx(parameters, abs=0.6)
 
 
-def as_diffusers_state(model: DiT) -> dict[str, torch.Tensor]:
-    """Our weights under the names of diffusers' model."""
-    ours = model.state_dict()
-    theirs = {}
-    for part in ("weight", "bias"):
-        theirs[f"pos_embed.proj.{part}"] = ours[f"x_embedder.proj.{part}"]
-        theirs[f"proj_out_1.{part}"] = ours[f"final_layer.adaLN_modulation.1.{part}"]
-        theirs[f"proj_out_2.{part}"] = ours[f"final_layer.linear.{part}"]
-        for i in range(len(model.blocks)):
-            block, norm = f"transformer_blocks.{i}", f"transformer_blocks.{i}.norm1"
-            theirs[f"{norm}.emb.timestep_embedder.linear_1.{part}"] = ours[f"t_embedder.mlp.0.{part}"]
-            theirs[f"{norm}.emb.timestep_embedder.linear_2.{part}"] = ours[f"t_embedder.mlp.2.{part}"]
-            theirs[f"{norm}.emb.class_embedder.embedding_table.weight"] = ours["y_embedder.embedding_table.weight"]
-            theirs[f"{norm}.linear.{part}"] = ours[f"blocks.{i}.adaLN_modulation.1.{part}"]
-            for name, rows in zip("qkv", ours[f"blocks.{i}.attn.qkv.{part}"].chunk(3), strict=True):
-                theirs[f"{block}.attn1.to_{name}.{part}"] = rows
-            theirs[f"{block}.attn1.to_out.0.{part}"] = ours[f"blocks.{i}.attn.proj.{part}"]
-            theirs[f"{block}.ff.net.0.proj.{part}"] = ours[f"blocks.{i}.mlp.fc1.{part}"]
-            theirs[f"{block}.ff.net.2.{part}"] = ours[f"blocks.{i}.mlp.fc2.{part}"]
-    return theirs
-
-
 def test_output_agrees_with_diffusers() -> None:
     """Same weights, same numbers; diffusers' own timestep frequencies (over 127) and norm (1e-5) are put into ours."""
     ours = randomised(DiT(**TINY)).eval()
-    theirs = DiTTransformer2DModel(
-        num_attention_heads=4, attention_head_dim=8, in_channels=3, out_channels=6, num_layers=2, sample_size=8,
-        patch_size=2, num_embeds_ada_norm=5,
-    ).eval()  # fmt: skip
-    loaded = theirs.load_state_dict(as_diffusers_state(ours), strict=False)
-    assert not loaded.unexpected_keys
-    assert all("pos_embed.pos_embed" in key for key in loaded.missing_keys)
+    theirs = as_diffusers_model(ours)
     ours.t_embedder.frequencies = torch.exp(-math.log(10_000) * torch.arange(128) / 127)
     for block in ours.blocks:
         block.norm2.eps = 1e-5
