@@ -64,6 +64,12 @@ def many() -> Stage:
     return stage
 
 
+def together() -> Stage:
+    stage = many()
+    stage.layout_button.click()
+    return stage
+
+
 def single() -> Stage:
     stage = Stage()
     stage.show_film(film_of(photographs(1, 128), 20), class_names=_NAMES)
@@ -78,6 +84,7 @@ SAMPLE_SCENES: dict[str, Callable[[], Stage]] = {
     "stage-live": live,
     "stage-branch": branch,
     "stage-many": many,
+    "stage-together": together,
     "stage-single": single,
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sample_films import Drawing, gradients, started
 
+from dit_studio.errors import DiskFullError
 from dit_studio.ui.sample.frames import Frames
 
 
@@ -57,6 +58,15 @@ def test_beyond_the_budget_frames_go_to_the_disk_and_leave_it(
     spilled.close()
     assert not list(tmp_path.iterdir())
     assert spilled.picture("x_t", 1, 1) is None
+
+
+def test_a_film_that_fits_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Disk:
+        free = 1000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _place: Disk)
+    with pytest.raises(DiskFullError, match=r"take 3 kB, and .* has 1 kB free"):
+        Frames(started(gradients(1, 8), 4), budget_bytes=0)
 
 
 def test_its_memory_is_said_with_a_unit() -> None:

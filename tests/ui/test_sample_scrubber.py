@@ -114,6 +114,9 @@ def test_the_wheel_goes_by_one_step(qtbot: QtBot) -> None:
     _wheel(scrubber, 120)
     _wheel(scrubber, 120)
     assert scrubber.value() == 1
+    for _ in range(4):
+        _wheel(scrubber, -40)  # a touchpad
+    assert scrubber.value() == 2
 
 
 def test_the_axis_moves_the_steps(qtbot: QtBot) -> None:

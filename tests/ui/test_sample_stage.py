@@ -110,11 +110,30 @@ def test_d_shows_one_of_the_two(qtbot: QtBot, stage: Stage) -> None:
     assert stage.grid.grab().toImage() != clean  # the grid follows: it is the noise that goes
 
 
-def test_g_gives_all_room_to_one_image_and_back(qtbot: QtBot, stage: Stage) -> None:
+def test_g_gives_all_room_to_the_grid_then_to_one_image_and_back(qtbot: QtBot, stage: Stage) -> None:
+    height = stage.grid.height()
     _keys(qtbot, stage, Qt.Key.Key_G)
-    assert not stage.grid.isVisible()
+    assert (stage.grid.isVisible(), stage.viewer.isVisible()) == (True, False)
+    assert stage.grid.height() > 2 * height
+    _keys(qtbot, stage, Qt.Key.Key_G)
+    assert (stage.grid.isVisible(), stage.viewer.isVisible()) == (False, True)
+    _keys(qtbot, stage, Qt.Key.Key_G)
+    assert (stage.grid.isVisible(), stage.viewer.isVisible(), stage.grid.height()) == (True, True, height)
+
+
+def test_a_double_click_shows_an_image_alone(qtbot: QtBot, stage: Stage) -> None:
+    place = stage.grid.rect_of(4).center()
+    qtbot.mouseDClick(stage.grid.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert (stage.current_image, stage.grid.isVisible(), stage.viewer.isVisible()) == (4, False, True)
     _keys(qtbot, stage, Qt.Key.Key_G)
     assert stage.grid.isVisible()
+
+
+def test_another_film_may_open_at_the_same_step(stage: Stage) -> None:
+    stage.show_film(film_of(gradients(3, 8), 10), image=2, step=4)
+    assert (stage.current_image, stage.current_step) == (2, 4)
+    stage.show_film(film_of(gradients(1, 8), 3), image=2, step=4)
+    assert (stage.current_image, stage.current_step) == (0, 3)
 
 
 # ------------------------------------------------------------------------------------------------- playing

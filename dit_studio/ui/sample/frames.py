@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dit_studio.errors import DiskFullError
 from dit_studio.events import SampleFrame, SamplesDrawn, SamplingStarted, StepPoint
 from dit_studio.ui.sample.film import Floats
 from dit_studio.ui.sample.pixels import Pixels
@@ -17,7 +18,7 @@ from dit_studio.ui.train.amounts import memory
 
 class Frames:
     """A live Film. All its room is taken at the start: in memory within the budget, otherwise in a temporary folder
-    that `close` removes."""
+    that `close` removes. Raises: DiskFullError if there is no room for that."""
 
     def __init__(self, started: SamplingStarted, *, budget_bytes: int) -> None:
         self.points: Sequence[StepPoint] = started.points
@@ -29,9 +30,11 @@ class Frames:
         self.shared_steps = 0
         frames = len(self.points) * self.images
         self.size_bytes = frames * math.prod(self.size) * len(self.planes)
-        self._folder = None if self.size_bytes <= budget_bytes else Path(tempfile.mkdtemp(prefix="dit-studio-frames-"))
-        self._arrays = {plane: self._array(plane) for plane in self.planes}
-        self._finals = np.zeros((self.images, *self.size), np.uint8)
+        finals_bytes = self.images * math.prod(self.size)
+        self._folder = None if self.size_bytes <= budget_bytes else _folder(self.size_bytes + finals_bytes)
+        steps = len(self.points)
+        self._arrays = {plane: self._array(plane, (steps, self.images, *self.size)) for plane in self.planes}
+        self._finals = self._array("finals", (self.images, *self.size))
         self._is_final = np.zeros(self.images, bool)
         self._done = np.zeros(self.images, np.int64)
         self._norms = np.full((self.images, len(self.points)), np.nan, np.float32)
@@ -82,11 +85,23 @@ class Frames:
     def close(self) -> None:
         """Give the room back; the film has no pictures of its steps any more."""
         self._arrays = {}
+        self._finals, self._is_final = self._finals[:0], np.zeros(self.images, bool)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _array(self, plane: str) -> NDArray[np.uint8]:
-        shape = (len(self.points), self.images, *self.size)
+    def _array(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         if self._folder is None:
             return np.zeros(shape, np.uint8)
-        return np.memmap(self._folder / f"{plane}.bin", np.uint8, mode="w+", shape=shape)
+        return np.memmap(self._folder / f"{name}.bin", np.uint8, mode="w+", shape=shape)
+
+
+def _folder(size_bytes: int) -> Path:
+    """A new temporary folder on a disk with room for so much."""
+    place = tempfile.gettempdir()
+    free_bytes = shutil.disk_usage(place).free
+    if free_bytes < size_bytes:  # a mapped file that finds no room ends the whole program
+        raise DiskFullError(
+            f"The steps of these images take {memory(size_bytes)}, and {place} has {memory(free_bytes)} free.",
+            remedy="Draw fewer images or steps at once, or free some room.",
+        )
+    return Path(tempfile.mkdtemp(prefix="dit-studio-frames-"))

@@ -305,7 +305,10 @@ class ImageGrid(QAbstractScrollArea):
     def _paint_caption(self, painter: QPainter, rect: QRect, image: int) -> None:
         palette = theme.current()
         place = QRect(rect.left(), rect.bottom() + 3, rect.width(), self._cells.caption - 2)
-        text = painter.fontMetrics().elidedText(self.caption(image), Qt.TextElideMode.ElideRight, place.width())
+        metrics, text = painter.fontMetrics(), self.caption(image)
+        if metrics.horizontalAdvance(text) > place.width():
+            text = text.replace(" · seed ", " · ")
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, place.width())
         painter.setPen(QColor(palette.text if image == self._current else palette.muted))
         painter.drawText(place, Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop, text)
 

@@ -30,6 +30,6 @@ def read_pixels(path: Path) -> Pixels | None:
     return rows[:, : image.width() * channels].reshape(image.height(), image.width(), channels).copy()
 
 
-def difference(first: Pixels, second: Pixels) -> Pixels:
-    """|first - second|: black where they agree. The shapes are equal."""
-    return np.abs(first.astype(np.int16) - second.astype(np.int16)).astype(np.uint8)
+def difference(first: Pixels, second: Pixels, *, times: int = 1) -> Pixels:
+    """`times` · |first - second|: black where they agree. The shapes are equal."""
+    return (np.abs(first.astype(np.int16) - second.astype(np.int16)) * times).clip(0, 255).astype(np.uint8)

@@ -25,6 +25,7 @@ from dit_studio.ui.sample.move_curves import Curve, commit_step, paint_curve, pa
 from dit_studio.ui.sample.track import Axis, Places, number_text, paint_track, places_of, point_text
 from dit_studio.ui.widgets.basics import describe
 
+_NOTCH = 120  # of the wheel, in eighths of a degree
 _MARGIN = 10  # pixels right of the track, so that the handle has room at the end
 _ABOUT_TRACK = (
     "The noise schedule, from noise (left) to image (right). Filled: the image's share of the variance.\n"
@@ -48,6 +49,7 @@ class Scrubber(QAbstractSlider):
         self._film: Film | None = None
         self._image = 0
         self._axis: Axis = "t"
+        self._turned = 0
         self._places: Places = places_of((), "t")
         self._body: QPixmap | None = None  # None: to be painted anew
         self.setOrientation(Qt.Orientation.Horizontal)
@@ -170,9 +172,12 @@ class Scrubber(QAbstractSlider):
             self.setSliderDown(False)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        turned = event.angleDelta().y() or event.angleDelta().x()
-        self._seek(self.value() + (1 if turned < 0 else -1))
         event.accept()
+        self._turned += event.angleDelta().y() or event.angleDelta().x()
+        notches = int(self._turned / _NOTCH)  # a touchpad sends many small parts of one
+        if notches:
+            self._turned -= notches * _NOTCH
+            self._seek(self.value() - notches)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         event.ignore()  # the stage has keys for all of it

@@ -1,8 +1,10 @@
 """The centre of the Sample page: the images, the picked one in large, and the slider over its steps."""
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from typing import Literal
+
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
@@ -18,6 +20,20 @@ from dit_studio.ui.widgets.flow import FlowLayout
 
 _ABOUT_BRANCH = "Go on from the xₜ of this step with another class, CFG, seed or sampler (B)."
 _NOT_YET = "\nOff: the images are still being drawn."
+Layout = Literal["both", "grid", "image"]
+_LAYOUTS: tuple[Layout, ...] = ("both", "grid", "image")
+SHORTCUTS = (
+    ("Step by step; by five", "← →; Shift+← →"),
+    ("First step, last step", "Home, End"),
+    ("Play, or pause", "Space"),
+    ("Loop; slower, faster", "L; [ ]"),
+    ("Another image of the grid", "1–9"),
+    ("xₜ and x̂₀, or one of them", "D"),
+    ("Grid and image, or one of them", "G"),
+    ("Give a star", "S"),
+    ("Pin for comparison", "C"),
+    ("Branch from this step", "B"),
+)
 _REFRESH_MS = 16  # a growing film is painted at most this often
 _GRID_SHARE = 0.27  # of the height, at most, unless the user pulls at it
 _STEP_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
@@ -56,11 +72,15 @@ class Stage(QWidget):
         self.every = tool(
             "grid", "All at this step", "Scrub every image of the grid; off: each as far as it is.", checkable=True
         )
+        self.layout_button = tool(
+            "layout", "Layout", "All images and the picked one, all alone, or the picked one alone (G)."
+        )
         self.star = tool("star", "Star", "Keep this image among the favourites (S).", checkable=True)
         self.compare = tool("pin", "Pin for comparison", "Pin this image in the comparison (C).")
         self._pages, self._split = QStackedWidget(), QSplitter(Qt.Orientation.Vertical)
         self._refresh_timer = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._is_stale = False
+        self._layout: Layout = "both"
         self._build()
         self._connect()
         self.show_film(None)
@@ -93,17 +113,17 @@ class Stage(QWidget):
         live: bool = False,
         class_names: tuple[str, ...] = (),
         memory: str = "",
+        step: int | None = None,
     ) -> None:
-        """Show a film from its newest step on; None: nothing yet. `live`: it is being drawn."""
+        """Show a film at a step, or at its newest; None: nothing yet. `live`: it is being drawn."""
         self.playback.pause()
         self._film, self._is_live, self._follows = film, live, live
         self._image = min(image, max(film.images - 1, 0)) if film else 0
         self._pages.setCurrentIndex(1 if film is not None and film.images else 0)
         self._memory.setText(memory)
         self.grid.show_film(film, class_names, self._image)
-        self.grid.setVisible(film is not None and film.images > 1)
         self.viewer.show_film(film)
-        self._step = max(self._steps_done(), 1)
+        self._step = min(step or 10**9, max(self._steps_done(), 1))
         self._show_all()
         self._divide()
 
@@ -190,10 +210,20 @@ class Stage(QWidget):
         self.star.setIcon(icon("star-filled", theme.CURVES[1]) if is_starred else icon("star"))
 
     def _divide(self) -> None:
-        """Give the grid as much room as its images need, and no more than its share."""
-        most = round(self._split.height() * _GRID_SHARE)
-        wanted = self.grid.preferred_height(self.grid.width(), most)
-        self._split.setSizes([wanted, self._split.height() - wanted])
+        """Give the grid as much room as its images need, and no more than its share unless it is alone."""
+        has_many = self._film is not None and self._film.images > 1
+        self.grid.setVisible(has_many and self._layout != "image")
+        self.viewer.setVisible(not has_many or self._layout != "grid")
+        self.layout_button.setVisible(has_many)
+        height = self._split.height()
+        wanted = (
+            height
+            if self.viewer.isHidden()
+            else self.grid.preferred_height(self.grid.width(), round(height * _GRID_SHARE))
+        )
+        self._split.setStretchFactor(0, 1 if self.viewer.isHidden() else 0)
+        self._split.setStretchFactor(1, 0 if self.viewer.isHidden() else 1)
+        self._split.setSizes([wanted, height - wanted])
 
     # --------------------------------------------------------------------------------------------- the user
 
@@ -235,9 +265,9 @@ class Stage(QWidget):
         self._show_step()
 
     def _open(self, image: int) -> None:
-        """Show an image as large as can be; again: all of them."""
+        """Show an image alone; if it is that already, all of them again."""
         self.pick(image)
-        self.grid.setVisible(not self.grid.isVisible() and self._film is not None and self._film.images > 1)
+        self._lay_out("both" if self._layout == "image" else "image")
 
     def _ask_branch(self) -> None:
         if self.branch.isEnabled() and self._film is not None and self._film.points:
@@ -247,12 +277,23 @@ class Stage(QWidget):
         self._show_star()  # it changes when the favourites do
         self.star_toggled.emit(self._image)
 
-    def _toggle_grid(self) -> None:
-        self._open(self._image)
+    def _next_layout(self) -> None:
+        self._lay_out(_LAYOUTS[(_LAYOUTS.index(self._layout) + 1) % len(_LAYOUTS)])
+
+    def _lay_out(self, layout: Layout) -> None:
+        self._layout = layout
+        self._divide()
+        if self.focusWidget() is None:
+            self.scrubber.setFocus()
 
     def _on_refresh_timeout(self) -> None:
         if self._is_stale:
             self.film_grew()
+
+    def _size_icons(self) -> None:
+        side = theme.scaled(18)
+        for widget in self.findChildren(QToolButton):
+            widget.setIconSize(QSize(side, side))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -274,7 +315,7 @@ class Stage(QWidget):
             Qt.Key.Key_BracketLeft: lambda: self.playback.change_speed(-1),
             Qt.Key.Key_BracketRight: lambda: self.playback.change_speed(1),
             Qt.Key.Key_D: self._next_focus,
-            Qt.Key.Key_G: self._toggle_grid,
+            Qt.Key.Key_G: self._next_layout,
             Qt.Key.Key_S: self.star.click,
             Qt.Key.Key_C: self.compare.click,
             Qt.Key.Key_B: self._ask_branch,
@@ -291,6 +332,8 @@ class Stage(QWidget):
         self.compare.clicked.connect(lambda: self.compare_asked.emit(self._image))
         self.every.toggled.connect(self._on_every_toggled)
         self.axis.chosen.connect(self.scrubber.set_axis)
+        self.layout_button.clicked.connect(self._next_layout)
+        theme.theme_changed.connect(self._size_icons)
         self.guidance.toggled.connect(self._on_guidance_toggled)
         self._refresh_timer.timeout.connect(self._on_refresh_timeout)
 
@@ -298,6 +341,7 @@ class Stage(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setFocusProxy(self.scrubber)
         self.every.setChecked(True)
+        self._size_icons()
         self.guidance.setCheckable(True)
         for press in (self.guidance, self.branch):
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -310,7 +354,7 @@ class Stage(QWidget):
         layout = QVBoxLayout(lower)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(8)
-        about = row(self._caption, self.guidance, self.every, self.star, self.compare)
+        about = row(self._caption, self.guidance, self.every, self.layout_button, self.star, self.compare, space=4)
         about.setStretch(0, 1)
         layout.addLayout(about)
         layout.addWidget(self.viewer, 1)

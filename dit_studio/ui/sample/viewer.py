@@ -15,6 +15,7 @@ from dit_studio.ui.sample.tile import Tile, View, fit
 Focus = Literal["both", "x_start", "x_t"]
 FOCUSES: tuple[Focus, ...] = ("both", "x_start", "x_t")
 _SPACE = 16  # pixels between tiles
+_DIFFERENCE_TIMES = 4  # how much larger a difference is shown than it is
 
 
 class Words(NamedTuple):
@@ -49,8 +50,8 @@ WORDS = {
     ),
     "difference": Words(
         "Difference",
-        ("what the class adds", "of both"),
-        "|class − no class|, where black is none: guidance multiplies it.",
+        (f"× {_DIFFERENCE_TIMES}, what the class adds", f"× {_DIFFERENCE_TIMES}"),
+        f"{_DIFFERENCE_TIMES} · |class − no class|; black where they agree. Guidance adds this, times its scale.",
     ),
 }
 GUIDANCE = ("unconditional", "conditional", "difference")
@@ -125,7 +126,11 @@ class Viewer(QWidget):
             return film.picture(name, self._image, self._step)
         with_class = film.picture("conditional", self._image, self._step)
         without = film.picture("unconditional", self._image, self._step)
-        return difference(with_class, without) if with_class is not None and without is not None else None
+        return (
+            difference(with_class, without, times=_DIFFERENCE_TIMES)
+            if with_class is not None and without is not None
+            else None
+        )
 
     def _missing(self, film: Film, name: str) -> str:
         if film.points and self._step > film.steps_done(self._image):
