@@ -254,7 +254,7 @@ def test_an_image_without_steps_is_held_against_every_step(qtbot: QtBot, tmp_pat
     assert view.number_text() == "identical"
 
 
-def test_a_step_that_is_not_there_is_said(qtbot: QtBot, view: CompareView) -> None:
+def test_a_step_that_is_not_there_is_said(view: CompareView) -> None:
     view.canvas.show_pixels(None, noise(4, 4, 3))
     assert view.canvas._why_nothing() == "A has no picture at this step."
     view.canvas.show_pixels(None, None)
