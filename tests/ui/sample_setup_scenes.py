@@ -60,11 +60,14 @@ def example_model(names: tuple[str, ...] = KINDS, **changes: object) -> SampleMo
 
 def _set_up(place: Path) -> SampleSetUp:
     make_runs(runs_dir())
-    return SampleSetUp(Settings(place / "settings.json"))
+    return empty(place)
 
 
-def empty(place: Path) -> QWidget:
-    return SampleSetUp(Settings(place / "settings.json"))
+def empty(place: Path) -> SampleSetUp:
+    settings = Settings(place / "settings.json")
+    result = SampleSetUp(settings)
+    settings.setParent(result)
+    return result
 
 
 def ready(place: Path) -> QWidget:
@@ -141,7 +144,9 @@ def _landscape(seed: int, side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.
 
 
 def tab(place: Path, *, axes: tuple[tuple[str, str], ...]) -> SweepTab:
-    result = SweepTab(Settings(place / "settings.json"))
+    settings = Settings(place / "settings.json")
+    result = SweepTab(settings)
+    settings.setParent(result)
     result.show_model(example_model(), "/models/landscapes", "ema")
     result.set_base(SampleRequest(classes=(0, 1), cfg=4, steps=50))
     for line, (name, values) in zip(result.panel.rows, axes, strict=False):

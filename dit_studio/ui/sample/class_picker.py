@@ -3,13 +3,13 @@
 import numpy as np
 from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from dit_studio.events import SampleModel
 from dit_studio.ui import theme
 from dit_studio.ui.sample.class_list import ClassFilter, ClassModel, ClassView, row_height
 from dit_studio.ui.train.amounts import count
-from dit_studio.ui.widgets.basics import Caption, button, describe, row
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, button, describe, row
 from dit_studio.ui.widgets.card import Card
 
 _ROWS = 5  # shown at once
@@ -30,7 +30,8 @@ class ClassPicker(Card):
         self.search, self.every = QLineEdit(), QCheckBox("Every class")
         self.shown_button = button("All", "Tick every class in the list, as the search leaves it.")
         self.none_button = button("None", "Take every tick away.")
-        self._none_found, self._problem = Caption("No class is called so."), QLabel(wordWrap=True)
+        self._count = ElidedLabel(role="caption")
+        self._none_found, self._problem = Caption("No class is called so."), WholeText(role="problem")
         self._build()
         self._connect()
         self.hide()
@@ -120,7 +121,7 @@ class ClassPicker(Card):
         with QSignalBlocker(self.every):
             self.every.setChecked(chosen == total)
         shown = self._filter.rowCount()
-        self.set_title(f"Classes · {count(chosen)} of {count(total)}")
+        self._count.setText(f"{count(chosen)} of {count(total)}")
         self._none_found.setVisible(shown == 0)
         self.shown_button.setEnabled(shown > 0)
         self.none_button.setEnabled(chosen > 0)
@@ -142,7 +143,6 @@ class ClassPicker(Card):
         theme.theme_changed.connect(self.view.viewport().update)
 
     def _build(self) -> None:
-        self._problem.setProperty("role", "problem")
         self._problem.setTextFormat(Qt.TextFormat.PlainText)
         self._problem.hide()
         self.search.setPlaceholderText("Name or number")
@@ -151,6 +151,7 @@ class ClassPicker(Card):
         describe(self.search, "Search the classes", "Show the classes whose name holds these words, or one number.")
         describe(self.every, "Every class", "Tick every class, or none.")
         describe(self.view, "Classes", "Space or a click ticks a class; typing searches. They are taken in turn.")
+        self.add_action(self._count)
         self.add_action(self.every)
         line = row(self.search, self.shown_button, self.none_button)
         line.setStretch(0, 1)

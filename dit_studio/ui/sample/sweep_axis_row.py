@@ -1,13 +1,13 @@
 """One axis of a sweep: which setting, and its values."""
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QMenu, QPushButton, QWidget
 
 from dit_studio.events import SampleModel
 from dit_studio.sweep import AXES, SweepAxis
 from dit_studio.ui import theme
 from dit_studio.ui.sample.sweep_values import EXAMPLES, TITLES, fillings, read_values
-from dit_studio.ui.widgets.basics import NoScrollComboBox, button, describe, set_property
+from dit_studio.ui.widgets.basics import NoScrollComboBox, WholeText, button, describe, set_property
 
 _PLACES = ("Columns", "Rows", "Pages")
 
@@ -25,7 +25,7 @@ class SweepAxisRow(QWidget):
         self.setting, self.values = NoScrollComboBox(), QLineEdit()
         self.fill: QPushButton = button("Fill", f"Likely values for the {self._place.lower()}.")
         self._menu = QMenu(self.fill)
-        self._problem = QLabel(wordWrap=True)
+        self._problem = WholeText(role="problem")
         self._build(is_optional=number > 0)
         self.setting.currentIndexChanged.connect(self._on_setting)
         self.values.textEdited.connect(self.edited)
@@ -100,7 +100,7 @@ class SweepAxisRow(QWidget):
         for name in AXES:
             self.setting.addItem(TITLES[name], name)
         self.values.setAcceptDrops(False)  # what is dropped is for the window
-        self._problem.setProperty("role", "problem")
+        self._problem.setTextFormat(Qt.TextFormat.PlainText)
         self._problem.hide()
         self.fill.setMenu(self._menu)
         describe(

@@ -27,6 +27,7 @@ from dit_studio.ui.widgets.basics import ElidedLabel, button, describe
 from dit_studio.ui.widgets.flow import FlowLayout
 
 _SMALLEST, _READABLE, _LARGEST = 56, 112, 256  # pixels, side of a cell; below the second, rows scroll instead
+_VIEW_HEIGHT = 200  # pixels at least; the whole tab scrolls rather than show less
 
 
 class SweepGrid(QWidget):
@@ -63,7 +64,7 @@ class SweepGrid(QWidget):
         while self.pages.count():
             self.pages.removeTab(0)
         for head in plan.heads(2) if plan.pages > 1 else ():
-            self.pages.addTab(head)
+            self.pages.setTabToolTip(self.pages.addTab(head), f"The cells with {head}.")
         self.pages.setVisible(plan.pages > 1)
         self.view.verticalHeader().setVisible(len(plan.axes) > 1)
         self.view.fit()
@@ -225,6 +226,7 @@ class SweepGrid(QWidget):
         layout.setSpacing(8)
         for widget in (self._summary, self.pages):
             layout.addWidget(widget)
+        self.view.setMinimumHeight(_VIEW_HEIGHT)
         layout.addWidget(self.view, 1)
         layout.addWidget(self._settings)
         layout.addLayout(buttons)

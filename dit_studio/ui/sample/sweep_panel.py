@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from dit_studio.errors import ConfigError, Problem
@@ -22,7 +22,7 @@ from dit_studio.ui.sample.sweep_values import TITLES
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.amounts import counted
-from dit_studio.ui.widgets.basics import Caption, button, describe, row, set_property
+from dit_studio.ui.widgets.basics import Caption, WholeText, button, describe, row, set_property
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.editors import read_number
 from dit_studio.ui.widgets.flow import FlowLayout
@@ -232,9 +232,9 @@ def _in_titles(message: str, axis: str) -> str:
     return with_titles(re.sub(rf"^{axis}(?= = | is swept)", TITLES.get(axis, axis), message))
 
 
-def _problem_label() -> QLabel:
-    result = QLabel(wordWrap=True)
-    result.setProperty("role", "problem")
+def _problem_label() -> WholeText:
+    result = WholeText(role="problem")
+    result.setTextFormat(Qt.TextFormat.PlainText)
     result.hide()
     return result
 

@@ -14,6 +14,7 @@ from dit_studio.ui.sample.sweep_grid import SweepGrid
 from dit_studio.ui.sample.sweep_panel import SweepPanel
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.basics import EmptyState
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 
 class SweepTab(QWidget):
@@ -31,15 +32,22 @@ class SweepTab(QWidget):
         self._pages = QStackedWidget()
         self._pages.addWidget(EmptyState(icon("sample", "muted"), "No sweep yet", text))
         self._pages.addWidget(self.grid)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 8, 0, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self.panel)
-        layout.addWidget(self._pages, 1)
+        self._build()
         self.panel.start_asked.connect(self.start_asked)
         self.panel.stop_asked.connect(self.stop_asked)
         self.grid.restore_asked.connect(self.restore_asked)
         self.grid.evaluate_asked.connect(self.evaluate_asked)
+
+    def _build(self) -> None:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(self.panel)
+        column.addWidget(self._pages, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(Scrolling(content))
 
     # --------------------------------------------------------------------------------------------- what is asked for
 

@@ -1,7 +1,7 @@
 """A panel with a title."""
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui.widgets.basics import Title, describe
 
@@ -29,9 +29,9 @@ class Card(QFrame):
         layout.addLayout(self._row)
         layout.addWidget(self._content, 1)
 
-    def add_action(self, button: QAbstractButton) -> None:
-        """Put a button at the right of the title row."""
-        self._row.addWidget(button)
+    def add_action(self, widget: QWidget) -> None:
+        """Put a button, or a note, at the right of the title row."""
+        self._row.addWidget(widget)
 
     def set_title(self, title: str) -> None:
         self._title.setText(title)

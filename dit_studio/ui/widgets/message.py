@@ -1,5 +1,6 @@
 """A card that says what happened and what to do about it."""
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,6 +15,7 @@ from dit_studio.ui.widgets.basics import Muted, Title, button, describe, set_pro
 from dit_studio.ui.widgets.flow import FlowLayout
 
 _DETAILS_HEIGHT = 160  # pixels
+_BREAK = "\u200b"  # a space of no width
 
 
 class MessageCard(QFrame):
@@ -60,7 +62,7 @@ class MessageCard(QFrame):
 
     def text(self) -> str:
         """The sentence shown."""
-        return self._message.text()
+        return self._message.text().replace(_BREAK, "")
 
     def _show(self, level: str, message: str, remedy: str) -> None:
         self._empty()
@@ -69,8 +71,8 @@ class MessageCard(QFrame):
         name = {"info": "info", "warning": "warning"}.get(level, "error")
         self._picture.setPixmap(icon(name, name).pixmap(QSize(20, 20), self.devicePixelRatio()))
         self._picture.setHidden(self._picture.pixmap().isNull())
-        self._message.setText(message)
-        self._remedy.setText(remedy)
+        self._message.setText(_breakable(message))
+        self._remedy.setText(_breakable(remedy))
         self._remedy.setVisible(bool(remedy))
         self.show()
 
@@ -104,7 +106,7 @@ class MessageCard(QFrame):
 
     def _copy(self) -> None:
         parts = (self._message.text(), self._remedy.text(), self._details.toPlainText())
-        QGuiApplication.clipboard().setText("\n".join(part for part in parts if part))
+        QGuiApplication.clipboard().setText("\n".join(part for part in parts if part).replace(_BREAK, ""))
 
     def _on_pressed(self, key: str, _checked: bool = False) -> None:
         if key == "dismiss":
@@ -127,6 +129,11 @@ class MessageCard(QFrame):
         layout.addLayout(top)
         layout.addLayout(self._buttons)
         layout.addWidget(self._details)
+
+
+def _breakable(text: str) -> str:
+    """A long path may go on in the next line after each of its parts; otherwise a column would be as wide as it is."""
+    return re.sub(r"\S{20,}", lambda word: re.sub(r"(?<=[/\\_.])(?=\w)", _BREAK, word[0]), text)
 
 
 def _details_view() -> QPlainTextEdit:
