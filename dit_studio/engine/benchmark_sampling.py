@@ -132,7 +132,8 @@ def _against_diffusers(report: _Report, warm: WarmModel, steps: int) -> None:
     milliseconds = {name: 1000 * median(times) for name, times in seconds.items()}
     report.say(
         f"width {config.hidden_size}, {size}, 4 images, {steps} DDIM steps, CFG 4: diffusers' DiTPipeline loop "
-        f"{milliseconds['diffusers']:.1f} ms a step, ours {milliseconds['ours fp32']:.1f} in fp32 ({exact:.2f} times as fast) "
+        f"{milliseconds['diffusers']:.1f} ms a step, ours "
+        f"{milliseconds['ours fp32']:.1f} in fp32 ({exact:.2f} times as fast) "
         f"and {milliseconds['ours']:.1f} in {warm.precision.name} ({chosen:.2f} times)",
         diffusers_fp32_ms=milliseconds["diffusers"],
         ours_fp32_ms=milliseconds["ours fp32"],

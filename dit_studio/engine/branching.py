@@ -31,7 +31,8 @@ def start_of_branch(folder: Path | None, branch: BranchPoint) -> StartPoint:
     if index.norms and not index.norms[branch.step - 1][branch.image]:
         raise _refused(f"Image {branch.image} was stopped before step {branch.step}; choose an earlier one.")
     x_t = torch.from_numpy(trajectory.noise(branch.image, branch.step).copy())
-    return StartPoint(x_t=x_t, t=index.points[branch.step - 1].t, draws=_draws(history, branch))
+    point = index.points[branch.step - 1]
+    return StartPoint(x_t=x_t, t=point.t, log_snr=point.log_snr, draws=_draws(history, branch))
 
 
 def _draws(history: Path, branch: BranchPoint) -> int:

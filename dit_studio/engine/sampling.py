@@ -18,6 +18,7 @@ from dit_studio.events import Notice
 from dit_studio.sample_request import SampleRequest
 
 _PIXEL_CHANNELS = (1, 3)
+_SAME_LOG_SNR = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class StartPoint:
     x_t: Tensor  # (C, H, W)
     t: float
     draws: int = 1  # of noise that an image had made until then, the first noise among them
+    log_snr: float | None = None  # of x_t, where it is known
 
 
 def sample(
@@ -103,6 +105,13 @@ def check_start(start: StartPoint | None, config: ModelDescription, schedule: No
     highest = schedule.timesteps - (not schedule.is_flow)
     if not 0 <= start.t <= highest or not (schedule.is_flow or float(start.t).is_integer()):
         message = f"t = {start.t:g} is not on the model's noise schedule, which goes from 0 to {highest}."
+        raise ConfigError([Problem("branch", message, start.t)])
+    level = schedule.at(start.t)
+    if start.log_snr is not None and abs(start.log_snr - level.log_snr) > _SAME_LOG_SNR:
+        message = (
+            f"At t = {start.t:g} the x_t to go on from has a log-SNR of {start.log_snr:.2f}, and the model's schedule "
+            f"{level.log_snr:.2f}; choose a model that was trained on the same schedule."
+        )
         raise ConfigError([Problem("branch", message, start.t)])
 
 

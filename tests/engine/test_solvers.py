@@ -173,7 +173,8 @@ def test_a_flow_branches_too() -> None:
 @pytest.mark.parametrize(
     ("start", "sentence"),
     [(StartPoint(x_t=torch.zeros(3, 8, 8), t=5), "3×8×8"), (StartPoint(x_t=torch.zeros(SHAPE), t=1000), "0 to 999"),
-     (StartPoint(x_t=torch.zeros(SHAPE), t=0.5), "0 to 999")],
+     (StartPoint(x_t=torch.zeros(SHAPE), t=0.5), "0 to 999"),
+     (StartPoint(x_t=torch.zeros(SHAPE), t=500, log_snr=3.0), "the same schedule")],
 )  # fmt: skip
 def test_impossible_starts_are_named(start: StartPoint, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
