@@ -166,6 +166,15 @@ def test_the_cost_is_said(qtbot: QtBot, ready: SampleSetUp) -> None:
     assert ready.options.cost().startswith("4 images × 99 evaluations = 396 passes")
 
 
+def test_fewer_images_than_classes_are_said(qtbot: QtBot, ready: SampleSetUp) -> None:
+    assert "Only the first of the 7 classes are drawn; 7 images show each." in visible_text(ready)
+    type_into(qtbot, ready, "count", "7")
+    assert "Only the first" not in visible_text(ready)
+    type_into(qtbot, ready, "count", "2")
+    ready.classes.none_button.click()
+    assert "Only the first" not in visible_text(ready)
+
+
 def test_dice_and_a_new_seed_each_time(qtbot: QtBot, ready: SampleSetUp) -> None:
     press(qtbot, ready.options.dice)
     first = ready.next_request()
@@ -333,10 +342,28 @@ def test_a_run_is_found_by_a_part_of_its_name(qtbot: QtBot, picker: ModelPicker)
     completer = picker.runs.completer()
     assert completer is not None
     assert [completer.completionModel().index(0, 0).data()] == ["landscapes-B4"]
-    qtbot.keyClick(line, Qt.Key.Key_Return)
+    line.clear()
+    qtbot.keyClicks(line, "landscapes-b4")
+    with qtbot.waitSignal(picker.model_chosen) as chosen:
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert Path(chosen.args[0]).name == "landscapes-B4"
     popup = completer.popup()
     assert popup is not None
     popup.hide()
+
+
+def test_what_is_typed_and_no_run_gives_way_to_the_run(qtbot: QtBot, picker: ModelPicker, runs: Path) -> None:
+    picker.set_model(str(runs / "landscapes-B4"))
+    line = picker.runs.lineEdit()
+    assert line is not None
+    with qtbot.waitActive(picker):
+        picker.activateWindow()
+    picker.runs.setFocus()
+    line.selectAll()
+    with qtbot.assertNotEmitted(picker.model_chosen):
+        qtbot.keyClicks(line, "nothing of the kind")
+        picker.checkpoints.setFocus()
+    assert picker.runs.currentText() == "landscapes-B4"
 
 
 def test_a_file_from_anywhere(qtbot: QtBot, picker: ModelPicker, runs: Path) -> None:

@@ -227,6 +227,10 @@ def test_a_chosen_cell_gives_its_settings_and_its_folder(qtbot: QtBot, begun: Sw
     with qtbot.waitSignal(begun.evaluate_asked) as evaluated:
         qtbot.mouseClick(grid.evaluate, Qt.MouseButton.LeftButton)
     assert evaluated.args == [tmp_path / cell.cell.folder]
+    opened: list[Path] = []
+    grid._show_path = opened.append
+    qtbot.mouseClick(grid.open, Qt.MouseButton.LeftButton)
+    assert opened == [tmp_path / cell.cell.folder]
     grid.view.setCurrentIndex(grid.view.model().index(0, 0))
     assert grid.use.isEnabled()
     assert not grid.evaluate.isEnabled(), "there is nothing to evaluate yet"

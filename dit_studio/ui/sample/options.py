@@ -41,7 +41,8 @@ class OptionsCard(Card):
         self.form = Form("request")
         self.form.set_values(DEFAULTS)
         self.dice, self.new_each_time = _dice(), QCheckBox("New seed each time")
-        self._no_guidance, self._cost = Caption(_NO_GUIDANCE), Caption()
+        self._no_guidance, self._few, self._cost = Caption(_NO_GUIDANCE), Caption(), Caption()
+        self._classes = 1
         self._build()
         self.form.changed.connect(self._on_changed)
         self.dice.clicked.connect(self.roll)
@@ -94,6 +95,11 @@ class OptionsCard(Card):
         """Mark a setting with what the engine says of it, until the next edit."""
         self.form.show_problem(problem)
 
+    def show_class_count(self, classes: int) -> None:
+        """So many classes are ticked, which fewer images cannot show."""
+        self._classes = classes
+        self._show_cost()
+
     def roll(self) -> None:
         """A seed by lot."""
         self.form.set_values({"seed": random.SystemRandom().randrange(_SEED_LIMIT)})
@@ -137,6 +143,9 @@ class OptionsCard(Card):
             parts.append(trajectory_line(options, self._model))
         self._cost.setText(" · ".join(parts))
         self._cost.setVisible(bool(parts))
+        is_few = options is not None and options.count < self._classes
+        self._few.setText(f"Only the first of the {self._classes} classes are drawn; {self._classes} images show each.")
+        self._few.setVisible(is_few)
 
     def _explain_samplers(self) -> None:
         box = self.form.editor("sampler")
@@ -152,6 +161,7 @@ class OptionsCard(Card):
         self.form.add_beside("seed", self.dice)
         self.form.add_below("seed", self.new_each_time)
         self.form.add_below("cfg", self._no_guidance)
+        self.form.add_below("count", self._few)
         self._no_guidance.hide()
         self._cost.setToolTip(
             "How often the model is asked, an image at a time; and what all steps of all images take when kept."

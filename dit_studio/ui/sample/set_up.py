@@ -150,6 +150,7 @@ class SampleSetUp(QWidget):
         self.changed.emit()
 
     def _show_readiness(self) -> None:
+        self.options.show_class_count(len(self.classes.classes()))
         self.bar.set_why_not(self.why_not())
 
     def _remember_model(self) -> None:

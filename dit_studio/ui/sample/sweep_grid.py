@@ -1,6 +1,6 @@
 """The cells of a sweep as they are drawn, with the settings at their heads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,9 @@ class SweepGrid(QWidget):
     restore_asked = Signal(object)
     evaluate_asked = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, show_path: Callable[[Path], None] | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._show_path = show_path or _show_path
         self._folder: Path | None = None
         self._running: ShownCell | None = None
         self._seconds = 0.0
@@ -170,7 +171,7 @@ class SweepGrid(QWidget):
 
     def _open_folder(self) -> None:
         if (shown := self.chosen()) and shown.folder is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(shown.folder)))
+            self._show_path(shown.folder)
 
     def _restore(self) -> None:
         if shown := self.chosen():
@@ -231,6 +232,10 @@ class SweepGrid(QWidget):
         layout.addWidget(self._settings)
         layout.addLayout(buttons)
         self._show_chosen()
+
+
+def _show_path(path: Path) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
 
 def _progress(event: Progress) -> str:
