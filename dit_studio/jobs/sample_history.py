@@ -1,6 +1,7 @@
 """What was drawn before: the folders of the history, their favourites, and what was deleted of them.
 
 <root>/20260301-142233-9f3a/   entry.json (SampleEntry), favourites.json, 000000.png …, perhaps a trajectory
+                               or a sweep: sweep.json, cells/000/000000.png …
 <root>/.trash/                 deleted entries, until they have lain there for some days
 
 Every question is answered from the disk, so that several windows can have the same history open.
@@ -19,7 +20,10 @@ import msgspec
 
 from dit_studio.errors import RunError
 from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.jobs.sweep_entry import drawn_cells, read_sweep
 from dit_studio.sample_request import SampleEntry
+from dit_studio.sweep import INDEX as SWEEP
+from dit_studio.sweep import SweepRecord
 from dit_studio.trajectory import INDEX, PLANES
 
 ENTRY, FAVOURITES = "entry.json", "favourites.json"
@@ -37,6 +41,7 @@ class HistoryEntry:
     entry: SampleEntry
     favourites: frozenset[int] = frozenset()  # numbers of images
     has_trajectory: bool = False
+    sweep: SweepRecord | None = None  # then `entry` tells of its first cell, and its images are the cells drawn
 
     @property
     def time(self) -> float:
@@ -49,6 +54,9 @@ class HistoryEntry:
         return self.entry.record.branch.entry if self.entry.record.branch else ""
 
     def image_file(self, image: int) -> Path:
+        """Of a sweep the first image of a cell."""
+        if self.sweep is not None:
+            return self.path / self.sweep.plan.cells[drawn_cells(self.sweep)[image]].folder / "000000.png"
         return self.path / f"{image:06d}.png"
 
 
@@ -60,7 +68,7 @@ class Deletion:
     trashed: Path
 
 
-_Stamp = tuple[int, int]
+_Stamp = tuple[int, int, int]
 
 
 class SampleHistory:
@@ -189,8 +197,8 @@ class SampleHistory:
         entry = self.entry(name)
         if entry is None or entry.entry.state != "drawing":
             return False
-        newest = max((_modified(file) for file in entry.path.iterdir()), default=0.0)
-        return time.time() - newest < _DRAWING_SECONDS
+        newest = max((_modified_ns(file) for file in entry.path.iterdir()), default=0)
+        return time.time() - newest / 1e9 < _DRAWING_SECONDS
 
 
 def _is_plain(name: str) -> bool:
@@ -200,11 +208,23 @@ def _is_plain(name: str) -> bool:
 
 def _stamp(folder: Path) -> _Stamp:
     """Changes with every file that comes, goes or is replaced in a folder."""
-    entry = folder / ENTRY
-    return folder.stat().st_mtime_ns, entry.stat().st_mtime_ns if entry.exists() else 0
+    return folder.stat().st_mtime_ns, _modified_ns(folder / ENTRY), _modified_ns(folder / SWEEP)
+
+
+def _modified_ns(path: Path) -> int:
+    """0 if there is no such file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read_entry(folder: Path) -> HistoryEntry | None:
+    if sweep := read_sweep(folder):
+        record, entry = sweep
+        return HistoryEntry(
+            name=folder.name, path=folder, entry=entry, favourites=_read_favourites(folder), sweep=record
+        )
     try:
         entry = msgspec.json.decode(_read_json(folder / ENTRY), type=SampleEntry)
     except (OSError, ValueError, RecursionError):
@@ -242,10 +262,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except OSError:
         return 0
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

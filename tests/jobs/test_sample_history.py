@@ -241,3 +241,11 @@ def test_asking_again_reads_only_what_changed(history: SampleHistory, monkeypatc
     monkeypatch.setattr(Path, "open", opening)
     assert names(history) == [changed, kept]
     assert set(read) == {changed}
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"{}", b'{"plan": 1, "states": []}', b"[" * 100_000])
+def test_a_damaged_sweep_is_passed_over_and_counted(history: SampleHistory, content: bytes) -> None:
+    good = draw(history)
+    (history.new_folder() / "sweep.json").write_bytes(content)
+    assert names(history) == [good]
+    assert history.passed_over == 1

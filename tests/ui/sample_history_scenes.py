@@ -14,6 +14,7 @@ from scripted import ScriptedLauncher
 from dit_studio.events import StepPoint, Written
 from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleEntry, SampleRecord, SampleRequest
+from dit_studio.sweep import CellState, SweepAxis, SweepCell, SweepPlan, SweepRecord
 from dit_studio.trajectory import INDEX, TrajectoryIndex
 from dit_studio.ui.sample.compare import ComparePanel, Pin
 from dit_studio.ui.sample.compare_view import CompareView
@@ -97,6 +98,37 @@ def points_of(steps: int) -> tuple[StepPoint, ...]:
     )
 
 
+def make_sweep(root: Path, name: str, *, drawn: int = 4) -> Path:
+    """A sweep of CFG and steps, of which some cells are drawn."""
+    axes = (SweepAxis(name="cfg", values=("1", "4", "7")), SweepAxis(name="steps", values=("10", "50")))
+    cells = tuple(
+        SweepCell(
+            index=place,
+            page=0,
+            row=place // 3,
+            column=place % 3,
+            labels=(f"CFG {axes[0].values[place % 3]}", f"{axes[1].values[place // 3]} steps"),
+            request=SampleRequest(classes=(place % 3,), cfg=float(axes[0].values[place % 3]), seed=place, count=4),
+            model="/runs/digits",
+            weights="ema",
+        )
+        for place in range(6)
+    )
+    plan = SweepPlan(axes=axes, cells=cells, columns=3, rows=2, pages=1)
+    # the first cell failed: what is drawn comes after it
+    states = tuple(
+        CellState(state="failed" if place == 0 else "drawn" if place <= drawn else "waiting") for place in range(6)
+    )
+    for cell in cells[1 : drawn + 1]:
+        folder = root / name / cell.folder
+        folder.mkdir(parents=True)
+        record = SampleRecord(request=cell.request, model=DIGITS)
+        Image.fromarray(picture(record, 0, 16)).save(folder / "000000.png")
+    (root / name).mkdir(parents=True, exist_ok=True)
+    (root / name / "sweep.json").write_bytes(msgspec.json.encode(SweepRecord(plan=plan, states=states)))
+    return root / name
+
+
 def make_history(root: Path) -> SampleHistory:
     """A tree of branches, many images, one that was stopped, one that failed, and a damaged folder."""
     hour, day = 3600.0, 86_400.0
@@ -123,6 +155,7 @@ def make_history(root: Path) -> SampleHistory:
 
 def history_full(place: Path) -> QWidget:
     panel = HistoryPanel(make_history(place / "samples"))
+    make_sweep(place / "samples", "s")
     panel.refresh()
     panel.mark_shown("b")
     panel.select("d")

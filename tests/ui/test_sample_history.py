@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
-from sample_history_scenes import make_entry, make_history, record_of
+from sample_history_scenes import make_entry, make_history, make_sweep, record_of
 
 from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, SampleEntry
@@ -315,6 +315,27 @@ def test_entries_that_go_in_a_circle_are_shown(qtbot: QtBot, tmp_path: Path) -> 
     qtbot.addWidget(panel)
     panel.refresh()
     assert sorted(names(panel)) == ["x", "y", "z"]
+
+
+def test_a_sweep_is_an_entry_of_its_own_kind(qtbot: QtBot, panel: HistoryPanel, history: SampleHistory) -> None:
+    folder = make_sweep(history.root, "s")
+    panel.refresh()
+    row = panel.list.rows.rows[0]
+    assert (row.name, row.title) == ("s", "digits · sweep cfg=1,4,7 × steps=10,50")
+    assert "4 of 6 cells, not finished" in panel.list.rows.index(0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert row.item.image_file(0) == folder / "cells" / "001" / "000000.png"
+    with qtbot.waitSignal(panel.sweep_opened) as blocker:
+        press(qtbot, panel, Qt.Key.Key_Return, on="s")
+    assert blocker.args == ["s"]
+    with qtbot.waitSignal(panel.said) as blocker, qtbot.assertNotEmitted(panel.compare_asked):
+        press(qtbot, panel, Qt.Key.Key_C)
+    assert blocker.args[0].startswith("Open the sweep")
+    words = [action.text() for action in panel.list.menu().actions() if action.text()]
+    assert words == ["Open", "Restore the settings of its first cell", "Mark as a favourite", "Delete"]
+    press(qtbot, panel, Qt.Key.Key_F)
+    assert history.entry("s").favourites == {0}  # type: ignore[union-attr]
+    qtbot.keyClicks(panel.search, "is:sweep digits cfg=7 seed=8")
+    assert names(panel) == "s"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """What is typed into the search box of the history finds what it says."""
 
-from pathlib import Path
-
 import pytest
 from sample_history_scenes import make_history
 
@@ -9,9 +7,9 @@ from dit_studio.jobs.sample_history import HistoryEntry
 from dit_studio.ui.sample.history_search import HELP, parse
 
 
-@pytest.fixture
-def entries(tmp_path: Path) -> list[HistoryEntry]:
-    return make_history(tmp_path / "samples").entries()
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory: pytest.TempPathFactory) -> list[HistoryEntry]:
+    return make_history(tmp_path_factory.mktemp("history") / "samples").entries()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +78,10 @@ def test_entries_found(entries: list[HistoryEntry], text: str, found: str) -> No
         ("class>3", '"class>3" is not possible: class is text, for instance class:dog.'),
         ("seed=-1", '"seed=-1" is not possible: a seed is a whole number from 0 on.'),
         ("seed=1e99999", "a seed is a whole number"),
-        ("is:nice", '"is:nice" is not known: there is is:favourite, is:branch, is:trajectory, is:unfinished.'),
+        (
+            "is:nice",
+            '"is:nice" is not known: there is is:favourite, is:branch, is:sweep, is:trajectory, is:unfinished.',
+        ),
     ],
 )
 def test_a_wrong_term_is_said_and_the_others_count(entries: list[HistoryEntry], text: str, sentence: str) -> None:

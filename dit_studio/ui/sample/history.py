@@ -27,6 +27,7 @@ class HistoryPanel(QWidget):
     """Search box, list, and a bar that undoes the last deletion."""
 
     opened = Signal(str)  # an entry, by name
+    sweep_opened = Signal(str)  # an entry that is a sweep
     restore_asked = Signal(str)
     compare_asked = Signal(str, int)  # an entry, and which of its images
     export_asked = Signal(str)
@@ -134,13 +135,20 @@ class HistoryPanel(QWidget):
         elif what == "favourite" and row_:
             self._toggle_favourite(row_)
         elif row_:
-            self._ask_page(what, row_.name, self.list.paints.picked_image(row_))
+            self._ask_page(what, row_)
 
-    def _ask_page(self, what: str, name: str, image: int) -> None:
-        if what == "compare":
-            self.compare_asked.emit(name, image)
+    def _ask_page(self, what: str, row_: HistoryRow) -> None:
+        is_sweep = row_.item.sweep is not None
+        if what == "open":
+            (self.sweep_opened if is_sweep else self.opened).emit(row_.name)
+        elif what == "restore":
+            self.restore_asked.emit(row_.name)
+        elif is_sweep:
+            self.said.emit("Open the sweep to compare or export its images.", "info")
+        elif what == "compare":
+            self.compare_asked.emit(row_.name, self.list.paints.picked_image(row_))
         else:
-            {"open": self.opened, "restore": self.restore_asked, "export": self.export_asked}[what].emit(name)
+            self.export_asked.emit(row_.name)
 
     def _toggle_favourite(self, row_: HistoryRow) -> None:
         image = self.list.paints.picked_image(row_)

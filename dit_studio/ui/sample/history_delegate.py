@@ -15,6 +15,7 @@ from dit_studio.ui.sample.history_words import amount_text, state_text, time_in_
 
 _PAD, _GAP = 8, 4  # pixels around a row, between its parts
 _THUMBNAIL, _INDENT, _STAR = 40, 12, 16  # pixels at 100 % text
+_LARGE_TEXT = 130  # percent
 _DEEPEST = 4  # branchings that are still indented further
 _STAR_POINTS = (  # of a five-pointed star in a square of side 1
     (0.50, 0.04), (0.62, 0.37), (0.97, 0.38), (0.69, 0.60), (0.79, 0.94),
@@ -47,8 +48,7 @@ class HistoryDelegate(QStyledItemDelegate):
 
     def sizeHint(self, _option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         row: HistoryRow = index.data(ROW)
-        lines = _line_height(1) + _line_height(0) * (2 if row.branch else 1)
-        return QSize(0, 2 * _PAD + theme.scaled(_THUMBNAIL) + _GAP + lines)
+        return QSize(0, 2 * _PAD + theme.scaled(_THUMBNAIL) + _GAP + sum(_line_heights(row)))
 
     def places(self, rect: QRect, row: HistoryRow) -> RowPlaces:
         """The parts of a row that fills a rectangle."""
@@ -57,13 +57,16 @@ class HistoryDelegate(QStyledItemDelegate):
         thumbnails, more = _strip(left, rect.top() + _PAD, room, row.item.entry.images)
         star = theme.scaled(_STAR)
         lines, top = [], rect.top() + _PAD + theme.scaled(_THUMBNAIL) + _GAP
-        for height in (_line_height(1), *[_line_height(0)] * (2 if row.branch else 1)):
+        for height in _line_heights(row):
             lines.append(QRect(left, top, room, height))
             top += height
         lines[-1].setWidth(room - star - _GAP)
         return RowPlaces(thumbnails, more, tuple(lines), QRect(rect.right() - _PAD - star, top - star, star, star))
 
     def picked_image(self, row: HistoryRow) -> int:
+        """Of a sweep always the first: it is marked as a whole."""
+        if row.item.sweep:
+            return 0
         return min(self.picked.get(row.name, 0), max(row.item.entry.images - 1, 0))
 
     # ------------------------------------------------------------------------------------------------- painting
@@ -138,11 +141,14 @@ class HistoryDelegate(QStyledItemDelegate):
         if row.branch:
             words.append((row.branch, 0, palette.info))
         state = state_text(row.item)
-        when = (time_in_words(row.item.time, time.time()), amount_text(row.item), state)
+        when = (state, amount_text(row.item), time_in_words(row.item.time, time.time()))
         words.append((" · ".join(part for part in when if part), 0, palette.warning if state else palette.muted))
         for (text, size, colour), rect in zip(words, places.lines, strict=True):
             painter.setFont(_font(size))
             painter.setPen(QColor(colour))
+            if rect.height() > 2 * _line_height(size) - 1:
+                painter.drawText(rect, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, text)
+                continue
             cut = QFontMetrics(_font(size)).elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
             painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, cut)
 
@@ -183,6 +189,13 @@ def _corner(rect: QRect) -> QRectF:
 def _centred(picture: QImage, rect: QRect, ratio: float) -> QRectF:
     width, height = picture.width() / ratio, picture.height() / ratio
     return QRectF(rect.left() + (rect.width() - width) / 2, rect.top() + (rect.height() - height) / 2, width, height)
+
+
+def _line_heights(row: HistoryRow) -> list[int]:
+    """Of the title, of what it branched from if it did, of its time. Large text takes two lines where it is cut."""
+    times = 2 if theme.scaled(100) > _LARGE_TEXT else 1
+    title, small = _line_height(1), _line_height(0)
+    return [times * title, *([times * small] if row.branch else []), small]
 
 
 def _font(size: int) -> QFont:

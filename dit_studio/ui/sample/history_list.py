@@ -143,6 +143,14 @@ def _entries(selected: list[HistoryRow], image: int) -> list[tuple[str, str, str
         trim = [free] if kept else []
         return [*trim, ("delete", f"Delete {counted(len(selected), 'entry', 'entries')}", "Delete")]
     item = selected[0].item
+    if item.sweep:
+        return [
+            ("open", "Open", "Return"),
+            ("restore", "Restore the settings of its first cell", "R"),
+            ("favourite", "Unmark as a favourite" if item.favourites else "Mark as a favourite", "F"),
+            ("", "", ""),
+            ("delete", "Delete", "Delete"),
+        ]
     mark = "Unmark" if image in item.favourites else "Mark"
     return [
         ("open", "Open", "Return"),

@@ -64,7 +64,8 @@ def _rows(
     rows, waiting = [], [(item, 0) for item in reversed(roots)]
     while waiting:  # without recursion: a chain of branches may be long
         item, depth = waiting.pop()
-        rows.append(HistoryRow(item, depth, title_of(item), branch_text(item, by_name.get(item.parent))))
+        title = title_of(item, with_model=depth == 0)  # a branch has the model of what it goes on from
+        rows.append(HistoryRow(item, depth, title, branch_text(item, by_name.get(item.parent))))
         waiting.extend((child, depth + 1) for child in reversed(children.get(item.name, [])))
     return rows
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dit_studio.jobs.sample_history import HistoryEntry
+from dit_studio.sample_request import SampleRequest
 
 Test = Callable[[HistoryEntry], bool]
 
 HELP = (
     "Words of classes, model or sampler, and terms: cfg=4, cfg>4, steps<20, seed=7, images>1, eta=0, "
     "t<400 (where a branch begins), class:dog, sampler:ddim, model:digits, weights:raw, is:favourite, is:branch, "
-    'is:trajectory, is:unfinished. Quote what has spaces: class:"polar bear".'
+    'is:sweep, is:trajectory, is:unfinished. Quote what has spaces: class:"polar bear".'
 )
 _TERM = re.compile(r"^([\wη]+)(<=|>=|!=|[=<>:])(.*)$")
 _PIECE = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
@@ -27,22 +28,23 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_NUMBERS: dict[str, Callable[[HistoryEntry], float | None]] = {
-    "cfg": lambda item: item.entry.record.request.cfg,
-    "steps": lambda item: item.entry.record.request.steps,
-    "images": lambda item: item.entry.images,
-    "eta": lambda item: item.entry.record.request.eta,
-    "t": lambda item: item.entry.record.branch.t if item.entry.record.branch else None,
+_NUMBERS: dict[str, Callable[[HistoryEntry], list[float]]] = {  # one that fits is enough
+    "cfg": lambda item: [request.cfg for request in _requests(item)],
+    "steps": lambda item: [request.steps for request in _requests(item)],
+    "images": lambda item: [item.entry.images],
+    "eta": lambda item: [request.eta for request in _requests(item)],
+    "t": lambda item: [item.entry.record.branch.t] if item.entry.record.branch else [],
 }
 _TEXTS: dict[str, Callable[[HistoryEntry], str]] = {
     "class": lambda item: " ".join(class_names(item)),
-    "sampler": lambda item: item.entry.record.request.sampler,
+    "sampler": lambda item: " ".join(request.sampler for request in _requests(item)),
     "model": lambda item: f"{item.entry.record.model.name} {item.entry.record.model.path}",
     "weights": lambda item: item.entry.record.model.weights,
 }
 _STATES: dict[str, Test] = {
     "favourite": lambda item: bool(item.favourites),
     "branch": lambda item: item.entry.record.branch is not None,
+    "sweep": lambda item: item.sweep is not None,
     "trajectory": lambda item: item.has_trajectory,
     "unfinished": lambda item: item.entry.state != "finished",
 }
@@ -85,6 +87,11 @@ def class_names(item: HistoryEntry) -> list[str]:
     return list(dict.fromkeys(record.class_of(place) for place in range(len(record.request.classes))))
 
 
+def _requests(item: HistoryEntry) -> list[SampleRequest]:
+    """What was drawn: one request, or that of every cell of a sweep."""
+    return [cell.request for cell in item.sweep.plan.cells] if item.sweep else [item.entry.record.request]
+
+
 def _term(piece: str) -> Test | str:
     match = _TERM.match(piece)
     if match is None:
@@ -109,7 +116,8 @@ def _word(word: str) -> Test:
 
 def _all_words(item: HistoryEntry) -> str:
     record = item.entry.record
-    return " ".join((*class_names(item), record.model.name, record.request.sampler)).lower()
+    axes = (f"sweep {axis}" for axis in item.sweep.plan.axes) if item.sweep else ()
+    return " ".join((*class_names(item), record.model.name, record.request.sampler, *axes)).lower()
 
 
 def _state(value: str) -> Test | str:
@@ -125,13 +133,12 @@ def _seed(sign: str, value: str) -> Test | str:
         return f'"seed{sign}{value}" is not possible: a seed is a whole number from 0 on.'
     seed, compare = int(value), _COMPARE[sign]
     if sign in ("=", ":", "!="):
-        return lambda item: (seed in _seeds(item)) == (sign != "!=")
-    return lambda item: compare(_seeds(item)[0], seed) or compare(_seeds(item)[-1], seed)
+        return lambda item: any(seed in seeds for seeds in _seeds(item)) == (sign != "!=")
+    return lambda item: any(compare(seeds[0], seed) or compare(seeds[-1], seed) for seeds in _seeds(item))
 
 
-def _seeds(item: HistoryEntry) -> range:
-    request = item.entry.record.request
-    return range(request.seed, request.seed + request.count)
+def _seeds(item: HistoryEntry) -> list[range]:
+    return [range(request.seed, request.seed + request.count) for request in _requests(item)]
 
 
 def _number(key: str, sign: str, value: str) -> Test | str:
@@ -142,7 +149,7 @@ def _number(key: str, sign: str, value: str) -> Test | str:
     except ValueError:
         return f'"{key}{sign}{value}" is not possible: {key} takes a number, for instance {_example(key)}.'
     read, compare = _NUMBERS[key], _COMPARE[sign]
-    return lambda item: (number := read(item)) is not None and compare(number, limit)
+    return lambda item: any(compare(number, limit) for number in read(item))
 
 
 def _text(key: str, sign: str, value: str) -> Test | str:

@@ -12,12 +12,14 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # seconds
 _STATES = {"drawing": "not finished", "stopped": "stopped", "failed": "failed"}
 
 
-def title_of(item: HistoryEntry) -> str:
-    """ "digits · 7 · ddim 50 · cfg 4 · seed 12"."""
+def title_of(item: HistoryEntry, *, with_model: bool = True) -> str:
+    """ "digits · 7 · ddim 50 · cfg 4 · seed 12"; "digits · sweep cfg=1,4 × steps=10,50"."""
     record = item.entry.record
     request = record.request
+    if item.sweep:
+        return f"{model_of(record)} · sweep {' × '.join(map(str, item.sweep.plan.axes))}"
     settings = f"{request.sampler} {request.steps} · cfg {request.cfg:g} · seed {request.seed}"
-    return f"{model_of(record)} · {classes_of(item)} · {settings}"
+    return " · ".join((*([model_of(record)] if with_model else []), classes_of(item), settings))
 
 
 def model_of(record: SampleRecord) -> str:
@@ -63,9 +65,11 @@ def state_text(item: HistoryEntry) -> str:
 
 
 def amount_text(item: HistoryEntry) -> str:
-    """ "4 images", or "2 of 4 images" of what was stopped."""
-    asked, there = item.entry.record.request.count, item.entry.images
-    return counted(there, "image") if there >= asked else f"{there} of {counted(asked, 'image')}"
+    """ "4 images", or "2 of 4 images" of what was stopped; a sweep's are cells."""
+    asked = len(item.sweep.plan.cells) if item.sweep else item.entry.record.request.count
+    there = item.entry.images
+    noun = "cell" if item.sweep else "image"
+    return counted(there, noun) if there >= asked else f"{there} of {counted(asked, noun)}"
 
 
 def time_in_words(then: float, now: float) -> str:
@@ -89,6 +93,8 @@ def tooltip_of(item: HistoryEntry, branch: str) -> str:
     """Everything that the row had no room for."""
     record = item.entry.record
     request = record.request
+    if item.sweep:
+        return "\n".join((record.model.path, *map(str, item.sweep.plan.axes), amount_text(item)))
     drawn = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(item.time))
     steps = f"Sampler {request.sampler}, {request.steps} steps, CFG {request.cfg:g}, η {request.eta:g}"
     size = f"{item.entry.width} × {item.entry.height} pixels"
