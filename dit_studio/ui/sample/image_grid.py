@@ -146,6 +146,9 @@ class ImageGrid(QAbstractScrollArea):
         )
 
     def _place(self) -> None:
+        policies = Qt.ScrollBarPolicy  # of Qt's own would a bar that comes and goes change the plan that it depends on
+        is_too_high = self._plan(self.size()).height > self.height()
+        self.setVerticalScrollBarPolicy(policies.ScrollBarAlwaysOn if is_too_high else policies.ScrollBarAlwaysOff)
         self._cells = self._plan(self.viewport().size())
         self._smaller.clear()
         bar = self.verticalScrollBar()

@@ -77,6 +77,8 @@ def _heights(curve: Curve) -> Floats:
 def _paint_label(painter: QPainter, box: QRectF, name: str, value: str, right: float) -> None:
     palette = theme.current()
     height = QFontMetricsF(painter.font()).height()
+    if box.height() < 0.8 * height:
+        return
     has_two_lines = box.height() >= 2 * height
     top = box.center().y() - height * (1 if has_two_lines else 0.5)
     painter.setPen(QColor(palette.muted))

@@ -280,6 +280,8 @@ class Scrubber(QAbstractSlider):
         x, colour = self.x_of(commit), QColor(theme.CURVES[1])
         painter.setPen(QPen(colour, 1, Qt.PenStyle.DashLine))
         painter.drawLine(QPointF(x, self._lane_box(1).top()), QPointF(x, self._track_box().bottom()))
+        if self._lane_height() < 0.8 * self._label_height():
+            return
         text = "commits"
         width = QFontMetricsF(painter.font()).horizontalAdvance(text)
         lane = self._lane_box(1)

@@ -36,6 +36,7 @@ SHORTCUTS = (
 )
 _REFRESH_MS = 16  # a growing film is painted at most this often
 _GRID_SHARE = 0.27  # of the height, at most, unless the user pulls at it
+_GRID_LEAST, _VIEWER_HEIGHT, _MOST_ICON = 90, 190, 20  # pixels
 _STEP_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 _PAGE = 5  # steps that Shift and an arrow go
 _ENDS = {Qt.Key.Key_Home: 1, Qt.Key.Key_End: 10**9}
@@ -65,9 +66,7 @@ class Stage(QWidget):
             Caption(wraps=False),
         )
         self.branch = button("Branch from here", _ABOUT_BRANCH)
-        self.guidance = button(
-            "Guidance apart", "Show the predictions with and without the class, and what guidance adds."
-        )
+        self.guidance = button("Guidance", "Show the predictions with and without the class, and what guidance adds.")
         self.axis = AxisSwitch()
         self.every = tool(
             "grid", "All at this step", "Scrub every image of the grid; off: each as far as it is.", checkable=True
@@ -77,7 +76,7 @@ class Stage(QWidget):
         )
         self.star = tool("star", "Star", "Keep this image among the favourites (S).", checkable=True)
         self.compare = tool("pin", "Pin for comparison", "Pin this image in the comparison (C).")
-        self._pages, self._split = QStackedWidget(), QSplitter(Qt.Orientation.Vertical)
+        self._pages, self._split, self._lower = QStackedWidget(), QSplitter(Qt.Orientation.Vertical), QWidget()
         self._refresh_timer = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._is_stale = False
         self._layout: Layout = "both"
@@ -215,15 +214,17 @@ class Stage(QWidget):
         self.grid.setVisible(has_many and self._layout != "image")
         self.viewer.setVisible(not has_many or self._layout != "grid")
         self.layout_button.setVisible(has_many)
-        height = self._split.height()
-        wanted = (
-            height
-            if self.viewer.isHidden()
-            else self.grid.preferred_height(self.grid.width(), round(height * _GRID_SHARE))
-        )
+        height = self._split.height() - self._split.handleWidth()
+        wanted = height if self.viewer.isHidden() else self.grid.preferred_height(self.grid.width(), self._grid_limit())
         self._split.setStretchFactor(0, 1 if self.viewer.isHidden() else 0)
         self._split.setStretchFactor(1, 0 if self.viewer.isHidden() else 1)
         self._split.setSizes([wanted, height - wanted])
+
+    def _grid_limit(self) -> int:
+        """How high the grid may be beside the viewer, which goes before it where there is little room."""
+        height, below = self._split.height(), self._lower.minimumSizeHint().height()
+        left = height - below + self.viewer.minimumSizeHint().height() - theme.scaled(_VIEWER_HEIGHT)
+        return max(min(round(height * _GRID_SHARE), left), _GRID_LEAST)
 
     # --------------------------------------------------------------------------------------------- the user
 
@@ -291,7 +292,7 @@ class Stage(QWidget):
             self.film_grew()
 
     def _size_icons(self) -> None:
-        side = theme.scaled(18)
+        side = min(theme.scaled(18), _MOST_ICON)
         for widget in self.findChildren(QToolButton):
             widget.setIconSize(QSize(side, side))
 
@@ -341,7 +342,6 @@ class Stage(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setFocusProxy(self.scrubber)
         self.every.setChecked(True)
-        self._size_icons()
         self.guidance.setCheckable(True)
         for press in (self.guidance, self.branch):
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -350,8 +350,7 @@ class Stage(QWidget):
             self._memory, "Memory", "What the steps of these images take, for scrubbing. The budget is in the settings."
         )
         describe(self._readout, "Step", "The step, its time t, and σ: noise over signal.")
-        lower = QWidget()
-        layout = QVBoxLayout(lower)
+        layout = QVBoxLayout(self._lower)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(8)
         about = row(self._caption, self.guidance, self.every, self.layout_button, self.star, self.compare, space=4)
@@ -367,7 +366,7 @@ class Stage(QWidget):
             bar.addWidget(widget)
         layout.addLayout(bar)
         self._split.addWidget(self.grid)
-        self._split.addWidget(lower)
+        self._split.addWidget(self._lower)
         self._split.setStretchFactor(1, 1)
         self._split.setChildrenCollapsible(False)
         text = "Choose a model and classes on the left, then press Generate. Every step out of the noise is shown here."
@@ -376,3 +375,4 @@ class Stage(QWidget):
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.addWidget(self._pages)
+        self._size_icons()
