@@ -168,6 +168,18 @@ def test_both_films_are_led_through_their_times(qtbot: QtBot, view: CompareView,
     assert view.place_text() == "t = 0 · A: step 50/50, t = 0 · B: step 20/20, t = 0"
 
 
+def test_swapping_stays_at_the_timestep_and_the_zoom(qtbot: QtBot, view: CompareView, pins: tuple[Pin, Pin]) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_Home)
+    choose(view, "Plane", "x_t (noisy)")
+    qtbot.keyClick(view.canvas, Qt.Key.Key_Plus)
+    number = view.number_text()
+    view.show_pins(pins[1], pins[0])
+    assert view.place_text() == "t = 999 · A: step 1/20, t = 999 · B: step 1/50, t = 999"
+    assert (view.number_text(), view.canvas.zoom) == (number, 1.25)
+    view.show_pins(pins[1], pins[1])
+    assert (view.place_text(), view.number_text(), view.canvas.zoom) == ("final images", "identical", 1.0)
+
+
 def test_the_noisy_plane_can_be_chosen(qtbot: QtBot, view: CompareView, pins: tuple[Pin, Pin]) -> None:
     qtbot.keyClick(view, Qt.Key.Key_Home)
     choose(view, "Plane", "x_t (noisy)")

@@ -41,19 +41,23 @@ class CompareView(QWidget):
         self._place = Caption()
         self._build()
         self._connect()
+        self.setFocusProxy(self.canvas)
 
     def show_pins(self, first: Pin, second: Pin) -> None:
-        """Compare two pins, at their end."""
+        """Compare two pins, at their end; the same two, swapped, stay where they are."""
+        is_swapped = self._pins == (second, first)
         self._pins = (first, second)
         self._times = linked_times(first.film, second.film)
         for label, pin in zip(self._titles, self._pins, strict=True):
             label.setText(pin.title)
         with QSignalBlocker(self.slider):
             self.slider.setRange(0, len(self._times))
-            self.slider.setValue(len(self._times))
+            if not is_swapped:
+                self.slider.setValue(len(self._times))
         self.slider.setEnabled(bool(self._times))
-        self._offer_planes()
-        self.canvas.fit()
+        if not is_swapped:
+            self._offer_planes()
+            self.canvas.fit()
         self._show()
 
     def place_text(self) -> str:

@@ -1,5 +1,6 @@
 """Taking an entry along: a menu of files that can be made of it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from dit_studio.ui.sample.movie_dialog import MovieDialog
 from dit_studio.ui.sample.sheet_dialog import SheetDialog
 from dit_studio.ui.widgets.basics import describe
 
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # of files, on one system or another
 _MOST_IMAGES = 10_000_000
 _COLUMNS = 10  # of a contact sheet
 
@@ -216,7 +218,7 @@ class ExportMenu(QToolButton):
         part = "" if kind.key == "png" else f"-{kind.key}"
         name = f"{model_of(entry.entry.record)}-{request.sampler}{request.steps}-seed{seed}{part}.{ending}"
         filters = "PDF (*.pdf)" if ending == "pdf" else kind.filter
-        path = self._dialogs.save_path(kind.text.rstrip("…"), str(self._folder / name.replace("/", "-")), filters)
+        path = self._dialogs.save_path(kind.text.rstrip("…"), str(self._folder / _NOT_IN_NAMES.sub("-", name)), filters)
         if not path:
             return ""
         chosen = Path(path)

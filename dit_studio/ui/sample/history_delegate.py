@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt
@@ -205,4 +206,12 @@ def _font(size: int) -> QFont:
 
 
 def _line_height(size: int) -> int:
-    return QFontMetrics(_font(size)).height() + 2
+    return _height_of(theme.text_size(size))
+
+
+@cache
+def _height_of(pixels: int) -> int:
+    """Of a line of text of this size; kept, as the list asks for every row."""
+    font = QFont()
+    font.setPixelSize(pixels)
+    return QFontMetrics(font).height() + 2

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
@@ -64,10 +65,16 @@ def _rows(
     rows, waiting = [], [(item, 0) for item in reversed(roots)]
     while waiting:  # without recursion: a chain of branches may be long
         item, depth = waiting.pop()
-        title = title_of(item, with_model=depth == 0)  # a branch has the model of what it goes on from
-        rows.append(HistoryRow(item, depth, title, branch_text(item, by_name.get(item.parent))))
+        rows.append(_row(item, depth, by_name.get(item.parent)))
         waiting.extend((child, depth + 1) for child in reversed(children.get(item.name, [])))
     return rows
+
+
+@lru_cache(maxsize=20_000)
+def _row(item: HistoryEntry, depth: int, parent: HistoryEntry | None) -> HistoryRow:
+    """Kept, as an entry stays the same object until it changes."""
+    title = title_of(item, with_model=depth == 0)  # a branch has the model of what it goes on from
+    return HistoryRow(item, depth, title, branch_text(item, parent))
 
 
 class HistoryModel(QAbstractListModel):
