@@ -278,7 +278,10 @@ def test_a_thousand_classes(qtbot: QtBot, set_up: SampleSetUp) -> None:
 def test_a_class_that_the_model_lacks_is_named(ready: SampleSetUp) -> None:
     ready.set_request(SampleRequest(classes=(1, 12)))
     assert ready.classes.classes() == (1,)
-    assert "Class 12 is not in this model: it has 0 to 6." in visible_text(ready)
+    assert "Class 12 is not in this model: it has 0 to 6. The others are ticked." in visible_text(ready)
+    ready.set_request(SampleRequest(classes=(8, 12)))
+    assert ready.classes.classes() == ()
+    assert "Classes 8, 12 are not in this model: it has 0 to 6. Tick another." in visible_text(ready)
 
 
 def test_ticks_follow_the_names_to_another_model(ready: SampleSetUp) -> None:
@@ -383,6 +386,7 @@ def test_a_checkpoint_that_went_away_is_said(picker: ModelPicker, runs: Path) ->
     shutil.rmtree(checkpoint)
     picker.refresh()
     assert picker.message.text() == f"{checkpoint} is not there any more."
+    assert "33.0 M parameters" in visible_text(picker), "what is loaded is still known"
 
 
 def test_a_newer_checkpoint_is_said(picker: ModelPicker, runs: Path) -> None:

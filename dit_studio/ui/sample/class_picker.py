@@ -52,7 +52,7 @@ class ClassPicker(Card):
         self.view.viewport().update()
         self._show_choice()
         if lacking and self._names:
-            self.show_problem(_lacking(lacking, len(self._names)))
+            self.show_problem(_lacking(lacking, len(self._names), has_others=bool(known)))
 
     def problem(self) -> str:
         """Why nothing can be drawn with this choice; "" if it can."""
@@ -176,8 +176,9 @@ def _pictures(model: SampleModel) -> "np.ndarray[tuple[int, ...], np.dtype[np.ui
     return np.frombuffer(model.data, np.uint8).reshape(-1, size, size, 3)
 
 
-def _lacking(labels: list[int], classes: int) -> str:
+def _lacking(labels: list[int], classes: int, *, has_others: bool) -> str:
     names = ", ".join(map(str, labels[:5])) + (" …" if len(labels) > 5 else "")
     noun = "Class" if len(labels) == 1 else "Classes"
     verb = "is" if len(labels) == 1 else "are"
-    return f"{noun} {names} {verb} not in this model: it has 0 to {classes - 1}. The others are ticked."
+    remedy = "The others are ticked." if has_others else "Tick another."
+    return f"{noun} {names} {verb} not in this model: it has 0 to {classes - 1}. {remedy}"

@@ -84,7 +84,7 @@ class ModelPicker(Card):
         self._fill_runs()
         self._fill_checkpoints()
         if self._path is not None and not self._path.exists():
-            self.show_failure(_gone(self._path))
+            self.message.show_failure(_gone(self._path))  # what is known of it stays
         elif not self._runs and self._path is None:
             self._show_facts("There is no run yet. Train one, or open a model's file or folder.")
 
