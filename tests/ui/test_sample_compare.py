@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 from sample_history_scenes import make_entry, record_of, two_pins
 
@@ -127,7 +127,7 @@ def test_pins_fill_a_then_b_and_then_change_b(qtbot: QtBot, pins: tuple[Pin, Pin
     click(qtbot, panel, "Swap")
     assert [pin.title for pin in panel.pins if pin] == ["third", "first"]
     assert "20 steps" in texts(panel)
-    first = next(item for item in panel.findChildren(QPushButton) if item.accessibleName() == "Unpin A")
+    first = next(item for item in panel.findChildren(QToolButton) if item.accessibleName() == "Unpin A")
     with qtbot.waitSignal(panel.changed):
         qtbot.mouseClick(first, Qt.MouseButton.LeftButton)
     assert panel.pins[0] is None

@@ -292,10 +292,10 @@ def test_an_empty_history_says_what_comes_here(qtbot: QtBot, tmp_path: Path) -> 
     qtbot.addWidget(panel)
     with qtbot.waitExposed(panel):
         panel.show()
-    assert "Nothing drawn yet" in texts(panel)
+    assert "Nothing yet" in texts(panel)
     qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
     qtbot.keyClick(panel.list, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert "Nothing drawn yet" in texts(panel)
+    assert "Nothing yet" in texts(panel)
 
 
 def test_thumbnails_come_when_they_are_in_sight(qtbot: QtBot, panel: HistoryPanel, history: SampleHistory) -> None:

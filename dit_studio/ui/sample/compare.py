@@ -5,9 +5,10 @@ from functools import partial
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
+from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import Pixels, to_image
 from dit_studio.ui.widgets.basics import Caption, Title, WholeText, button, describe, row, set_property
@@ -114,8 +115,9 @@ class _Slot(QFrame):
         self._picture = _Picture()
         self._title = WholeText()
         self._detail = Caption()
-        self._remove = button("Unpin", f"Take {name} away.")
-        self._remove.setAccessibleName(f"Unpin {name}")
+        self._remove = QToolButton()
+        self._remove.setIcon(icon("close"))
+        describe(self._remove, f"Unpin {name}", f"Take {name} away.")
         self._remove.clicked.connect(self.removed)
         words = QVBoxLayout()
         words.setSpacing(4)

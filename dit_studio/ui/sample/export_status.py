@@ -11,7 +11,8 @@ from dit_studio.events import Event, Failure, Notice, Progress, SettingsRefused,
 from dit_studio.jobs.launch import Job
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.train.amounts import count, memory
-from dit_studio.ui.widgets.basics import BusyBar, WholeText, button, row, set_property
+from dit_studio.ui.widgets.basics import BusyBar, WholeText, button, set_property
+from dit_studio.ui.widgets.flow import FlowLayout
 
 
 def _show_path(path: Path) -> None:
@@ -114,4 +115,7 @@ class ExportStatus(QWidget):
         layout.setSpacing(4)
         layout.addWidget(self._busy)
         layout.addWidget(self._text)
-        layout.addLayout(row(self._cancel, self._open, self._dismiss, None))
+        buttons = FlowLayout()
+        for widget in (self._cancel, self._open, self._dismiss):
+            buttons.addWidget(widget)
+        layout.addLayout(buttons)

@@ -53,7 +53,7 @@ class HistoryPanel(QWidget):
         self._problem = WholeText(role="problem")
         self.list = HistoryList(self._thumbnails)
         self._pages = QStackedWidget()
-        self._no_match = EmptyState(icon("sample", "muted"), "Nothing matches", "", "Show all")
+        self._no_match = EmptyState(icon("sample", "muted"), "No match", "", "Show all")
         self._footer = Caption()
         self._undo_bar = QFrame()
         self._undo_text = WholeText()
@@ -96,7 +96,7 @@ class HistoryPanel(QWidget):
         self.list.rows.show(arrange(self._entries, self._matches))
         shown, everything = len(self.list.rows.rows), len(self._entries)
         self._pages.setCurrentIndex(_LIST if shown else _NO_MATCH if everything else _EMPTY)
-        self._no_match.set_text("Nothing matches", f"None of {counted(everything, 'entry', 'entries')} is like that.")
+        self._no_match.set_text("No match", f"None of {counted(everything, 'entry', 'entries')} is like that.")
         self._show_footer(shown, everything)
 
     def _matches(self, item: HistoryEntry) -> bool:
@@ -223,6 +223,7 @@ class HistoryPanel(QWidget):
 
     def _build(self) -> None:
         describe(self.search, "Search the history", HELP)
+        self.search.setMinimumWidth(80)
         self._star.setCheckable(True)
         self._star.setAccessibleName("Favourites only")
         self._problem.hide()
@@ -234,7 +235,7 @@ class HistoryPanel(QWidget):
         bar.setStretch(0, 1)
         self._undo_bar.setLayout(bar)
         text = "Every generation is kept here with its settings, and can be opened, restored or compared."
-        for page in (self.list, EmptyState(icon("sample", "muted"), "Nothing drawn yet", text), self._no_match):
+        for page in (self.list, EmptyState(icon("sample", "muted"), "Nothing yet", text), self._no_match):
             self._pages.addWidget(page)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
