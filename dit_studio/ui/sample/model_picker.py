@@ -87,7 +87,6 @@ class ModelPicker(Card):
             self.message.show_failure(_gone(self._path))  # what is known of it stays
         elif not self._runs and self._path is None:
             self._show_facts("There is no run yet. Train one, or open a model's file or folder.")
-
         self._show_newer()
 
     def showEvent(self, event: QShowEvent) -> None:

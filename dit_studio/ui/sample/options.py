@@ -4,8 +4,8 @@ import random
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import QSize, Signal
-from PySide6.QtWidgets import QCheckBox, QLineEdit, QToolButton, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QToolButton, QWidget
 
 from dit_studio.errors import Problem
 from dit_studio.events import SampleModel
@@ -149,9 +149,9 @@ class OptionsCard(Card):
 
     def _explain_samplers(self) -> None:
         box = self.form.editor("sampler")
-        assert hasattr(box, "setItemData")
-        for number in range(box.count()):  # type: ignore[attr-defined]
-            box.setItemData(number, _SAMPLERS.get(box.itemText(number), ""), 3)  # type: ignore[attr-defined]
+        assert isinstance(box, QComboBox)
+        for number in range(box.count()):
+            box.setItemData(number, _SAMPLERS.get(box.itemText(number), ""), Qt.ItemDataRole.ToolTipRole)
 
     def _build(self) -> None:
         up_to = self.form.editor("cfg_to")

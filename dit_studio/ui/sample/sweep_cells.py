@@ -1,7 +1,7 @@
 """The cells of a sweep as a table: what each shows, and how it is painted."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -37,7 +37,6 @@ class ShownCell:
     text: str = ""  # how far it is, or why it failed
     picture: QImage | None = None
     folder: Path | None = None
-    is_smooth: bool = field(default=False)
 
     @property
     def title(self) -> str:
@@ -72,10 +71,6 @@ class CellTable(QAbstractTableModel):
         self._page = 0
         self._places: dict[tuple[int, int, int], ShownCell] = {}
 
-    @property
-    def page(self) -> int:
-        return self._page
-
     def show_plan(self, plan: SweepPlan) -> None:
         """All of its cells, waiting."""
         self.beginResetModel()
@@ -95,9 +90,6 @@ class CellTable(QAbstractTableModel):
         if shown.cell.page == self._page:
             index = self.index(shown.cell.row, shown.cell.column)
             self.dataChanged.emit(index, index)
-
-    def index_of(self, shown: ShownCell) -> QModelIndex:
-        return self.index(shown.cell.row, shown.cell.column)
 
     def rowCount(self, _parent: Index = _ROOT) -> int:
         return self._plan.rows if self._plan else 0
