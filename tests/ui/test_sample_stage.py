@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt, QTimer
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 from pytestqt.qtbot import QtBot
 from sample_films import Drawing, film_of, gradients, started
 
@@ -119,6 +119,24 @@ def test_g_gives_all_room_to_the_grid_then_to_one_image_and_back(qtbot: QtBot, s
     assert (stage.grid.isVisible(), stage.viewer.isVisible()) == (False, True)
     _keys(qtbot, stage, Qt.Key.Key_G)
     assert (stage.grid.isVisible(), stage.viewer.isVisible(), stage.grid.height()) == (True, True, height)
+
+
+def test_the_grid_has_the_room_it_needs_until_it_is_pulled_at(qtbot: QtBot, stage: Stage) -> None:
+    stage.show_film(film_of(gradients(30, 8), 4))
+    wide = stage.grid.height()
+    stage.resize(464, 560)
+    qtbot.waitUntil(lambda: stage.grid.width() == 464)
+    assert stage.grid.height() != wide
+    split = stage.findChild(QSplitter)
+    assert split is not None
+    handle = split.handle(1)
+    qtbot.mousePress(handle, Qt.MouseButton.LeftButton, pos=QPoint(5, 1))
+    qtbot.mouseMove(handle, QPoint(5, 31))
+    qtbot.mouseRelease(handle, Qt.MouseButton.LeftButton, pos=QPoint(5, 31))
+    pulled = stage.grid.height()
+    stage.resize(470, 580)
+    qtbot.waitUntil(lambda: stage.grid.width() == 470)
+    assert stage.grid.height() == pulled
 
 
 def test_a_double_click_shows_an_image_alone(qtbot: QtBot, stage: Stage) -> None:

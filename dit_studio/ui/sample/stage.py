@@ -3,7 +3,7 @@
 from typing import Literal
 
 from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
@@ -80,6 +80,7 @@ class Stage(QWidget):
         self._refresh_timer = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._is_stale = False
         self._layout: Layout = "both"
+        self._is_split_by_user = False
         self._build()
         self._connect()
         self.show_film(None)
@@ -209,13 +210,16 @@ class Stage(QWidget):
         self.star.setIcon(icon("star-filled", theme.CURVES[1]) if is_starred else icon("star"))
 
     def _divide(self) -> None:
-        """Give the grid as much room as its images need, and no more than its share unless it is alone."""
+        """Give the grid as much room as its images need, and no more than its share unless it is alone; once the user
+        has pulled at it, it stays as it is until the layout changes."""
         has_many = self._film is not None and self._film.images > 1
         self.grid.setVisible(has_many and self._layout != "image")
         self.viewer.setVisible(not has_many or self._layout != "grid")
         self.layout_button.setVisible(has_many)
         height = self._split.height() - self._split.handleWidth()
         wanted = height if self.viewer.isHidden() else self.grid.preferred_height(self.grid.width(), self._grid_limit())
+        if self._is_split_by_user and not self.viewer.isHidden():
+            return
         self._split.setStretchFactor(0, 1 if self.viewer.isHidden() else 0)
         self._split.setStretchFactor(1, 0 if self.viewer.isHidden() else 1)
         self._split.setSizes([wanted, height - wanted])
@@ -282,10 +286,13 @@ class Stage(QWidget):
         self._lay_out(_LAYOUTS[(_LAYOUTS.index(self._layout) + 1) % len(_LAYOUTS)])
 
     def _lay_out(self, layout: Layout) -> None:
-        self._layout = layout
+        self._layout, self._is_split_by_user = layout, False
         self._divide()
         if self.focusWidget() is None:
             self.scrubber.setFocus()
+
+    def _on_split(self) -> None:
+        self._is_split_by_user = not self.viewer.isHidden()
 
     def _on_refresh_timeout(self) -> None:
         if self._is_stale:
@@ -295,6 +302,10 @@ class Stage(QWidget):
         side = min(theme.scaled(18), _MOST_ICON)
         for widget in self.findChildren(QToolButton):
             widget.setIconSize(QSize(side, side))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._divide()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -333,6 +344,7 @@ class Stage(QWidget):
         self.compare.clicked.connect(lambda: self.compare_asked.emit(self._image))
         self.every.toggled.connect(self._on_every_toggled)
         self.axis.chosen.connect(self.scrubber.set_axis)
+        self._split.splitterMoved.connect(self._on_split)
         self.layout_button.clicked.connect(self._next_layout)
         theme.theme_changed.connect(self._size_icons)
         self.guidance.toggled.connect(self._on_guidance_toggled)
