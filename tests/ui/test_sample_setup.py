@@ -226,6 +226,13 @@ def test_a_request_that_comes_before_its_model_waits_for_it(set_up: SampleSetUp)
     assert set_up.request() == SampleRequest(classes=(3,), steps=7)
 
 
+def test_a_request_whose_model_is_opened_too_keeps_its_numbers(ready: SampleSetUp) -> None:
+    ready.set_request(SampleRequest(classes=(1,)))
+    ready.show_loading("Loading")
+    ready.show_model(example_model(("city", "harbour", "mountains")))
+    assert ready.request() == SampleRequest(classes=(1,)), "not those of the same names, which were another model's"
+
+
 def test_a_branch_is_said_and_can_be_cancelled(qtbot: QtBot, ready: SampleSetUp) -> None:
     ready.show_branch("Branch from image 3 at step 17 · t = 640")
     assert ready.branch.isVisible()
