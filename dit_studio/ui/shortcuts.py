@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from dit_studio.ui.widgets.basics import Heading, button
+from dit_studio.ui.widgets.basics import Heading, Title, button
 
 _EVERYWHERE = (
     ("Start training", "Ctrl+Return"),
@@ -20,6 +20,20 @@ _EVERYWHERE = (
     ("Quit", "Ctrl+Q"),
 )
 
+_ON_THE_SAMPLE_PAGE = (
+    ("Generate", "Ctrl+Return"),
+    ("Step by step; by five", "← →; Shift+← →"),
+    ("First step, last step", "Home, End"),
+    ("Play, or pause", "Space"),
+    ("Loop; slower, faster", "L; [ ]"),
+    ("Another image of the grid", "1–9"),
+    ("xₜ and x̂₀, or one of them", "D"),
+    ("Grid and image, or one of them", "G"),
+    ("Give a star", "S"),
+    ("Pin for comparison", "C"),
+    ("Branch from this step", "B"),
+)
+
 
 class ShortcutSheet(QDialog):
     """What the keys do; Escape closes it."""
@@ -28,19 +42,29 @@ class ShortcutSheet(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Keyboard shortcuts")
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(24)
-        grid.setVerticalSpacing(8)
-        for line, (what, keys) in enumerate([*pages, *_EVERYWHERE]):
-            label = QLabel(keys)
-            label.setProperty("role", "muted")
-            grid.addWidget(QLabel(what), line, 0)
-            grid.addWidget(label, line, 1, Qt.AlignmentFlag.AlignRight)
+        columns = QHBoxLayout()
+        columns.setSpacing(48)
+        columns.addLayout(_column("Everywhere", [*pages, *_EVERYWHERE]))
+        columns.addLayout(_column("On the Sample page", _ON_THE_SAMPLE_PAGE))
         close = button("Close", "Close this sheet (Escape).")
         close.clicked.connect(self.accept)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(24, 24, 24, 24)
         layout.setSpacing(16)
         layout.addWidget(Heading("Keyboard shortcuts"))
-        layout.addLayout(grid)
+        layout.addLayout(columns)
         layout.addWidget(close, alignment=Qt.AlignmentFlag.AlignRight)
+
+
+def _column(title: str, shortcuts: Sequence[tuple[str, str]]) -> QGridLayout:
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(24)
+    grid.setVerticalSpacing(8)
+    grid.addWidget(Title(title), 0, 0, 1, 2)
+    for line, (what, keys) in enumerate(shortcuts, 1):
+        label = QLabel(keys)
+        label.setProperty("role", "muted")
+        grid.addWidget(QLabel(what), line, 0)
+        grid.addWidget(label, line, 1, Qt.AlignmentFlag.AlignRight)
+    grid.setRowStretch(len(shortcuts) + 1, 1)
+    return grid

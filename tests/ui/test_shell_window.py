@@ -67,7 +67,8 @@ def open_window(
 
 
 def _texts(widget: QWidget) -> str:
-    return "\n".join(label.text() for label in widget.findChildren(QLabel) if label.isVisible())
+    texts = [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
+    return "\n".join(texts).replace("\u200b", "")  # where a long path may break
 
 
 def _button(window: QWidget, name: str) -> QToolButton:

@@ -45,6 +45,11 @@ class Frames:
         return self._folder is None
 
     @property
+    def frames_done(self) -> int:
+        """Of all images together."""
+        return int(self._done.sum())
+
+    @property
     def memory_text(self) -> str:
         """What its steps take: "39 MB in memory", or "1.2 GB on the disk"."""
         return f"{memory(self.size_bytes)} {'in memory' if self.is_in_memory else 'on the disk'}"

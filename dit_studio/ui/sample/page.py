@@ -12,7 +12,7 @@ from dit_studio.errors import StudioError
 from dit_studio.events import Failure, JobState, SampleModel, SettingsRefused
 from dit_studio.image_settings import read_settings
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import list_runs
+from dit_studio.jobs.run_folder import RunFolder, list_runs
 from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
 from dit_studio.places import runs_dir, samples_dir
 from dit_studio.sample_request import BranchPoint, SampleRequest
@@ -123,10 +123,16 @@ class SamplePage(QWidget):
         if state.is_active:
             return
         self.status_changed.emit("")
-        if not self.session.is_sweep and self._film is not None:
-            self.stage.film_ended()
-            self._show_kept()
+        if not self.session.is_sweep:
+            self._show_drawn()
         self.entries.refresh()
+
+    def _show_drawn(self) -> None:
+        if self.session.frames is None and self.session.folder is not None:  # its steps could not be shown
+            self._shown, self._film = self.session.folder.name, None
+        if self._film is not None:
+            self.stage.film_ended()
+        self._show_kept()
 
     def _words(self, state: JobState) -> str:
         if state is JobState.STOPPED and not self.session.is_sweep:
@@ -138,11 +144,10 @@ class SamplePage(QWidget):
         found = self.history.entry(self._shown)
         if found is not None and found.has_trajectory:
             image, step = self.stage.current_image, self.stage.current_step
-            self._obey(lambda: self._show_film(found, image=image))
-            self.stage.seek(step)
+            self._obey(lambda: self._show_film(found, image=image, step=step))
         self._show_exports()
 
-    def _show_film(self, found: HistoryEntry, *, image: int = 0) -> None:
+    def _show_film(self, found: HistoryEntry, *, image: int = 0, step: int | None = None) -> None:
         """Raises: DataError if the entry's film cannot be read."""
         self._film = film_of(self.history, found.name)
         self._shown = found.name
@@ -151,6 +156,7 @@ class SamplePage(QWidget):
         self.stage.show_film(
             self._film,
             image=image,
+            step=step,
             class_names=found.entry.record.model.class_names,
             memory=f"{memory(size)} on the disk" if found.has_trajectory else "",
         )
@@ -299,7 +305,14 @@ class SamplePage(QWidget):
 
     def _on_model(self, model: SampleModel) -> None:
         self.set_up.show_model(model)
+        self._suggest_settings()
         self._show_base()
+
+    def _suggest_settings(self) -> None:
+        path = Path(self.set_up.model.path)
+        place = path.parent.parent if path.parent.name == "checkpoints" else path
+        if RunFolder(place).is_run():
+            self._obey(lambda: self.set_up.suggest(RunFolder(place).recipe().sample))
 
     def _show_base(self) -> None:
         """What a sweep is laid over."""
@@ -326,7 +339,7 @@ class SamplePage(QWidget):
         if frames is not None:
             step = frames.steps_done(min(self.session.done, frames.images - 1))
             text = f"step {step}/{len(frames.points)}, {self.session.done} of {frames.images} images finished"
-            self.set_up.show_progress(text, self.session.done, frames.images)
+            self.set_up.show_progress(text, frames.frames_done, frames.images * len(frames.points))
             self.status_changed.emit(f"drawing: {text}")
 
     def _on_waiting(self, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
+from dit_studio.errors import StudioError
 from dit_studio.events import (
     Event,
     Failure,
@@ -173,7 +174,12 @@ class SampleSession(QObject):
     def _start(self, event: SamplingStarted) -> None:
         if self.frames is not None:
             self.frames.close()
-        self.frames = Frames(event, budget_bytes=FRAMES_BYTES)
+            self.frames = None
+        try:
+            self.frames = Frames(event, budget_bytes=FRAMES_BYTES)
+        except StudioError as error:  # no room on the temporary disk: drawn and kept, and shown when it is done
+            self.noticed.emit(f"The steps cannot be shown while they are drawn: {error}", "warning")
+            return
         self._run()
         self.begun.emit(self.frames)
 

@@ -7,6 +7,7 @@ import msgspec
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from dit_studio.config import SampleConfig
 from dit_studio.errors import Problem
 from dit_studio.events import Failure, JobState, SampleModel
 from dit_studio.sample_request import SampleRequest
@@ -70,6 +71,12 @@ class SampleSetUp(QWidget):
             self.classes.set_classes(request.classes)
         self._on_changed()
         self._wanted_classes = request.classes
+
+    def suggest(self, preview: SampleConfig) -> None:
+        """Begin with what a run draws its previews with, unless the user has settings of their own."""
+        if not self._settings.form(_FORM):
+            self.options.set_values({"sampler": preview.sampler, "steps": preview.steps, "cfg": preview.cfg})
+            self._show_readiness()
 
     def why_not(self) -> str:
         """Why nothing can be drawn, as a sentence; "" if it can."""

@@ -22,18 +22,6 @@ _ABOUT_BRANCH = "Go on from the xₜ of this step with another class, CFG, seed 
 _NOT_YET = "\nOff: the images are still being drawn."
 Layout = Literal["both", "grid", "image"]
 _LAYOUTS: tuple[Layout, ...] = ("both", "grid", "image")
-SHORTCUTS = (
-    ("Step by step; by five", "← →; Shift+← →"),
-    ("First step, last step", "Home, End"),
-    ("Play, or pause", "Space"),
-    ("Loop; slower, faster", "L; [ ]"),
-    ("Another image of the grid", "1–9"),
-    ("xₜ and x̂₀, or one of them", "D"),
-    ("Grid and image, or one of them", "G"),
-    ("Give a star", "S"),
-    ("Pin for comparison", "C"),
-    ("Branch from this step", "B"),
-)
 _REFRESH_MS = 16  # a growing film is painted at most this often
 _GRID_SHARE = 0.27  # of the height, at most, unless the user pulls at it
 _GRID_LEAST, _VIEWER_HEIGHT, _MOST_ICON = 90, 190, 20  # pixels
