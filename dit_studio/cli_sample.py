@@ -3,8 +3,8 @@
 import argparse
 import signal
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 _MEMORY_BYTES = 512 * 2**20  # of a trajectory that is being drawn; beyond it is written as it comes
 _FILM_IMAGES = 4
 _OPTIONS = fields_of("request")
-_OWN_DEFAULTS = {"cfg": "2, or 1 for a model without a null class", "count": "one a class"}
+_OWN_DEFAULTS = {
+    "cfg": "2, or 1 for a model without a null class",
+    "count": "one a class",
+    "sampler": "the first that suits the model",
+}
 
 
 def add_sample_options(parser: argparse.ArgumentParser) -> None:
@@ -62,19 +66,18 @@ def run_sample(options: argparse.Namespace) -> int:
     _check_usage(options)
     axes = [parse_axis(text) for text in options.sweep]
     ticker, started = Ticker(), time.monotonic()
-    with _stopping_on_terminate():
-        warm = _load(options, ticker)
-        request = _request(options, warm)
-        if axes:
-            extra = _sweep(options, request, [msgspec.to_builtins(axis) for axis in axes], ticker)
-        elif options.npz:
-            extra = _npz(options, request, ticker)
-        elif options.trajectory:
-            extra = _trajectory(options, request, warm, ticker)
-        else:
-            extra = _images(options, request, warm, ticker)
+    warm = _load(options, ticker)
+    request = _request(options, warm)
+    if axes:
+        extra = _sweep(options, request, [msgspec.to_builtins(axis) for axis in axes], ticker)
+    elif options.npz:
+        extra = _npz(options, request, ticker)
+    elif options.trajectory:
+        extra = _trajectory(options, request, warm, ticker)
+    else:
+        extra = _images(options, request, warm, ticker)
     seconds, place = time.monotonic() - started, options.npz or options.out
-    ticker.say(f"{extra.pop('drawn', request.count):,} images in {place} ({seconds:.1f} s).")
+    ticker.say(f"{extra.get('drawn', request.count):,} images in {place} ({seconds:.1f} s).")
     answer(
         options, out=str(place), count=request.count, classes=list(request.classes), seed=request.seed,
         sampler=request.sampler, steps=request.steps, cfg=request.cfg, model=str(warm.loaded.path),
@@ -100,9 +103,13 @@ def _request(options: argparse.Namespace, warm: "WarmModel") -> SampleRequest:
     """Defaults, the settings of --like over them, and the options over all. Raises: ConfigError."""
     from dit_studio.engine.sample_checks import check_request
     from dit_studio.engine.sample_files import choose_classes
+    from dit_studio.engine.solvers import samplers_for
 
     config = warm.loaded.config
-    settings: dict[str, Any] = {"cfg": 2.0 if config.class_dropout_prob else 1.0}
+    settings: dict[str, Any] = {
+        "cfg": 2.0 if config.class_dropout_prob else 1.0,
+        "sampler": samplers_for(config.diffusion.objective)[0],
+    }
     settings |= _like(options.like) if options.like else {}
     for field in _OPTIONS:
         if (text := getattr(options, field.name)) is not None:
@@ -161,8 +168,7 @@ def _job_parameters(options: argparse.Namespace, request: SampleRequest) -> dict
 def _images(options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker) -> dict[str, Any]:
     from dit_studio.engine.sample_files import save_samples
 
-    for event in save_samples(warm, request, options.out):
-        show(event, ticker, 0)
+    _follow(save_samples(warm, request, options.out), ticker)
     return {}
 
 
@@ -214,10 +220,10 @@ def _sweep(
     return {"cells": cells, "failed": failed, "files": [written.file for written in files], "drawn": drawn}
 
 
-def _follow(events: Iterable[Event], ticker: Ticker) -> list[Written]:
+def _follow(events: Generator[Event, None, None], ticker: Ticker) -> list[Written]:
     """Show what a job says; the files that it wrote. Raises: ConfigError if it refuses its settings."""
     written = []
-    for event in events:
+    for event in _until_stopped(events):
         match event:
             case Written():
                 written.append(event)
@@ -235,10 +241,28 @@ def _follow(events: Iterable[Event], ticker: Ticker) -> list[Written]:
 
 
 @contextmanager
-def _stopping_on_terminate() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does: what is finished is kept."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _stopping_at_a_step() -> Iterator[list[int]]:
+    """The first Ctrl-C or SIGTERM ends the work at the next step, the second at once. Gives the signals so far."""
+    presses: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        presses.append(number)
+        if len(presses) > 1:
+            raise KeyboardInterrupt
+        say("\nstopping after this step; what is finished is kept. Once more to end at once.")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield presses
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _until_stopped(events: Generator[Event, None, None]) -> Iterator[Event]:
+    """The events of a job, closed at the step at which a signal comes. Raises: KeyboardInterrupt."""
+    with _stopping_at_a_step() as presses, closing(events):
+        for event in events:
+            if presses:
+                raise KeyboardInterrupt
+            yield event

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from dit_studio import cli
+from dit_studio.config import fields_of
 from tests.pictures import write_pictures
 
 RECIPE = """
@@ -99,6 +102,102 @@ def test_sampling_writes_a_data_set(
     assert last_line(capsys)["source"] == "labels"
 
 
+def test_every_drawn_image_carries_its_settings_and_comes_again(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", str(trained), "--precision", "fp32"]
+    first = [*words, "--count", "5", "--seed", "30", "--steps", "4", "--cfg", "3", "--sampler", "dpm++"]
+    assert cli.main([*first, "--out", str(tmp_path / "one")]) == 0
+    image = tmp_path / "one" / "000004.png"
+    assert cli.main([*words, "--like", str(image), "--out", str(tmp_path / "again"), "--json"]) == 0
+    answer = last_line(capsys)
+    assert [answer[key] for key in ("count", "classes", "seed", "sampler", "cfg")] == [1, [1], 34, "dpm++", 3.0]
+    with Image.open(image) as one, Image.open(tmp_path / "again" / "000000.png") as other:
+        assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
+    assert cli.main([*words, "--like", str(image), "--cfg", "1", "--out", str(tmp_path / "other"), "--json"]) == 0
+    answer = last_line(capsys)
+    assert (answer["cfg"], answer["seed"]) == (1.0, 34)
+
+
+def test_a_foreign_picture_gives_what_fits(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    info = PngInfo()
+    info.add_text("parameters", "a cat\nSteps: 5, Sampler: LMS, CFG scale: 1.5, Seed: 12, Size: 512x512")
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png", pnginfo=info)
+    words = ["sample", str(trained), "--like", str(tmp_path / "a.png"), "--out", str(tmp_path / "s"), "--json"]
+    assert cli.main(words) == 0
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out.splitlines()[-1])
+    assert [answer[key] for key in ("steps", "cfg", "seed", "sampler", "count")] == [5, 1.5, 12, "ddim", 3]
+    assert "sampler = LMS is not possible" in captured.err
+    assert "unknown here and left out: Size" in captured.err
+
+
+def test_a_trajectory_comes_with_its_sheet_and_film(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert cli.main(["sample", str(trained), "--steps", "6", "--trajectory", "--out", str(out), "--json"]) == 0
+    answer = last_line(capsys)
+    names = [Path(file).name for file in answer["files"]]  # type: ignore[attr-defined]
+    assert names == ["evolution.png", "evolution.pdf", "evolution.gif"]
+    assert np.load(out / "x_t.npy").shape == (6, 3, 3, 8, 8)
+    assert np.load(out / "x_start.npy").shape == (6, 3, 8, 8, 3)
+    with Image.open(out / "trajectory" / "evolution.gif") as film:
+        assert film.n_frames == 7  # type: ignore[attr-defined]
+    assert cli.main(["inspect", str(out), "--json"]) == 0
+    answer = last_line(capsys)
+    assert (answer["images"], answer["source"]) == (3, "labels")
+
+
+def test_a_sweep_is_drawn_and_gone_on_with(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sample", str(trained), "--sweep", "cfg=1-7 [3]", "--sweep", "checkpoint=2,4", "--steps", "2", "--json"]
+    for _ in range(2):
+        assert cli.main([*words, "--out", str(tmp_path / "sweep")]) == 0
+        answer = last_line(capsys)
+        cells: list[dict[str, object]] = answer["cells"]  # type: ignore[assignment]
+        assert [cell["labels"] for cell in cells][::3] == [["CFG 1", "step 2"], ["CFG 1", "step 4"]]
+        assert {cell["state"] for cell in cells} == {"drawn"}
+        assert (answer["failed"], answer["drawn"]) == (0, 18)
+    assert (tmp_path / "sweep" / "sweep.png").exists()
+    assert len(list((tmp_path / "sweep" / "cells").glob("*/labels.csv"))) == 6
+
+
+def test_an_npz_needs_no_folder(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.npz"
+    words = ["sample", str(trained), "--npz", str(file), "--count", "9", "--classes", "1", "--steps", "2"]
+    assert cli.main([*words, "--json"]) == 0
+    assert last_line(capsys)["size_bytes"] == file.stat().st_size
+    with np.load(file) as found:
+        assert found["arr_0"].shape == (9, 8, 8, 3)
+        assert found["arr_1"].tolist() == [1] * 9
+    assert [path.name for path in tmp_path.glob("*.tmp")] == []
+
+
+def test_interrupting_an_npz_keeps_what_is_drawn(trained: Path, tmp_path: Path) -> None:
+    words = ["sample", str(trained), "--npz", str(tmp_path / "a.npz"), "--count", "1000000", "--batch-size", "8"]
+    words = [sys.executable, "-m", "dit_studio", *words, "--steps", "2"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Sampling" in line:
+                process.send_signal(signal.SIGTERM)
+                break
+        rest = process.stderr.read()
+        assert process.wait(60) == 130, rest
+    assert "interrupted" in rest
+    with np.load(tmp_path / "a.npz") as found:
+        assert 0 < len(found["arr_0"]) == len(found["arr_1"]) < 1_000_000
+
+
+def test_every_option_of_a_request_has_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["sample", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for field in fields_of("request"):
+        assert f"--{field.name.replace('_', '-')} " in said
+        assert field.description[:12] in said
+
+
 @pytest.mark.parametrize(
     ("words", "status", "sentence"),
     [
@@ -117,6 +216,16 @@ def test_sampling_writes_a_data_set(
         (["sample", "{run}", "--cfg", "nan", "--out", "s"], 2, "from 0 to 100"),
         (["sample", "{run}", "--batch-size", "0", "--out", "s"], 2, "from 1 to"),
         (["train", "--resume", "{run}", "--set", "model.depth=1"], 1, "depth = 2, and the recipe says 1"),
+        (["sample", "{run}", "--steps", "ten", "--out", "s"], 2, "a whole number"),
+        (["sample", "{run}", "--sampler", "dim", "--out", "s"], 2, 'Did you mean "ddim"?'),
+        (["sample", "{run}"], 2, "--out DIR, or --npz FILE"),
+        (["sample", "{run}", "--npz", "a.npz", "--out", "s"], 2, "leave out --out"),
+        (["sample", "{run}", "--npz", "a.png"], 2, "end in .npz"),
+        (["sample", "{run}", "--out", "s", "--sweep", "cfg=1,4", "--trajectory"], 2, "leave out --trajectory"),
+        (["sample", "{run}", "--out", "s", "--sweep", "cgf=1,4"], 2, "Did you mean cfg?"),
+        (["sample", "{run}", "--out", "s", "--sweep", "cfg=1,400"], 2, "cfg = 400 is not possible"),
+        (["sample", "{run}", "--out", "s", "--like", "{recipe}"], 1, "is not a PNG"),
+        (["sample", "{run}", "--out", "s", "--device", "tpu"], 2, "tpu"),
         (["sample", "{data}", "--out", "s"], 1, "holds no model"),
         (["sample", "model.pt", "--out", "s"], 1, "is a pickle"),
         (["inspect", "/nowhere"], 1, "/nowhere"),

@@ -3,7 +3,7 @@
 import csv
 import difflib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from dit_studio.engine.checkpoint import ModelDescription
@@ -37,7 +37,7 @@ def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Iterator[Progress | Notice]:
+def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Generator[Progress | Notice, None, None]:
     """Draw a request into `folder`: 000000.png …, and labels.csv, which makes it a data set with the same classes.
 
     Closed early, it keeps the images that are finished. Raises: ConfigError, or RunError if it cannot write there.

@@ -291,6 +291,25 @@ def test_a_stop_leaves_the_images_that_came(tmp_path: Path, came: int) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
 
 
+def test_an_interrupt_in_the_middle_of_a_batch_leaves_the_batches_before(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (8, 4, 5, 3), np.uint8)
+
+    def interrupt() -> Any:
+        raise KeyboardInterrupt
+        yield
+
+    def draw() -> None:
+        with open_npz(tmp_path / "a.npz", images=8, size=(4, 5)) as npz:
+            npz.add(images[:4], [0] * 4)
+            npz.add(images[4:], interrupt())
+
+    with pytest.raises(KeyboardInterrupt):
+        draw()
+    with np.load(tmp_path / "a.npz") as found:
+        np.testing.assert_array_equal(found["arr_0"], images[:4])
+        assert found["arr_1"].tolist() == [0] * 4
+
+
 def test_a_stop_before_the_first_image_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), open_npz(tmp_path / "a.npz", images=9, size=(4, 4)):
         raise KeyboardInterrupt

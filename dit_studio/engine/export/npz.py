@@ -3,6 +3,7 @@
 However many they are, a batch is all that is held.
 """
 
+import errno
 import io
 import os
 import zipfile
@@ -20,7 +21,6 @@ from dit_studio.errors import DiskFullError
 from dit_studio.files import free_bytes, naming_disk_errors, sync_folder
 
 _HEADER_BYTES = 128  # of arr_0; room enough for any number of images
-_CRC_OFFSET = 14  # in a local header: ZIP application note, 4.3.7
 _SPARE_BYTES = 2**20
 
 
@@ -43,12 +43,12 @@ class NpzWriter:
     def add(self, pixels: NDArray[np.uint8], labels: list[int]) -> None:
         """A batch. Shape: (N, H, W, 3 or 1); grey is written as three channels, as evaluators need it."""
         self._pixels.write(np.ascontiguousarray(in_colour(pixels)).tobytes())
-        self._labels += labels
+        self._labels += labels  # last: images count once they are written whole
 
     def finish(self) -> None:
         self._pixels.close()
-        if self.images != self._planned:
-            self._correct_header()
+        if self.images != self._planned or self._info.file_size != self._bytes:
+            self._correct()
         labels = io.BytesIO()
         np.save(labels, np.array(self._labels, np.int64))
         self._zip.writestr("arr_1.npy", labels.getvalue())
@@ -66,20 +66,29 @@ class NpzWriter:
         text = words.ljust(_HEADER_BYTES - 11) + b"\n"
         return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
 
-    def _correct_header(self) -> None:
-        """Fewer images came than were planned: the head is written anew, and with it the checksum of all."""
-        end = self._file.tell()
+    @property
+    def _bytes(self) -> int:
+        """Of arr_0, with the images that came whole."""
+        return _HEADER_BYTES + self.images * self._size[0] * self._size[1] * 3
+
+    def _correct(self) -> None:
+        """Fewer images came than were planned, the last of them perhaps in part: arr_0 ends with the last whole one."""
         self._file.seek(self._start)
         self._file.write(self._header(self.images))
         self._file.seek(self._start)
-        checksum, left = 0, self._info.file_size
+        checksum, left = 0, self._bytes
         while left:
             part = self._file.read(min(left, 2**20))
+            if not part:
+                raise OSError(errno.EIO, "the images written are not all there")
             checksum, left = zlib.crc32(part, checksum), left - len(part)
-        self._info.CRC = checksum
-        self._file.seek(self._info.header_offset + _CRC_OFFSET)
-        self._file.write(checksum.to_bytes(4, "little"))
+        info, end = self._info, self._start + self._bytes
+        info.CRC, info.file_size, info.compress_size = checksum, self._bytes, self._bytes
+        self._file.seek(info.header_offset)
+        self._file.write(info.FileHeader(zip64=True))
+        self._file.truncate(end)
         self._file.seek(end)
+        self._zip.start_dir = end
 
 
 @contextmanager
