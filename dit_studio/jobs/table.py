@@ -17,7 +17,7 @@ JOBS = {
     "describe_sampling": "dit_studio.engine.sample_job:describe",  # model, weights -> Progress…, SampleModel
     # model, weights, request, folder, branch, budget_bytes -> SamplingStarted, SampleFrame…, SamplesDrawn…
     "sample": "dit_studio.engine.sample_job:draw",
-    # model, weights, request, axes, folder -> CellStarted, SampleFrame…, CellDrawn or CellFailed, …
+    # model, weights, request, axes, folder -> CellStarted, Progress…, CellDrawn or CellFailed, …, Written
     "sweep": "dit_studio.engine.sweep_job:draw_sweep",
     # model, weights, request, path -> Progress…, Written: straight to an NPZ, nothing held in memory
     "draw_npz": "dit_studio.engine.draw_npz:draw_npz",
