@@ -304,7 +304,7 @@ class CellStarted(Event, frozen=True, kw_only=True, tag="cell_started"):
 
 
 class CellDrawn(WithBytes, frozen=True, kw_only=True, tag="cell"):
-    """A cell of a sweep is on the disk. `data`: (images, H, W, C) uint8."""
+    """A cell of a sweep is on the disk. `data`: its first `images` (images, H, W, C) uint8; `folder` has them all."""
 
     index: int
     folder: str

@@ -33,6 +33,8 @@ from dit_studio.sweep import (
     plan_sweep,
 )
 
+_MOST_SHOWN = 256  # images of a cell
+
 _Load = Callable[[str, str], Generator[Progress, None, WarmModel]]
 
 
@@ -143,8 +145,9 @@ class _Sweep:
         yield self.drawn(cell)
 
     def drawn(self, cell: SweepCell) -> CellDrawn:
+        """What is shown of a cell: its first images, however many it has."""
         folder, state = self.folder / cell.folder, self.states[cell.index]
-        images = read_images(folder, state.images)
+        images = read_images(folder, min(state.images, _MOST_SHOWN))
         count, height, width, channels = images.shape
         return CellDrawn(
             index=cell.index, folder=str(folder), images=count, height=height, width=width, channels=channels,
