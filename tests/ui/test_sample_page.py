@@ -132,6 +132,15 @@ def test_a_branch_goes_on_from_the_step_that_is_shown(make_page: MakePage, qtbot
     film = page.stage.film
     assert film is not None
     assert film.shared_steps == 2, "the parent's steps 1 and 2 come before the branch's own"
+    assert film.images == 2, "the parent's future stands beside the branch's"
+    assert [film.labels[image] for image in range(2)] == [3, 7]
+    assert page._place(1, 4).entry == parent
+    page.stage.pick(1)
+    page.stage.star.click()
+    starred = page.history.entry(parent)
+    assert starred is not None
+    assert starred.favourites == {1}
+    page.stage.pick(0)
     page.stage.seek(1)
     page.stage.branch.click()
     assert page._branch is not None

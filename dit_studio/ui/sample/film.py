@@ -125,12 +125,12 @@ class JoinedFilm:
     """A branch with the past of its parent before it: image `image` of the parent up to `step`, then its own steps."""
 
     def __init__(self, past: Film, image: int, step: int, own: Film) -> None:
-        self._past, self._image, self._own = past, image, own
+        self.past, self._image, self._own = past, image, own
         self.shared_steps = min(step - 1, len(past.points))
 
     @property
     def points(self) -> Sequence[StepPoint]:
-        return [*self._past.points[: self.shared_steps], *self._own.points]
+        return [*self.past.points[: self.shared_steps], *self._own.points]
 
     @property
     def images(self) -> int:
@@ -146,7 +146,7 @@ class JoinedFilm:
 
     @property
     def planes(self) -> Sequence[str]:
-        return list(dict.fromkeys([*self._own.planes, *self._past.planes]))
+        return list(dict.fromkeys([*self._own.planes, *self.past.planes]))
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -157,20 +157,20 @@ class JoinedFilm:
 
     def picture(self, plane: str, image: int, step: int) -> Pixels | None:
         if step <= self.shared_steps:
-            return self._past.picture(plane, self._image, step)
+            return self.past.picture(plane, self._image, step)
         return self._own.picture(plane, image, step - self.shared_steps)
 
     def final(self, image: int) -> Pixels | None:
         return self._own.final(image)
 
     def norms(self, image: int) -> Floats:
-        return np.concatenate([self._past.norms(self._image)[: self.shared_steps], self._own.norms(image)])
+        return np.concatenate([self.past.norms(self._image)[: self.shared_steps], self._own.norms(image)])
 
     def moves(self, image: int) -> Floats:
         own = self._own.moves(image).copy()
         if self.shared_steps and own.size and not np.isnan(own[0]):
             own[0] = self._move_at_fork(image)
-        return np.concatenate([self._past.moves(self._image)[: self.shared_steps], own])
+        return np.concatenate([self.past.moves(self._image)[: self.shared_steps], own])
 
     def _move_at_fork(self, image: int) -> float:
         """How far x̂₀ moved from the parent's last shared step to the branch's first, from their pixels."""
@@ -179,6 +179,53 @@ class JoinedFilm:
         if before is None or after is None or before.shape != after.shape:
             return float("nan")
         return float(np.sqrt(np.mean(((after.astype(np.float32) - before) / 127.5) ** 2)))
+
+
+class ForkedFilm:
+    """Both futures of a branch over one slider: the branch's images, and after them the parent's image as it became.
+
+    The parent's steps are those nearest in t to the branch's own.
+    """
+
+    def __init__(self, branch: JoinedFilm, parent: Film, image: int) -> None:
+        self._branch, self._parent, self._image = branch, parent, image
+        self.points: Sequence[StepPoint] = branch.points
+        times = np.array([point.t for point in parent.points])
+        self._steps = [int(np.abs(times - point.t).argmin()) + 1 for point in self.points]
+        self.images = branch.images + 1
+        self.labels = [*branch.labels, parent.labels[image]]
+        self.seeds = [*branch.seeds, parent.seeds[image]]
+        self.planes = branch.planes
+        self.size = branch.size
+        self.shared_steps = branch.shared_steps
+
+    def is_parent(self, image: int) -> bool:
+        """Whether it is the parent's image."""
+        return image == self.images - 1
+
+    def parent_step(self, step: int) -> int:
+        """The step of the parent's film that is shown at a step of this one."""
+        return self._steps[step - 1]
+
+    def steps_done(self, image: int) -> int:
+        return len(self.points) if self.is_parent(image) else self._branch.steps_done(image)
+
+    def picture(self, plane: str, image: int, step: int) -> Pixels | None:
+        if self.is_parent(image):
+            return self._parent.picture(plane, self._image, self.parent_step(step))
+        return self._branch.picture(plane, image, step)
+
+    def final(self, image: int) -> Pixels | None:
+        return self._parent.final(self._image) if self.is_parent(image) else self._branch.final(image)
+
+    def norms(self, image: int) -> Floats:
+        return self._of_parent(self._parent.norms(self._image)) if self.is_parent(image) else self._branch.norms(image)
+
+    def moves(self, image: int) -> Floats:
+        return self._of_parent(self._parent.moves(self._image)) if self.is_parent(image) else self._branch.moves(image)
+
+    def _of_parent(self, values: Floats) -> Floats:
+        return np.asarray(values[np.array(self._steps) - 1])
 
 
 def _read_entry(folder: Path) -> SampleEntry | None:

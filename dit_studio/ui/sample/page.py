@@ -22,7 +22,7 @@ from dit_studio.ui.sample.export_menu import ExportMenu
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.frames import Frames
 from dit_studio.ui.sample.history import HistoryPanel
-from dit_studio.ui.sample.lineage import film_of, origin_of, with_past
+from dit_studio.ui.sample.lineage import Place, film_of, origin_of, place_of, with_parent
 from dit_studio.ui.sample.restore_sheet import RestoreSheet
 from dit_studio.ui.sample.session import SampleSession
 from dit_studio.ui.sample.set_up import SampleSetUp
@@ -109,7 +109,7 @@ class SamplePage(QWidget):
         folder = self.session.folder
         assert folder is not None
         self._shown = folder.name
-        self._film = with_past(self.history, frames, self._branch)
+        self._film = with_parent(self.history, frames, self._branch)
         self._show_images()
         self.stage.set_stars(set())
         model = self.session.model
@@ -151,7 +151,7 @@ class SamplePage(QWidget):
         """Raises: DataError if the entry's film cannot be read."""
         self._film = film_of(self.history, found.name)
         self._shown = found.name
-        self.stage.set_stars(set(found.favourites))
+        self._show_stars()
         size = self.history.size_bytes(found.name)
         self.stage.show_film(
             self._film,
@@ -172,14 +172,22 @@ class SamplePage(QWidget):
 
     def _branch_from(self, image: int, step: int) -> None:
         """Generate goes on from this x_t; the settings become those of the image, for the user to change."""
-        found = self.history.entry(self._shown)
+        place = self._place(image, step)
+        found = self.history.entry(place.entry)
         if found is None or self.session.is_busy:
             self._say("A branch begins from a finished trajectory: wait until it has ended, or stop it.", "warning")
             return
-        self._obey(lambda: self._prepare_branch(found, image, step))
+        self._obey(lambda: self._prepare_branch(found, place))
 
-    def _prepare_branch(self, found: HistoryEntry, image: int, step: int) -> None:
-        point = origin_of(self.history, found.name, image=image, step=step)
+    def _place(self, image: int, step: int = 1) -> Place:
+        """Whose image of the stage it is: of the entry that is shown, or of its parent."""
+        found = self.history.entry(self._shown)
+        if found is None or self._film is None:
+            return Place(self._shown, image, step)
+        return place_of(self._film, entry=self._shown, branch=found.entry.record.branch, image=image, step=step)
+
+    def _prepare_branch(self, found: HistoryEntry, place: Place) -> None:
+        point, image = origin_of(self.history, place), place.image
         record = found.entry.record
         self._branch = point
         self.set_up.set_request(
@@ -188,8 +196,8 @@ class SamplePage(QWidget):
             )
         )
         self.set_up.show_branch(
-            f"Branch from image {image + 1} ({record.class_of(image)}) at step {step} · t = {point.t:.4g}. Change the "
-            "class, CFG, seed or sampler; Generate goes on from there."
+            f"Branch from image {image + 1} ({record.class_of(image)}) at step {place.step} · t = {point.t:.4g}. "
+            "Change the class, CFG, seed or sampler; Generate goes on from there."
         )
 
     def _forget_branch(self) -> None:
@@ -240,21 +248,30 @@ class SamplePage(QWidget):
             self.stage.show_film(None)
             self._show_exports()
 
+    def _show_stars(self) -> None:
+        places = [(image, self._place(image)) for image in range(self._film.images if self._film else 0)]
+        entries = {name: self.history.entry(name) for name in {place.entry for _, place in places}}
+        stars = {
+            image for image, place in places if (found := entries[place.entry]) and place.image in found.favourites
+        }
+        self.stage.set_stars(stars)
+
     def _star(self, image: int) -> None:
-        found = self.history.entry(self._shown)
+        place = self._place(image)
+        found = self.history.entry(place.entry)
         if found is None:
             self._say("An image can be a favourite once its entry is on the disk.", "info")
             return
-        is_on = image not in found.favourites
-        self._obey(lambda: self.history.set_favourite(found.name, image, is_on))
-        now = self.history.entry(found.name)
-        self.stage.set_stars(set(now.favourites) if now else set())
+        is_on = place.image not in found.favourites
+        self._obey(lambda: self.history.set_favourite(found.name, place.image, on=is_on))
+        self._show_stars()
         self.entries.refresh()
 
     # --------------------------------------------------------------------------------------------- compare, export
 
     def _compare_shown(self, image: int) -> None:
-        self._compare_entry(self._shown, image)
+        place = self._place(image)
+        self._compare_entry(place.entry, place.image)
 
     def _compare_entry(self, name: str, image: int) -> None:
         self._obey(lambda: self._pin(name, image))
@@ -293,7 +310,14 @@ class SamplePage(QWidget):
     def _show_exports(self) -> None:
         busy = self.session.is_busy and self.session.folder is not None and self.session.folder.name == self._shown
         found = None if busy else self.history.entry(self._shown) if self._shown else None
-        self.exports.show_entry(found, self.stage.current_image, self._film)
+        place = self._place(self.stage.current_image)
+        if found is not None and place.entry != found.name:
+            self._obey(lambda: self._show_exports_of(place))
+            return
+        self.exports.show_entry(found, place.image, self._film)
+
+    def _show_exports_of(self, place: Place) -> None:
+        self.exports.show_entry(self.history.entry(place.entry), place.image, film_of(self.history, place.entry))
 
     # --------------------------------------------------------------------------------------------- the model
 
@@ -330,6 +354,8 @@ class SamplePage(QWidget):
                 self.set_up.set_model(path)
         if path and self.session.model is None:
             self._load(path, self.set_up.model.weights_name)
+        if self._film is None and (drawn := self.history.entries()):
+            self._open_entry(drawn[0].name)
 
     # --------------------------------------------------------------------------------------------- how it is made
 
