@@ -393,6 +393,7 @@ def _benchmark(options: argparse.Namespace) -> int:
         from dit_studio.engine.benchmark_sampling import FULL, measure_sampling
 
         figures = measure_sampling(model=options.model, extent=FULL if options.full else None)
+        _add_scrubbing(figures)
     else:
         from dit_studio.engine import benchmark
 
@@ -401,6 +402,18 @@ def _benchmark(options: argparse.Namespace) -> int:
         say(line)
     answer(options, **figures.values)
     return 0
+
+
+def _add_scrubbing(figures: Any) -> None:
+    """What scrubbing in the window costs, where there is Qt."""
+    try:
+        from dit_studio.ui.benchmark_scrubbing import measure_scrubbing
+    except ImportError:
+        figures.lines.append("Scrubbing was not measured: Qt is not installed here.")
+        return
+    scrubbing = measure_scrubbing()
+    figures.lines.extend(scrubbing.lines)
+    figures.values.update(scrubbing.values)
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from dit_studio.errors import RunError
-from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.files import naming_disk_errors, remove_leftovers, write_atomically
 from dit_studio.jobs.sweep_entry import drawn_cells, read_sweep
 from dit_studio.sample_request import SampleEntry
 from dit_studio.sweep import INDEX as SWEEP
@@ -177,6 +177,13 @@ class SampleHistory:
             with suppress(OSError):  # another window empties the same trash
                 if trashed.stat().st_mtime <= limit:
                     shutil.rmtree(trashed, ignore_errors=True)
+
+    def clear_up(self) -> None:
+        """Remove what processes that were killed left half-written in the entries they were drawing."""
+        for entry in self.entries():
+            if entry.entry.state == "drawing" and not self._is_being_drawn(entry.name):
+                with suppress(OSError):
+                    remove_leftovers(entry.path)
 
     def remove_trajectory(self, name: str) -> int:
         """Free the space of a trajectory; the images stay. Gives the bytes freed. Raises: RunError."""

@@ -14,6 +14,7 @@ from dit_studio.events import Failure, JobState
 from dit_studio.places import runs_dir
 from dit_studio.sample_request import SampleRequest
 from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
+from dit_studio.ui.sample.options import DEFAULTS
 from dit_studio.ui.sample.set_up import SampleSetUp
 from dit_studio.ui.settings import Settings
 
@@ -59,7 +60,8 @@ def test_generate_asks_for_what_is_set(qtbot: QtBot, ready: SampleSetUp) -> None
     type_into(qtbot, ready, "seed", "7")
     with qtbot.waitSignal(ready.generate_asked):
         press(qtbot, ready.bar.generate)
-    assert ready.request() == SampleRequest(classes=tuple(range(len(KINDS))), steps=20, seed=7, cfg=4, count=4)
+    asked = {**DEFAULTS, "steps": 20, "seed": 7}
+    assert ready.request() == SampleRequest(classes=tuple(range(len(KINDS))), **asked)
 
 
 def test_ctrl_return_generates(qtbot: QtBot, ready: SampleSetUp) -> None:

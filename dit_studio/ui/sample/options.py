@@ -16,7 +16,7 @@ from dit_studio.ui.widgets.basics import Caption, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
 
-DEFAULTS: dict[str, Any] = {"cfg": 4.0, "count": 4, "steps": 50}
+DEFAULTS: dict[str, Any] = {"cfg": 4.0, "count": 4, "steps": 50, "batch_size": 16}  # small: the first image comes soon
 _SEED_LIMIT = 2**31  # that of a seed drawn by lot: short enough to read out
 _NO_GUIDANCE = "This model was trained without leaving classes out, so there is no CFG: it is drawn with 1."
 _SAMPLERS = {

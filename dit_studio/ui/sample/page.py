@@ -57,6 +57,7 @@ class SamplePage(QWidget):
         self._build()
         self._connect()
         self.history.empty_trash()
+        self.history.clear_up()
         QTimer.singleShot(0, self, self._open_remembered)
 
     # --------------------------------------------------------------------------------------------- what others ask

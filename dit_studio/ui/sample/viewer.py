@@ -122,15 +122,15 @@ class Viewer(QWidget):
     def _pixels(self, film: Film, name: str) -> Pixels | None:
         if not film.points:
             return film.final(self._image)
-        if name != "difference":
+        if name not in GUIDANCE:
             return film.picture(name, self._image, self._step)
         with_class = film.picture("conditional", self._image, self._step)
         without = film.picture("unconditional", self._image, self._step)
-        return (
-            difference(with_class, without, times=_DIFFERENCE_TIMES)
-            if with_class is not None and without is not None
-            else None
-        )
+        if with_class is None or without is None or not (with_class.any() or without.any()):
+            return None  # outside the guidance interval both are left black
+        if name == "difference":
+            return difference(with_class, without, times=_DIFFERENCE_TIMES)
+        return with_class if name == "conditional" else without
 
     def _missing(self, film: Film, name: str) -> str:
         if film.points and self._step > film.steps_done(self._image):
