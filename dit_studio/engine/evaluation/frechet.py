@@ -1,52 +1,114 @@
-"""The Fréchet distance between two Gaussians (Dowson & Landau 1982), without a matrix square root by iteration."""
+"""The Fréchet distance between two Gaussians (Dowson & Landau 1982), without the square root of a matrix.
+
+With Σ1 = F·Fᵀ and Σ2 = G·Gᵀ, tr((Σ1·Σ2)^½) is the sum of the singular values of Fᵀ·G. Any factors will do: Cholesky's,
+truncated eigenvectors of a singular covariance, or the centred vectors themselves where they are few.
+"""
+
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import torch
+from numpy.typing import ArrayLike
 
-from dit_studio.errors import ShapeError
+from dit_studio.engine.evaluation.features import as_tensor, check_features
+from dit_studio.engine.evaluation.moments import Moments
+from dit_studio.errors import DataError, ShapeError
+
+_RANK_TOLERANCE = 1e-12  # of the largest eigenvalue of a covariance; below it there is rounding only
+_GRAM_TOLERANCE = 1e-10  # relative error that rounding may bring into the short way to the singular values
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """A mean (d,) and a covariance that is factorised once, as factor · factorᵀ, for any number of comparisons."""
+
+    mean: torch.Tensor
+    factor: torch.Tensor  # (d, r)
+    trace: float
+
+    @classmethod
+    def from_moments(cls, mu: ArrayLike, sigma: ArrayLike) -> Self:
+        """Shapes: mu (d,), sigma (d, d), symmetric and positive semi-definite; singular ones work.
+
+        Raises: ShapeError if they do not fit, DataError if a number is not finite or sigma is no covariance.
+        """
+        mean, covariance = np.asarray(mu, np.float64), np.asarray(sigma, np.float64)
+        if mean.ndim != 1 or covariance.shape != mean.shape * 2:
+            raise ShapeError(
+                f"A mean {mean.shape} and a covariance {covariance.shape} do not fit: (d,) and (d, d) are needed."
+            )
+        if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+            raise DataError("The mean or the covariance is not finite.", remedy="Compute the statistics again.")
+        return cls(as_tensor(mean), _factor(as_tensor(covariance)), float(np.trace(covariance)))
+
+    @classmethod
+    def from_features(cls, features: ArrayLike, name: str = "features") -> Self:
+        """Fitted to vectors (n, d), covariance over n - 1. Raises: ShapeError, DataError."""
+        array = check_features(features, name, least=2)
+        if len(array) > array.shape[1]:
+            moments = Moments(array.shape[1])
+            moments.add(array)
+            return cls.from_moments(moments.mean, moments.covariance())
+        vectors = as_tensor(array)
+        mean = vectors.mean(0)
+        factor = (vectors - mean).T / (len(array) - 1) ** 0.5
+        return cls(mean, factor, float(factor.square().sum()))
+
+    def distance(self, other: "Gaussian") -> float:
+        """|μ1 - μ2|² + tr(Σ1) + tr(Σ2) - 2·tr((Σ1·Σ2)^½). Raises: ShapeError if the lengths differ."""
+        if len(self.mean) != len(other.mean):
+            raise ShapeError(
+                f"Statistics of {len(self.mean)} and of {len(other.mean)} numbers do not fit.",
+                remedy="Extract both sides with the same extractor.",
+            )
+        overlap = _sum_of_singular_values(self.factor.T @ other.factor)
+        return float((self.mean - other.mean).square().sum()) + (self.trace + other.trace - 2 * overlap)
 
 
 def frechet_distance(mu1: ArrayLike, sigma1: ArrayLike, mu2: ArrayLike, sigma2: ArrayLike) -> float:
-    """|μ1 - μ2|² + tr(Σ1) + tr(Σ2) - 2·tr((Σ1·Σ2)^½).
-
-    Shapes: mu (d,), sigma (d, d), symmetric and positive semi-definite; singular ones work.
-    Raises: ShapeError if they do not fit.
-    """
-    mean1, mean2 = (np.asarray(mean, dtype=np.float64) for mean in (mu1, mu2))
-    cov1, cov2 = (np.asarray(covariance, dtype=np.float64) for covariance in (sigma1, sigma2))
-    if not (mean1.shape == mean2.shape and cov1.shape == cov2.shape == mean1.shape * 2 and mean1.ndim == 1):
-        raise ShapeError(f"Means {mean1.shape}, {mean2.shape} and covariances {cov1.shape}, {cov2.shape} do not fit.")
-    values, vectors = np.linalg.eigh(cov1)
-    root = vectors * np.sqrt(np.clip(values, 0, None))  # Σ1 = root · rootᵀ
-    product = np.linalg.eigvalsh(root.T @ cov2 @ root)  # the eigenvalues of Σ1·Σ2, all real
-    overlap = np.sqrt(np.clip(product, 0, None)).sum()
-    return float(((mean1 - mean2) ** 2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * overlap)
+    """The distance of two Gaussians. Shapes: mu (d,), sigma (d, d). Raises: as `Gaussian.from_moments`."""
+    shapes = [np.shape(array) for array in (mu1, mu2, sigma1, sigma2)]
+    if shapes[0] != shapes[1] or shapes[2] != shapes[3]:
+        raise ShapeError(f"Means {shapes[0]}, {shapes[1]} and covariances {shapes[2]}, {shapes[3]} do not fit.")
+    return Gaussian.from_moments(mu1, sigma1).distance(Gaussian.from_moments(mu2, sigma2))
 
 
 def frechet_distance_from_features(real: ArrayLike, generated: ArrayLike) -> float:
-    """The Fréchet distance of the Gaussians fitted to two sets of features, covariances over n - 1.
+    """The distance of the Gaussians fitted to two sets of features, covariances over n - 1.
 
-    Shapes: (n, d) and (m, d). With fewer vectors than numbers in one, the overlap is the nuclear norm of their cross
-    products, which needs no d × d matrix. Raises: ShapeError if d differs or a set has fewer than 2 vectors.
+    Shapes: (n, d) and (m, d), of any float type, n, m ≥ 2; of large sets only a block at a time is in float64.
+    Raises: ShapeError if they do not fit, DataError if a number is not finite.
     """
-    first, second = (np.asarray(features, dtype=np.float64) for features in (real, generated))
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1] or min(len(first), len(second)) < 2:
-        raise ShapeError(f"Features {first.shape} and {second.shape} do not fit: it takes (n, d) and (m, d), n, m ≥ 2.")
-    if min(len(first), len(second)) > first.shape[1]:
-        return frechet_distance(first.mean(0), _covariance(first), second.mean(0), _covariance(second))
-    centred1, centred2 = (_centred(features) for features in (first, second))
-    overlap = np.linalg.svd(centred1 @ centred2.T, compute_uv=False).sum()
-    distance = ((first.mean(0) - second.mean(0)) ** 2).sum()
-    return float(distance + (centred1**2).sum() + (centred2**2).sum() - 2 * overlap)
+    if np.ndim(real) != 2 or np.ndim(generated) != 2 or np.shape(real)[1] != np.shape(generated)[1]:
+        raise ShapeError(f"Features {np.shape(real)} and {np.shape(generated)} do not fit: it takes (n, d) and (m, d).")
+    return Gaussian.from_features(real, "reference").distance(Gaussian.from_features(generated, "generated images"))
 
 
-def _centred(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """X with Xᵀ·X = covariance."""
-    centred: NDArray[np.float64] = (features - features.mean(0)) / np.sqrt(len(features) - 1)
-    return centred
+def _factor(covariance: torch.Tensor) -> torch.Tensor:
+    """F with F·Fᵀ = covariance, of as many columns as its rank. Raises: DataError if it has negative eigenvalues."""
+    factor: torch.Tensor
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    if not failed:
+        return factor
+    values, vectors = torch.linalg.eigh(covariance)
+    if values[0] < -1e-6 * values[-1].abs():
+        raise DataError(
+            f"The covariance has the eigenvalue {float(values[0]):.3g}, and none may be negative.",
+            remedy="Compute the statistics again; if they are from a file, it is damaged or holds something else.",
+        )
+    kept = values > _RANK_TOLERANCE * values[-1]
+    factor = vectors[:, kept] * values[kept].sqrt()
+    return factor
 
 
-def _covariance(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    centred = _centred(features)
-    covariance: NDArray[np.float64] = centred.T @ centred
-    return covariance
+def _sum_of_singular_values(matrix: torch.Tensor) -> float:
+    """By the eigenvalues of the Gram matrix, several times as fast, where their rounding cannot show; else directly."""
+    if 0 in matrix.shape:
+        return 0.0
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    squares = torch.linalg.eigvalsh(wide @ wide.T)
+    rounding = torch.finfo(torch.float64).eps * squares[-1]
+    total = squares.clamp_min(0).sqrt().sum()
+    error = (rounding / squares.clamp_min(rounding).sqrt()).sum() / 2
+    return float(total if error <= _GRAM_TOLERANCE * total else torch.linalg.svdvals(matrix).sum())

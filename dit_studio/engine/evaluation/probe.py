@@ -1,9 +1,48 @@
 """Do generated images look like the class that was asked for? A linear classifier, fitted to real ones, says."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
+
+from dit_studio.errors import DataError
+
+
+class Agreement(NamedTuple):
+    share: float  # of generated images that the probe names as asked
+    of_real: float  # of real images that it was not fitted to: the most that can be expected
+    per_class: dict[int, float]
+
+
+def class_agreement(
+    real: NDArray[np.float64],
+    real_labels: NDArray[np.int64],
+    generated: NDArray[np.float64],
+    asked: NDArray[np.int64],
+    *,
+    seed: int = 0,
+) -> Agreement:
+    """Does a generated image look like the class that was asked for, by a probe fitted to all real images?
+
+    What the probe is worth is measured on halves of them, fitted to one and asked about the other.
+    Shapes: (n, d), (n,), (m, d), (m,). Raises: DataError if a class that was asked for has too few real images.
+    """
+    halves = np.array_split(np.random.default_rng(seed).permutation(len(real)), 2)
+    for label in np.unique(asked):
+        there = min(int((real_labels[half] == label).sum()) for half in halves)
+        if not there:
+            raise DataError(
+                f"Class {label} has too few real images for a probe: {int((real_labels == label).sum())}.",
+                remedy="Give at least 10 of each class that is sampled, or leave out this metric.",
+            )
+    named = np.empty(len(real), bool)
+    for fitted, held_out in (halves, halves[::-1]):
+        named[held_out] = ClassProbe(real[fitted], real_labels[fitted]).predict(real[held_out]) == real_labels[held_out]
+    is_right = ClassProbe(real, real_labels).predict(generated) == asked
+    per_class = {int(label): float(is_right[asked == label].mean()) for label in np.unique(asked)}
+    return Agreement(float(is_right.mean()), float(named.mean()), per_class)
 
 
 class ClassProbe:
