@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from dit_studio.errors import DiskFullError, RunError
 
@@ -20,11 +21,21 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     Raises: DiskFullError or RunError, with the path; the old file, if any, is then still whole.
     """
+    with open_atomically(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A temporary file to write; when the block ends well it becomes `path`, in place of what was there.
+
+    Raises: DiskFullError or RunError, with the path; the old file, if any, is then still whole.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming_disk_errors(path):
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             _replace(temporary, path)
