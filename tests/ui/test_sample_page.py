@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from PIL import Image
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 from sample_answers import MODEL, drawn, held
 from scripted import Script, ScriptedLauncher
 
 from dit_studio.engine.export.png import encode_png
 from dit_studio.errors import CheckpointError
-from dit_studio.events import Failure, JobState, Progress, SettingsRefused
+from dit_studio.events import CellDrawn, CellFailed, CellStarted, Failure, JobState, Progress, SettingsRefused
 from dit_studio.image_settings import read_settings
 from dit_studio.sample_request import ModelReference, SampleRecord, SampleRequest
+from dit_studio.sweep import CellState, ModelLimits, SweepAxis, SweepRecord, plan_sweep
 from dit_studio.ui.sample.page import SamplePage
 from dit_studio.ui.sample.restore_sheet import RestoreSheet
 from dit_studio.ui.settings import Settings
@@ -112,7 +116,7 @@ def test_what_the_engine_refuses_stands_at_its_field(make_page: MakePage, qtbot:
     qtbot.waitUntil(lambda: not page.message.isHidden())
     assert "at most 20" in page.message.text()
     assert page.session.state in (JobState.IDLE, JobState.FINISHED)
-    assert page.set_up.bar.generate.isEnabled() or "20" in page.set_up.bar.text
+    assert "at most 20" in "".join(label.text() for label in page.set_up.options.findChildren(QLabel))
 
 
 def test_a_branch_goes_on_from_the_step_that_is_shown(make_page: MakePage, qtbot: QtBot) -> None:
@@ -134,7 +138,7 @@ def test_a_branch_goes_on_from_the_step_that_is_shown(make_page: MakePage, qtbot
     assert film.shared_steps == 2, "the parent's steps 1 and 2 come before the branch's own"
     assert film.images == 2, "the parent's future stands beside the branch's"
     assert [film.labels[image] for image in range(2)] == [3, 7]
-    assert page._place(1, 4).entry == parent
+    assert page.on_stage.place(1, 4).entry == parent
     page.stage.pick(1)
     page.stage.star.click()
     starred = page.history.entry(parent)
@@ -179,9 +183,9 @@ def test_two_pinned_images_are_compared(make_page: MakePage, qtbot: QtBot) -> No
     page.stage.compare.click()
     page.stage.pick(1)
     page.stage.compare.click()
-    assert page.compare_view.isVisible()
-    assert "12" in page.compare_view._titles[0].text()
-    page.compare_view.closed.emit()
+    assert page.comparing.view.isVisible()
+    assert "12" in page.comparing.view._titles[0].text()
+    page.comparing.view.closed.emit()
     assert page.stage.isVisible()
 
 
@@ -190,8 +194,6 @@ def test_a_picture_gives_its_settings_back_after_showing_them(
 ) -> None:
     request = SampleRequest(classes=(4, 5), count=2, steps=30, cfg=2.5, seed=7, sampler="unipc")
     record = SampleRecord(request=request, model=ModelReference(path="/runs/gone", class_names=MODEL.class_names))
-    import numpy as np
-
     picture = tmp_path / "one.png"
     picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8), record, 1))
     assert read_settings(picture).image == 1
@@ -214,6 +216,114 @@ def test_a_picture_without_settings_is_refused(make_page: MakePage, tmp_path: Pa
     page = make_page()
     page.open_picture(picture)
     assert "notes.png" in page.message.text()
+
+
+def test_a_picture_is_held_against_what_is_typed_even_where_that_is_not_possible(
+    make_page: MakePage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    request = SampleRequest(steps=30, cfg=2.5, seed=7)
+    picture = tmp_path / "one.png"
+    record = SampleRecord(request=request, model=ModelReference(path="/runs/gone"))
+    picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8), record, 0))
+    page = with_model(make_page(), qtbot)
+    page.set_up.options.set_values({"steps": 0, "cfg": 5.0, "count": 6})
+    assert page.set_up.request() is None
+    page.open_picture(picture)
+    sheet = page.findChild(RestoreSheet)
+    assert sheet is not None
+    rows = [[sheet.table.item(row, column).text() for column in range(3)] for row in range(sheet.table.rowCount())]
+    assert ["Steps", "0", "30"] in rows
+    assert ["CFG scale", "5", "2.5"] in rows
+    assert ["Count", "6", "1"] in rows
+
+
+# ------------------------------------------------------------------------------------------------- sweeps
+
+
+def swept(request: dict[str, Any], axes: list[dict[str, Any]], folder: str, model: str, weights: str) -> Script:
+    """A sweep of two cells, the second of which fails."""
+    base, place = msgspec.convert(request, SampleRequest), Path(folder)
+    axis = SweepAxis(name=axes[0]["name"], values=tuple(axes[0]["values"]))
+    limits = ModelLimits(
+        num_classes=10, class_names=MODEL.class_names, timesteps=1000, samplers=MODEL.samplers, has_null_class=True
+    )
+    plan = plan_sweep(base, model=model, weights=weights, axes=[axis], limits=limits)
+    cells = [CellState(state="drawn"), CellState(state="failed", message="cfg = 7 broke.")]
+    (place / plan.cells[0].folder).mkdir(parents=True)
+    picture = Image.new("RGB", (8, 8), "red")
+    picture.save(place / plan.cells[0].folder / "000000.png")
+    (place / "sweep.json").write_bytes(msgspec.json.encode(SweepRecord(plan=plan, states=tuple(cells))))
+    drawn_cell = CellDrawn(index=0, folder="cells/000", images=1, height=8, width=8, channels=3, data=bytes(8 * 8 * 3))
+    return [CellStarted(index=0), drawn_cell, CellStarted(index=1), CellFailed(index=1, message="cfg = 7 broke.")]
+
+
+def draw_sweep(page: SamplePage, qtbot: QtBot) -> None:
+    page._tabs.setCurrentWidget(page.sweep)
+    row = page.sweep.panel.rows[0]
+    row.values.setText("4, 7")
+    row.values.textEdited.emit("4, 7")
+    page.sweep.panel.start.click()
+    qtbot.waitUntil(lambda: page.session.state is JobState.FINISHED)
+
+
+def test_a_sweep_is_drawn_found_again_and_gives_its_settings(make_page: MakePage, qtbot: QtBot) -> None:
+    page = with_model(make_page(sweep=swept), qtbot)
+    draw_sweep(page, qtbot)
+    assert "1 failed" in page.sweep.grid.summary
+    again = with_model(make_page(sweep=swept), qtbot)
+    assert again.on_stage.film is None, "a sweep is no film"
+    name = again.history.entries()[0].name
+    again.entries.sweep_opened.emit(name)
+    assert again._tabs.currentWidget() is again.sweep
+    again.sweep.grid.view.setCurrentIndex(again.sweep.grid.view.model().index(0, 0))
+    again.sweep.grid.use.click()
+    request = again.set_up.request()
+    assert request is not None
+    assert request.cfg == 4.0
+    assert again._branch is None
+    again.sweep.grid.evaluate.click()
+    assert "no evaluation in this version" in again.message.text()
+
+
+def test_a_sweep_waits_for_its_model(make_page: MakePage, qtbot: QtBot) -> None:
+    page = with_model(make_page(sweep=swept), qtbot)
+    assert page.sweep.panel.start.isEnabled()
+    launcher: Any = page.session._launcher
+    launcher.answers["describe_sampling"] = [Failure(message="gone.")]
+    page.open_model(Path("/runs/gone"))
+    assert not page.sweep.panel.start.isEnabled(), "the model is being loaded"
+    qtbot.waitUntil(lambda: "gone." in page.set_up.model.message.text())
+    assert not page.sweep.panel.start.isEnabled()
+
+
+def test_a_branch_that_is_cancelled_gives_the_settings_back(make_page: MakePage, qtbot: QtBot) -> None:
+    page = with_model(make_page(), qtbot)
+    before = page.set_up.request()
+    generate(page, qtbot)
+    page.stage.branch.click()
+    assert page.set_up.request() != before
+    page.set_up.branch.cancel.click()
+    assert page.set_up.request() == before
+
+
+def test_another_size_of_images_ends_a_branch(make_page: MakePage, qtbot: QtBot) -> None:
+    page = with_model(make_page(), qtbot)
+    generate(page, qtbot)
+    page.stage.branch.click()
+    launcher: Any = page.session._launcher
+    launcher.answers["describe_sampling"] = [msgspec.structs.replace(MODEL, image_size=64, name="larger")]
+    page.open_model(Path("/runs/larger"))
+    qtbot.waitUntil(lambda: page.session.model is not None)
+    assert page._branch is None
+    assert "The branch is cancelled" in page.message.text()
+
+
+def test_what_is_drawn_is_marked_in_the_history(make_page: MakePage, qtbot: QtBot) -> None:
+    page = with_model(make_page(), qtbot)
+    generate(page, qtbot)
+    generate(page, qtbot)
+    assert page.on_stage.name == page.history.entries()[0].name
+    assert page.entries.list.paints.shown == page.on_stage.name
 
 
 def test_loading_shows_what_it_waits_for(make_page: MakePage, qtbot: QtBot) -> None:

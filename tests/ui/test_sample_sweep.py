@@ -223,7 +223,8 @@ def test_a_chosen_cell_gives_its_settings_and_its_folder(qtbot: QtBot, begun: Sw
     assert cell.title == "CFG 4 · unipc"
     with qtbot.waitSignal(begun.restore_asked) as restored:
         qtbot.mouseClick(grid.use, Qt.MouseButton.LeftButton)
-    assert restored.args == [SampleRequest(classes=(0, 1), sampler="unipc", steps=50, cfg=4, count=4)]
+    wanted = SampleRequest(classes=(0, 1), sampler="unipc", steps=50, cfg=4, count=4)
+    assert restored.args == [wanted, "/models/landscapes", "ema"]
     with qtbot.waitSignal(begun.evaluate_asked) as evaluated:
         qtbot.mouseClick(grid.evaluate, Qt.MouseButton.LeftButton)
     assert evaluated.args == [tmp_path / cell.cell.folder]

@@ -28,6 +28,11 @@ def film_of(history: SampleHistory, name: str) -> Film:
     return with_parent(history, KeptFilm(history.root / name), found.entry.record.branch if found else None)
 
 
+def own_film(history: SampleHistory, name: str) -> Film:
+    """An entry's film without its parent's future; a branch's still begins with its past. Raises: DataError."""
+    return _film_of(history, name, _DEEPEST)
+
+
 def with_parent(history: SampleHistory, own: Film, branch: BranchPoint | None) -> Film:
     """A film with both futures of its branch. A parent that is gone leaves the film as it is."""
     joined = _with_past(history, own, branch, _DEEPEST)

@@ -58,6 +58,13 @@ class SampleSetUp(QWidget):
             return None
         return SampleRequest(classes=self.classes.classes(), **msgspec.structs.asdict(options))
 
+    def typed(self) -> SampleRequest:
+        """What stands in the form, whether it is possible or not; nothing that is asked for."""
+        values = self.options.values()
+        values.pop("new_each_time")
+        classes = self._wanted_classes if self._model is None and self._wanted_classes else self.classes.classes()
+        return SampleRequest(classes=classes, **values)
+
     def next_request(self) -> SampleRequest | None:
         """The request of a Generate that is pressed now: with another seed, if that is wanted each time."""
         if self.options.new_each_time.isChecked() and self.request() is not None:

@@ -31,9 +31,10 @@ _VIEW_HEIGHT = 200  # pixels at least; the whole tab scrolls rather than show le
 
 
 class SweepGrid(QWidget):
-    """`restore_asked` carries the chosen cell's SampleRequest, `evaluate_asked` the Path of its folder."""
+    """`restore_asked` carries the chosen cell's SampleRequest, model and weights, `evaluate_asked` the Path of its
+    folder."""
 
-    restore_asked = Signal(object)
+    restore_asked = Signal(object, str, str)
     evaluate_asked = Signal(object)
 
     def __init__(self, show_path: Callable[[Path], None] | None = None, parent: QWidget | None = None) -> None:
@@ -175,7 +176,7 @@ class SweepGrid(QWidget):
 
     def _restore(self) -> None:
         if shown := self.chosen():
-            self.restore_asked.emit(shown.cell.request)
+            self.restore_asked.emit(shown.cell.request, shown.cell.model, shown.cell.weights)
 
     def _evaluate(self) -> None:
         if (shown := self.chosen()) and shown.folder is not None:

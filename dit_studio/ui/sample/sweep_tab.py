@@ -22,7 +22,7 @@ class SweepTab(QWidget):
 
     start_asked = Signal(list)
     stop_asked = Signal()
-    restore_asked = Signal(object)  # SampleRequest
+    restore_asked = Signal(object, str, str)  # SampleRequest, model and weights of a cell
     evaluate_asked = Signal(object)  # Path
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
