@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 from sample_history_scenes import make_entry, make_history, make_sweep, record_of
@@ -180,6 +181,16 @@ def test_delete_and_undo(qtbot: QtBot, panel: HistoryPanel, history: SampleHisto
     assert panel.list.current_row().name == "d"  # type: ignore[union-attr]
     assert "Deleted" not in texts(panel)
     assert history.entry("d").favourites == {1}  # type: ignore[union-attr]
+
+
+def test_what_undo_brings_back_is_selected_alone(qtbot: QtBot, panel: HistoryPanel) -> None:
+    press(qtbot, panel, Qt.Key.Key_Delete, on="d")
+    panel.list.setFocus()
+    QTest.keyClick(panel.windowHandle(), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)  # held, as Qt sees it
+    assert [row.name for row in panel.list.selected_rows()] == ["d"]
+    QTest.keyClick(panel.windowHandle(), Qt.Key.Key_Delete)
+    assert names(panel) == "abcefg"
+    assert [row.name for row in panel.list.selected_rows()] == ["e"]
 
 
 def test_several_are_deleted_and_come_back_with_control_z(qtbot: QtBot, panel: HistoryPanel) -> None:

@@ -74,7 +74,7 @@ class HistoryPanel(QWidget):
         """Select an entry and bring it into sight."""
         index = self.list.rows.index_of(name)
         if index.isValid():
-            self.list.setCurrentIndex(index)
+            self.list.select_only(index)
 
     def picked_image(self, name: str) -> int:
         """The image of an entry that the user picked in the list; the first one otherwise."""
@@ -162,7 +162,7 @@ class HistoryPanel(QWidget):
             return
         self._deletions.append(deletions)
         self.refresh()
-        self.list.setCurrentIndex(self.list.rows.index(min(place, len(self.list.rows.rows) - 1)))
+        self.list.select_only(self.list.rows.index(min(place, len(self.list.rows.rows) - 1)))
         self._show_undo_bar()
         for deletion in deletions:
             self.deleted.emit(deletion.name)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal
+from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QListView, QMenu, QWidget
 
@@ -60,6 +60,11 @@ class HistoryList(QListView):
         """The rows that are selected, from the top."""
         places = sorted(index.row() for index in self.selectionModel().selectedIndexes())
         return [self.rows.rows[place] for place in places]
+
+    def select_only(self, index: QModelIndex) -> None:
+        """Make a row the current one, and the only one that is selected: `setCurrentIndex` adds while a key is held."""
+        flags = QItemSelectionModel.SelectionFlag
+        self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
 
     def mark_shown(self, name: str) -> None:
         """Mark the entry that is shown in the centre."""
