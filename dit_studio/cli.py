@@ -129,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
 
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
     benchmark.add_argument(
-        "what", choices=["train", "data", "sample", "window"], metavar="WHAT", help="train, data, sample or window"
+        "what",
+        choices=["train", "data", "sample", "evaluate", "window"],
+        metavar="WHAT",
+        help="train, data, sample, evaluate or window",
     )
     benchmark.add_argument(
         "--seconds", type=_positive, default=60.0, metavar="S", help="window: how long (default: 60)"
@@ -394,6 +397,10 @@ def _benchmark(options: argparse.Namespace) -> int:
 
         figures = measure_sampling(model=options.model, extent=FULL if options.full else None)
         _add_scrubbing(figures)
+    elif options.what == "evaluate":
+        from dit_studio.engine.benchmark_evaluation import measure_evaluation
+
+        figures = measure_evaluation()
     else:
         from dit_studio.engine import benchmark
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from dit_studio.engine.evaluation.features import as_tensor, check_features
 from dit_studio.engine.evaluation.moments import Moments
+from dit_studio.engine.evaluation.products import add_gram, triangular_product
 from dit_studio.errors import DataError, ShapeError
 
 _RANK_TOLERANCE = 1e-12  # of the largest eigenvalue of a covariance; below it there is rounding only
@@ -26,6 +27,7 @@ class Gaussian:
     mean: torch.Tensor
     factor: torch.Tensor  # (d, r)
     trace: float
+    is_triangular: bool = False  # the factor is Cholesky's
 
     @classmethod
     def from_moments(cls, mu: ArrayLike, sigma: ArrayLike) -> Self:
@@ -40,7 +42,8 @@ class Gaussian:
             )
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise DataError("The mean or the covariance is not finite.", remedy="Compute the statistics again.")
-        return cls(as_tensor(mean), _factor(as_tensor(covariance)), float(np.trace(covariance)))
+        factor, is_triangular = _factor(as_tensor(covariance))
+        return cls(as_tensor(mean), factor, float(np.trace(covariance)), is_triangular)
 
     @classmethod
     def from_features(cls, features: ArrayLike, name: str = "features") -> Self:
@@ -62,7 +65,8 @@ class Gaussian:
                 f"Statistics of {len(self.mean)} and of {len(other.mean)} numbers do not fit.",
                 remedy="Extract both sides with the same extractor.",
             )
-        overlap = _sum_of_singular_values(self.factor.T @ other.factor)
+        multiply = triangular_product if self.is_triangular and other.is_triangular else _product
+        overlap = _sum_of_singular_values(multiply(self.factor, other.factor))
         return float((self.mean - other.mean).square().sum()) + (self.trace + other.trace - 2 * overlap)
 
 
@@ -85,12 +89,19 @@ def frechet_distance_from_features(real: ArrayLike, generated: ArrayLike) -> flo
     return Gaussian.from_features(real, "reference").distance(Gaussian.from_features(generated, "generated images"))
 
 
-def _factor(covariance: torch.Tensor) -> torch.Tensor:
-    """F with F·Fᵀ = covariance, of as many columns as its rank. Raises: DataError if it has negative eigenvalues."""
+def _product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return first.T @ second
+
+
+def _factor(covariance: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """F with F·Fᵀ = covariance, of as many columns as its rank, and whether it is triangular.
+
+    Raises: DataError if the covariance has negative eigenvalues.
+    """
     factor: torch.Tensor
     factor, failed = torch.linalg.cholesky_ex(covariance)
     if not failed:
-        return factor
+        return factor, True
     values, vectors = torch.linalg.eigh(covariance)
     if values[0] < -1e-6 * values[-1].abs():
         raise DataError(
@@ -99,7 +110,7 @@ def _factor(covariance: torch.Tensor) -> torch.Tensor:
         )
     kept = values > _RANK_TOLERANCE * values[-1]
     factor = vectors[:, kept] * values[kept].sqrt()
-    return factor
+    return factor, False
 
 
 def _sum_of_singular_values(matrix: torch.Tensor) -> float:
@@ -107,7 +118,9 @@ def _sum_of_singular_values(matrix: torch.Tensor) -> float:
     if 0 in matrix.shape:
         return 0.0
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    squares = torch.linalg.eigvalsh(wide @ wide.T)
+    gram = wide.new_zeros(len(wide), len(wide))
+    add_gram(gram, wide.T)
+    squares = torch.linalg.eigvalsh(gram)
     rounding = torch.finfo(torch.float64).eps * squares[-1]
     total = squares.clamp_min(0).sqrt().sum()
     error = (rounding / squares.clamp_min(rounding).sqrt()).sum() / 2

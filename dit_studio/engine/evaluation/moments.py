@@ -8,6 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dit_studio.engine.evaluation.features import as_tensor, check_features, row_blocks
+from dit_studio.engine.evaluation.products import add_gram
 from dit_studio.errors import DataError, ShapeError
 
 
@@ -48,7 +49,7 @@ class Moments:
         for block in row_blocks(array):
             mean = block.mean(0)
             block -= mean
-            self._m2.addmm_(block.T, block)
+            add_gram(self._m2, block)
             self._combine(len(block), mean)
 
     def merge(self, other: "Moments") -> None:
