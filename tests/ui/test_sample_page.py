@@ -116,6 +116,7 @@ def test_what_the_engine_refuses_stands_at_its_field(make_page: MakePage, qtbot:
     qtbot.waitUntil(lambda: not page.message.isHidden())
     assert "at most 20" in page.message.text()
     assert page.session.state in (JobState.IDLE, JobState.FINISHED)
+    qtbot.waitUntil(lambda: not list(page.history.root.iterdir()))  # no empty entry stays
     assert "at most 20" in "".join(label.text() for label in page.set_up.options.findChildren(QLabel))
 
 

@@ -183,7 +183,7 @@ class ModelPicker(Card):
     def choose(self, path: str) -> None:
         """As if the user had opened this path."""
         self.set_model(path, self.weights_name)
-        if self._path is not None and self._path.exists():
+        if self._path is not None:
             self.model_chosen.emit(path, self.weights_name)
 
     def _on_run(self, number: int) -> None:

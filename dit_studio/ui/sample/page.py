@@ -1,5 +1,6 @@
 """The Sample page: what is asked on the left, images coming out of noise in the centre, what was drawn on the right."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,9 +118,12 @@ class SamplePage(QWidget):
         if state.is_active:
             return
         self.status_changed.emit("")
-        if not self.session.is_sweep and self.session.folder is not None:
-            name = self.session.folder.name
-            self._obey(lambda: self.on_stage.end(name))
+        folder = self.session.folder
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # nothing was begun in it
+            if not self.session.is_sweep:
+                self._obey(lambda: self.on_stage.end(folder.name))
         self.entries.refresh()
 
     def _words(self, state: JobState) -> str:
