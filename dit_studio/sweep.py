@@ -14,15 +14,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from dit_studio.errors import ConfigError, DataError, Problem
+from dit_studio.checkpoint_header import ModelHeader, is_checkpoint, read_header
+from dit_studio.errors import CheckpointError, ConfigError, DataError, Problem
 from dit_studio.fields import check_value, schema_fields
 from dit_studio.sample_request import SampleOptions, SampleRequest
 
 AXES = ("cfg", "steps", "sampler", "class", "seed", "checkpoint", "weights", "interval")
 MOST_AXES = 3
 MOST_CELLS = 2000
-INDEX = "sweep.json"
+INDEX, LOCK = "sweep.json", "sweep.lock"
 _OUTER_FIRST = ("checkpoint", "weights", "sampler", "steps")
+_EXAMPLES = {
+    "cfg": "1,4,7", "steps": "10,50", "sampler": "ddim,unipc", "class": "0,1", "seed": "1-4",
+    "checkpoint": "1000,2000", "weights": "ema,raw", "interval": "100-700,all",
+}  # fmt: skip
+_LONGEST_SECONDS = 1e9
 _FIELDS = {field.name: field for field in schema_fields("request", SampleOptions)}
 
 
@@ -82,11 +88,15 @@ class CellState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SweepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """`sweep.json`: what was asked for, and how it went with every cell. Each cell that is drawn is a data set."""
+    """`sweep.json`: what was asked for, and how it went with every cell. Each cell that is drawn is a data set.
+
+    Who draws holds a lock on `LOCK`: without it a sweep that says "drawing" was killed.
+    """
 
     version: int = 1
     plan: SweepPlan
     states: tuple[CellState, ...]
+    state: Literal["drawing", "stopped", "finished"] = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +118,31 @@ def open_sweep(folder: Path) -> SweepRecord:
         raise DataError(f"{folder} is not a sweep: {INDEX} cannot be read ({error.strerror}).") from error
     except msgspec.DecodeError as error:
         raise DataError(f"The sweep in {folder} is damaged: {error}.", remedy="Draw it again.") from error
-    if len(record.states) != len(record.plan.cells):
-        raise DataError(f"The sweep in {folder} is damaged: its cells are not all there.", remedy="Draw it again.")
+    if what := _what_does_not_fit(record):
+        raise DataError(f"The sweep in {folder} is damaged: {what}.", remedy="Draw it again.")
     return record
+
+
+def _what_does_not_fit(record: SweepRecord) -> str:
+    """What is wrong with a record whose parts are each well formed; "" if it is whole."""
+    plan = record.plan
+    sizes = [len(axis.values) for axis in plan.axes] + [1] * (MOST_AXES - len(plan.axes))
+    if not 1 <= len(plan.axes) <= MOST_AXES or any(axis.name not in AXES for axis in plan.axes):
+        return "it is not over one to three settings"
+    if [plan.columns, plan.rows, plan.pages] != sizes or not 1 <= math.prod(sizes) <= MOST_CELLS:
+        return "its values do not make up its columns, rows and pages"
+    places = {(cell.column, cell.row, cell.page) for cell in plan.cells}
+    everywhere = set(itertools.product(*map(range, sizes)))
+    if len(plan.cells) != len(everywhere) or len(record.states) != len(everywhere) or places != everywhere:
+        return "its cells are not all there"
+    for place, (cell, state) in enumerate(zip(plan.cells, record.states, strict=True)):
+        if cell.index != place or len(cell.labels) != len(plan.axes):
+            return f"cell {place + 1} is not where it belongs"
+        if not cell.request.classes or min(cell.request.classes) < 0:
+            return f"cell {place + 1} has no class"
+        if not 0 <= state.images <= cell.request.count or not 0 <= state.seconds < _LONGEST_SECONDS:
+            return f"cell {place + 1} cannot have gone as it says"
+    return ""
 
 
 # ------------------------------------------------------------------------------------------------- the plan
@@ -126,6 +158,8 @@ def plan_sweep(
     problems = _shape_problems(axes)
     known = [axis for axis in axes if axis.name in AXES]
     changes = [[_change(axis.name, value, model, limits, problems) for value in axis.values] for axis in known]
+    for axis, found in zip(known, changes, strict=True):
+        problems += _twins(axis, found)
     problems += _base_problems(base, axes, limits)
     if problems:
         raise ConfigError(problems)
@@ -151,6 +185,8 @@ def plan_sweep(
                 request=msgspec.structs.replace(base, **settings),
             )
         )
+    if problems := _checkpoint_problems(cells, axes):
+        raise ConfigError(problems)
     return SweepPlan(axes=tuple(axes), cells=tuple(cells), columns=sizes[0], rows=sizes[1], pages=sizes[2])
 
 
@@ -170,13 +206,59 @@ def _shape_problems(axes: Sequence[SweepAxis]) -> list[Problem]:
     problems += [Problem(f"sweep.{name}", unknown_axis(name), name) for name in names if name not in AXES]
     for axis in axes:
         if not axis.values:
-            problems.append(Problem(f"sweep.{axis.name}", f"The sweep over {axis.name} has no values.", ""))
+            sentence = (
+                f"The sweep over {axis.name} has no values. "
+                f"Give it some, like {_EXAMPLES.get(axis.name, '1,2')}, or leave it out."
+            )
+            problems.append(Problem(f"sweep.{axis.name}", sentence, ""))
         for value in sorted({value for value in axis.values if axis.values.count(value) > 1}):
             problems.append(Problem(f"sweep.{axis.name}", f"{axis.name} = {value} is there twice.", value))
     if (count := math.prod(len(axis.values) for axis in axes)) > MOST_CELLS:
         sentence = f"The sweep would have {count:,} cells: it takes at most {MOST_CELLS:,}. Leave out some values."
         problems.append(Problem("sweep", sentence, count))
     return problems
+
+
+def _twins(axis: SweepAxis, changes: Sequence[_Change]) -> list[Problem]:
+    """Values that are written in two ways, and are the same."""
+    problems, first_of = [], dict[str, str]()
+    for value, change in zip(axis.values, changes, strict=True):
+        first = first_of.setdefault(repr(change.settings), value) if change.settings else value
+        if first != value:
+            sentence = f"{axis.name} = {value} is there twice: it is the same as {first}."
+            problems.append(Problem(f"sweep.{axis.name}", sentence, value))
+    return problems
+
+
+def _checkpoint_problems(cells: Sequence[SweepCell], axes: Sequence[SweepAxis]) -> list[Problem]:
+    """What the checkpoints of a sweep cannot draw, as the heads of their files say."""
+    place = next((number for number, axis in enumerate(axes) if axis.name == "checkpoint"), -1)
+    sentences: dict[str, Problem] = {}
+    for cell in cells if place >= 0 else ():
+        value = axes[place].values[(cell.column, cell.row, cell.page)[place]]
+        try:
+            what = _what_it_cannot(cell.request, read_header(Path(cell.model), cell.weights))
+        except CheckpointError as error:
+            what = error.message
+        if what:
+            sentence = f"checkpoint = {value} is not possible: {what}"
+            sentences.setdefault(sentence, Problem("sweep.checkpoint", sentence, value))
+    return list(sentences.values())
+
+
+def _what_it_cannot(request: SampleRequest, header: ModelHeader) -> str:
+    """The first thing of a request that a checkpoint's model does not do, as a sentence; "" if there is none."""
+    diffusion = header.diffusion
+    if (label := max(request.classes)) >= header.num_classes:
+        there = f"classes from 0 to {header.num_classes - 1}" if header.num_classes > 1 else "0, its only class"
+        return f"it has {there}, and class {label} is to be drawn."
+    if request.steps > diffusion.timesteps:
+        return f"its noise schedule has {diffusion.timesteps} steps, and {request.steps} are asked for."
+    if request.cfg != 1 and not header.class_dropout_prob:
+        return f"it was trained without a null class, so it draws with CFG 1 only, not {request.cfg:g}."
+    if request.sampler not in header.samplers:
+        return f"it predicts {diffusion.objective}, and takes one of {', '.join(header.samplers)}."
+    return ""
 
 
 def _base_problems(base: SampleRequest, axes: Sequence[SweepAxis], limits: ModelLimits) -> list[Problem]:
@@ -240,10 +322,10 @@ def _class(text: str, _: str, limits: ModelLimits) -> _Change:
     if text in limits.class_names and not text.isdecimal():
         label = limits.class_names.index(text)
     if not 0 <= label < limits.num_classes:
-        near = difflib.get_close_matches(text, limits.class_names, n=1)
-        raise _UnfitError(
-            f"a class from 0 to {limits.num_classes - 1}" + (f", or {near[0]}" if near else ", or a name")
-        )
+        names = [name for name in limits.class_names if not name.isdecimal()]
+        near = difflib.get_close_matches(text, names, n=1)
+        numbers = f"a class from 0 to {limits.num_classes - 1}" if limits.num_classes > 1 else "0, the only class"
+        raise _UnfitError(numbers + (f", or {near[0]}" if near else ", or a name" if names else ""))
     name = limits.class_names[label] if label < len(limits.class_names) else f"class {label}"
     return _Change(name, {"classes": (label,)})
 
@@ -252,9 +334,12 @@ def _checkpoint(text: str, model: str, _: ModelLimits) -> _Change:
     folder = Path(model) / "checkpoints"
     by_step = [folder / f"step-{int(text):07d}"] if text.isdecimal() and len(text) < 13 else []
     places = [*by_step, folder / text, Path(text)] if text else []
-    found = next((place for place in places if place.exists()), None)
+    try:
+        found = next((place for place in places if is_checkpoint(place)), None)
+    except (OSError, ValueError):  # a name that is too long, or has a null character
+        found = None
     if found is None:
-        raise _UnfitError("a checkpoint of the run, by its step or name, or a path")
+        raise _UnfitError("a checkpoint of the run, by its step or name, or the path of one or of a .safetensors file")
     step = found.name.removeprefix("step-").lstrip("0")
     return _Change(f"step {int(step):,}" if step.isdecimal() else found.stem, {"model": str(found)})
 

@@ -11,6 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "dit_studio"
 SHARED = (
+    "checkpoint_header",
     "config",
     "events",
     "errors",
@@ -32,7 +33,8 @@ MAY_IMPORT = {
     "fields": ("errors",),
     "places": (),
     "sample_request": ("fields",),
-    "sweep": ("errors", "fields", "sample_request"),
+    "checkpoint_header": ("errors", "sample_request"),
+    "sweep": ("checkpoint_header", "errors", "fields", "sample_request"),
     "sweep_text": ("errors", "sweep"),
     "image_settings": ("errors", "fields", "png_text", "sample_request"),
     "png_text": ("errors",),
@@ -47,6 +49,7 @@ MAY_USE = {
     "fields": {"msgspec"},
     "places": {"platformdirs"},
     "sample_request": {"msgspec"},
+    "checkpoint_header": {"msgspec"},
     "sweep": {"msgspec"},
     "sweep_text": set(),
     "image_settings": {"msgspec"},

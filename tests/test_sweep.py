@@ -1,14 +1,19 @@
 """The plan of a sweep: what is refused before anything runs, in which order cells are drawn, and where they stand."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from dit_studio.checkpoint_header import DiffusionHeader, ModelHeader
+from dit_studio.engine.solvers import samplers_for
 from dit_studio.errors import ConfigError, DataError
 from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep import CellState, ModelLimits, SweepAxis, SweepPlan, SweepRecord, open_sweep, plan_sweep
 from dit_studio.sweep_text import parse_axis
+from tests.headers import write_header
 
 LIMITS = ModelLimits(
     num_classes=3, class_names=("sea", "mountain", "7"), timesteps=1000, samplers=("ddim", "ddpm", "unipc"),
@@ -20,7 +25,7 @@ BASE = SampleRequest(classes=(0, 1), count=4, seed=5, cfg=2.0)
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     for step in (500, 1000):
-        (tmp_path / "run" / "checkpoints" / f"step-{step:07d}").mkdir(parents=True)
+        write_header(tmp_path / "run" / "checkpoints" / f"step-{step:07d}")
     return tmp_path / "run"
 
 
@@ -115,7 +120,10 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         (["cfg=1", "steps=1", "seed=1", "class=0"], "one to 3 settings, not 4"),
         (["cfg=1", "cfg=2"], "cfg is swept twice"),
         (["cfg=1,2,1"], "cfg = 1 is there twice"),
-        (["cfg="], "no values"),
+        (["cfg=1,1.0"], "cfg = 1.0 is there twice: it is the same as 1"),
+        (["class=0,sea"], "class = sea is there twice"),
+        (["interval=0-9,00-09"], "is there twice"),
+        (["cfg="], "has no values. Give it some, like 1,4,7, or leave it out."),
         ([SweepAxis(name="seeds", values=("1",))], "Did you mean seed"),
         (["seed=1-2000", "cfg=1,2"], "4,000 cells: it takes at most 2,000"),
         (["cfg=101"], "from 0 to 100"),
@@ -126,6 +134,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
         (["class=see"], "or sea"),
         (["class=3"], "from 0 to 2"),
         (["checkpoint=700"], "a checkpoint of the run"),
+        (["checkpoint=/etc"], "a checkpoint of the run"),
+        (["checkpoint=/etc/passwd"], "a checkpoint of the run"),
+        (["checkpoint=../.."], "a checkpoint of the run"),
+        (["checkpoint=" + "9" * 5000], "a checkpoint of the run"),
+        (["checkpoint=" + "x" * 5000], "a checkpoint of the run"),
         (["weights=mean"], "ema or raw"),
         (["interval=700-100"], "like 100-700"),
         (["interval=0-1000"], "from 0 to 999"),
@@ -136,6 +149,60 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 )  # fmt: skip
 def test_values_that_cannot_be_are_named_with_their_limit(axes: list[str | SweepAxis], sentence: str) -> None:
     assert any(sentence in found for found in sentences(*axes))
+
+
+def test_a_class_that_is_called_by_a_number_is_no_hint() -> None:
+    limits = limits_of(("0", "1", "9"))
+    assert sentences("class=19", limits=limits)[0].endswith("it takes a class from 0 to 2.")
+
+
+def limits_of(names: tuple[str, ...]) -> ModelLimits:
+    return ModelLimits(
+        num_classes=len(names), class_names=names, timesteps=1000, samplers=("ddim",), has_null_class=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ({"classes": 1}, "it has 0, its only class, and class 1 is to be drawn"),
+        ({"timesteps": 20}, "its noise schedule has 20 steps, and 50 are asked for"),
+        ({"dropout": 0.0}, "it was trained without a null class, so it draws with CFG 1 only, not 2"),
+        ({"objective": "flow"}, "it predicts flow, and takes one of flow-euler"),
+    ],
+)
+def test_each_checkpoint_is_asked_whether_it_can_draw_the_cells(
+    run: Path, header: dict[str, Any], sentence: str
+) -> None:
+    other = write_header(run.parent / "other" / "checkpoints" / "step-0000007", **header)
+    with pytest.raises(ConfigError) as raised:
+        plan(f"checkpoint=500,{other}", run=run)
+    (problem,) = raised.value.problems
+    assert problem.field == "sweep.checkpoint"
+    assert f"checkpoint = {other} is not possible: {sentence}" in problem.message
+    fitting = msgspec.structs.replace(BASE, classes=(0,), steps=10, cfg=1.0)
+    if "objective" not in header:
+        assert len(plan(f"checkpoint=500,{other}", run=run, base=fitting).cells) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing like it", b"\xff" * 64, b"\x02" + bytes(7) + b"{}", bytes(8)])
+def test_a_damaged_checkpoint_is_refused_before_anything_runs(run: Path, content: bytes) -> None:
+    (run / "checkpoints" / "step-0001000" / "ema.safetensors").write_bytes(content)
+    with pytest.raises(ConfigError, match="checkpoint = 1000 is not possible"):
+        plan("checkpoint=500,1000", run=run)
+    (run / "checkpoints" / "step-0001000" / "ema.safetensors").unlink()
+    with pytest.raises(ConfigError, match=r"ema\.safetensors cannot be read"):
+        plan("checkpoint=500,1000", run=run)
+    with pytest.raises(ConfigError, match=r"ema\.safetensors cannot be read"):
+        plan("weights=raw,ema", "checkpoint=500,1000", run=run)
+
+
+def test_the_samplers_of_a_header_are_those_of_the_engine() -> None:
+    for objective in ("epsilon", "x0", "v", "flow"):
+        header = ModelHeader(
+            num_classes=1, class_dropout_prob=0, diffusion=DiffusionHeader(objective=objective, timesteps=1)
+        )
+        assert header.samplers == samplers_for(objective)
 
 
 def test_what_is_the_same_in_every_cell_is_checked_too() -> None:
@@ -169,3 +236,48 @@ def test_a_damaged_record_is_a_sentence(tmp_path: Path, data: bytes) -> None:
         open_sweep(tmp_path)
     with pytest.raises(DataError, match="is not a sweep"):
         open_sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plan.columns": 3},
+        {"plan.rows": 0},
+        {"plan.pages": 2},
+        {"plan.axes": []},
+        {"plan.axes.0.values": []},
+        {"plan.axes.0.values": ["1"]},
+        {"plan.axes.0.name": "colour"},
+        {"plan.cells.0.labels": []},
+        {"plan.cells.0.labels": ["a", "b"]},
+        {"plan.cells.1.index": 7},
+        {"plan.cells.1.index": -1},
+        {"plan.cells.1.column": 2},
+        {"plan.cells.1.column": -1},
+        {"plan.cells.1.column": 0},
+        {"plan.cells.1.row": 1},
+        {"plan.cells.1.page": 1},
+        {"plan.cells.1.request.classes": []},
+        {"plan.cells.1.request.classes": [-4]},
+        {"plan.cells": []},
+        {"states": []},
+        {"states.0.images": 10**9},
+        {"states.0.images": -1},
+        {"states.0.seconds": 1e300},
+        {"states.0.seconds": -1.0},
+    ],
+    ids=str,
+)
+def test_a_record_whose_parts_do_not_fit_is_damaged(tmp_path: Path, change: dict[str, Any]) -> None:
+    swept = plan("cfg=1,4")
+    record = SweepRecord(plan=swept, states=(CellState(state="drawn", images=4), CellState(state="failed")))
+    values = json.loads(msgspec.json.encode(record))
+    ((path, value),) = change.items()
+    *parents, last = path.split(".")
+    part = values
+    for name in parents:
+        part = part[int(name) if name.isdecimal() else name]
+    part[last] = value
+    (tmp_path / "sweep.json").write_text(json.dumps(values))
+    with pytest.raises(DataError, match="is damaged"):
+        open_sweep(tmp_path)

@@ -18,6 +18,7 @@ from dit_studio.ui.sample.sweep_axis_row import SweepAxisRow
 from dit_studio.ui.sample.sweep_cells import CellLook
 from dit_studio.ui.sample.sweep_tab import SweepTab
 from dit_studio.ui.settings import Settings
+from tests.headers import write_header
 
 
 @pytest.fixture
@@ -76,8 +77,9 @@ def test_start_carries_the_axes(qtbot: QtBot, tab: SweepTab, ask: Callable[..., 
         (("weights", "best"), "EMA or raw = best is not possible: it takes ema or raw."),
         (("interval", "700-100"), "Guidance interval = 700-100 is not possible"),
         (("checkpoint", "123"), "Checkpoint = 123 is not possible"),
+        (("checkpoint", "/etc"), "Checkpoint = /etc is not possible"),
         (("seed", "1, 1"), "Seed = 1 is there twice."),
-        (("seed", ""), "The sweep over seed has no values."),
+        (("seed", ""), "The sweep over seed has no values. Give it some, like 1-4, or leave it out."),
     ],
 )
 def test_a_value_that_is_not_possible_is_said_beside_it(
@@ -127,7 +129,7 @@ def test_what_is_filled_in_is_possible(tab: SweepTab, name: str) -> None:
 def test_checkpoints_of_the_run_are_proposed(tab: SweepTab, tmp_path: Path) -> None:
     run = tmp_path / "run"
     for step in range(1000, 11_000, 1000):
-        (run / "checkpoints" / f"step-{step:07d}").mkdir(parents=True)
+        write_header(run / "checkpoints" / f"step-{step:07d}", classes=7)
     (run / "run.toml").touch()
     tab.show_model(example_model(), str(run / "checkpoints" / "step-0003000"), "ema")
     line = tab.panel.rows[0]

@@ -1,0 +1,68 @@
+"""What a checkpoint says of its model, read from the head of its file: no tensor is read, and nothing is executed."""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from dit_studio.errors import CheckpointError
+from dit_studio.sample_request import Sampler
+
+_METADATA_KEY = "dit_studio"
+_MOST_BYTES = 100 * 2**20  # of a head, as in the format's own reader
+_FILES = {"ema": "ema.safetensors", "raw": "model.safetensors"}
+_OF_FLOWS: tuple[Sampler, ...] = ("flow-euler",)
+_OF_NOISE: tuple[Sampler, ...] = ("ddim", "ddpm", "dpm++", "unipc", "heun", "euler")
+
+
+class DiffusionHeader(msgspec.Struct, frozen=True, kw_only=True):
+    objective: str
+    timesteps: int
+
+
+class ModelHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model can be asked for; the file says more."""
+
+    num_classes: int
+    class_dropout_prob: float
+    diffusion: DiffusionHeader
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def samplers(self) -> tuple[Sampler, ...]:
+        return _OF_FLOWS if self.diffusion.objective == "flow" else _OF_NOISE
+
+
+def is_checkpoint(path: Path) -> bool:
+    """A folder with weights in it, or a .safetensors file."""
+    if path.is_dir():
+        return any((path / name).is_file() for name in _FILES.values())
+    return path.suffix == ".safetensors" and path.is_file()
+
+
+def read_header(path: Path, weights: str) -> ModelHeader:
+    """Of a checkpoint folder's weights ("ema" or "raw"), or of a file. Raises: CheckpointError."""
+    file = path / _FILES[weights] if path.is_dir() else path
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
+    return _read(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _read(file: Path, _changed: int, _size: int) -> ModelHeader:
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if length > _MOST_BYTES:
+                raise ValueError("it is no safetensors file")
+            head = json.loads(opened.read(length))
+        return msgspec.json.decode(head["__metadata__"][_METADATA_KEY], type=ModelHeader)
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
+    except (KeyError, TypeError):
+        raise CheckpointError(f"{file} does not say what model it holds.") from None
+    except (ValueError, RecursionError):
+        raise CheckpointError(f"{file} is truncated, damaged or not a safetensors file.") from None
