@@ -29,6 +29,8 @@ _ON_THE_SAMPLE_PAGE = (
     ("Another image of the grid", "1–9"),
     ("xₜ and x̂₀, or one of them", "D"),
     ("Grid and image, or one of them", "G"),
+    ("What guidance adds, or not", "U"),
+    ("The slider's axis: t, or log-SNR", "A"),
     ("Give a star", "S"),
     ("Pin for comparison", "C"),
     ("Branch from this step", "B"),

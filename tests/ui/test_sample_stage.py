@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt, QTimer
-from PySide6.QtWidgets import QApplication, QSplitter, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 from sample_films import Drawing, film_of, gradients, started
 
@@ -14,6 +15,7 @@ from dit_studio.ui.benchmark_scrubbing import measure_scrubbing
 from dit_studio.ui.sample.film import JoinedFilm, KeptFilm
 from dit_studio.ui.sample.frames import Frames
 from dit_studio.ui.sample.stage import Stage
+from dit_studio.ui.shortcuts import ShortcutSheet
 
 STEPS, IMAGES = 20, 6
 
@@ -373,6 +375,74 @@ def test_every_control_has_a_name_and_a_tooltip(stage: Stage) -> None:
         assert control.accessibleName()
         assert control.toolTip()
         assert control.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_tab_goes_through_the_stage_from_top_to_bottom(qtbot: QtBot) -> None:
+    window, before, stage = QWidget(), QLineEdit(), Stage()
+    for widget in (before, stage):
+        (window.layout() or QVBoxLayout(window)).addWidget(widget)
+    qtbot.addWidget(window)
+    window.resize(720, 720)
+    stage.show_film(film_of(gradients(IMAGES, 8), STEPS, done=9), live=True)
+    stage.film_ended()
+    with qtbot.waitActive(window):
+        window.show()
+    before.setFocus()
+    reached: list[QWidget | None] = []
+    while not reached or reached[-1] is not before:
+        QTest.keyClick(window.windowHandle(), Qt.Key.Key_Tab)
+        reached.append(QApplication.focusWidget())
+    bar = stage.playback_bar
+    above = [stage.grid, stage.guidance, stage.every, stage.layout_button, stage.star, stage.compare]
+    below = [*stage.axis.buttons.values(), stage.scrubber, bar.play, bar.loop, bar.speed, stage.branch]
+    assert reached == [*above, *below, before]
+
+
+def test_the_stage_gives_the_focus_to_its_slider(stage: Stage) -> None:
+    stage.grid.setFocus()
+    stage.setFocus()
+    assert QApplication.focusWidget() is stage.scrubber
+
+
+@pytest.mark.parametrize("name", ["play", "loop", "speed"])
+def test_arrows_step_on_every_control_below_the_images(qtbot: QtBot, stage: Stage, name: str) -> None:
+    fps = stage.playback.frames_per_second
+    for control in (getattr(stage.playback_bar, name), stage.star, stage.axis.buttons["log-SNR"], stage.branch):
+        stage.seek(10)
+        control.setFocus()
+        qtbot.keyClick(control, Qt.Key.Key_Right)
+        qtbot.keyClick(control, Qt.Key.Key_Left)
+        qtbot.keyClick(control, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+        assert (stage.current_step, control.hasFocus()) == (5, True)
+        qtbot.keyClick(control, Qt.Key.Key_Home)
+        assert stage.current_step == 1
+        qtbot.keyClick(control, Qt.Key.Key_End)
+        assert stage.current_step == STEPS
+    assert stage.playback.frames_per_second == fps
+
+
+def test_arrows_choose_in_the_open_list_of_speeds(qtbot: QtBot, stage: Stage) -> None:
+    stage.seek(10)
+    speed = stage.playback_bar.speed
+    speed.showPopup()
+    qtbot.keyClick(speed.view(), Qt.Key.Key_Home)
+    qtbot.keyClick(speed.view(), Qt.Key.Key_Return)
+    assert (stage.current_step, speed.currentIndex()) == (10, 0)
+
+
+def test_keys_for_guidance_and_axis(qtbot: QtBot, stage: Stage) -> None:
+    _keys(qtbot, stage, Qt.Key.Key_U)
+    assert (stage.guidance.isChecked(), "difference" in stage.viewer.shown) == (True, True)
+    _keys(qtbot, stage, Qt.Key.Key_U, Qt.Key.Key_A)
+    assert (stage.guidance.isChecked(), stage.scrubber.axis) == (False, "log-SNR")
+    assert [one.isChecked() for one in stage.axis.buttons.values()] == [False, True]
+    _keys(qtbot, stage, Qt.Key.Key_A)
+    assert stage.scrubber.axis == "t"
+    stage.show_film(film_of(gradients(2, 8), STEPS, guided=False))
+    _keys(qtbot, stage, Qt.Key.Key_U)
+    assert not stage.guidance.isChecked()
+    sheet = ShortcutSheet([], stage)
+    assert {"U", "A"} <= {label.text() for label in sheet.findChildren(QLabel)}
 
 
 def test_scrubbing_is_measured() -> None:

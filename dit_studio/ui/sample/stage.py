@@ -1,9 +1,11 @@
 """The centre of the Sample page: the images, the picked one in large, and the slider over its steps."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
-from PySide6.QtCore import QPoint, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
@@ -19,6 +21,7 @@ from dit_studio.ui.widgets.basics import Caption, ElidedLabel, EmptyState, butto
 from dit_studio.ui.widgets.flow import FlowLayout
 
 _ABOUT_BRANCH = "Go on from the xₜ of this step with another class, CFG, seed or sampler (B)."
+_ABOUT_GUIDANCE = "Show the predictions with and without the class, and what guidance adds (U)."
 _NOT_YET = "\nOff: the images are still being drawn."
 Layout = Literal["both", "grid", "image"]
 _LAYOUTS: tuple[Layout, ...] = ("both", "grid", "image")
@@ -54,7 +57,7 @@ class Stage(QWidget):
             Caption(wraps=False),
         )
         self.branch = button("Branch from here", _ABOUT_BRANCH)
-        self.guidance = button("Guidance", "Show the predictions with and without the class, and what guidance adds.")
+        self.guidance = button("Guidance", _ABOUT_GUIDANCE)
         self.axis = AxisSwitch()
         self.every = tool(
             "grid", "All at this step", "Scrub every image of the grid; off: each as far as it is.", checkable=True
@@ -238,6 +241,18 @@ class Stage(QWidget):
         else:
             super().keyPressEvent(event)
 
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """On the controls below the grid, too, arrows step: Qt would go to the control beside it."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() in _STEP_KEYS | _ENDS:
+            self.keyPressEvent(event)
+            return True
+        return super().eventFilter(watched, event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """No focus proxy: with one, Tab from above would go past all that is above the slider."""
+        super().focusInEvent(event)
+        self.scrubber.setFocus(event.reason())
+
     def _on_play_moved(self, step: int) -> None:
         self._follows = False
         self._go_to(step)
@@ -252,6 +267,10 @@ class Stage(QWidget):
 
     def _on_guidance_toggled(self, shows: bool) -> None:
         self.viewer.show_guidance(shows)
+
+    def _toggle_guidance(self) -> None:
+        if self.viewer.has_guidance:
+            self.guidance.toggle()
 
     def _next_focus(self) -> None:
         self.viewer.next_focus()
@@ -319,6 +338,8 @@ class Stage(QWidget):
             Qt.Key.Key_S: self.star.click,
             Qt.Key.Key_C: self.compare.click,
             Qt.Key.Key_B: self._ask_branch,
+            Qt.Key.Key_U: self._toggle_guidance,
+            Qt.Key.Key_A: self.axis.choose_next,
         }
         self.playback.moved.connect(self._on_play_moved)
         self.scrubber.sought.connect(self.seek)
@@ -340,7 +361,6 @@ class Stage(QWidget):
 
     def _build(self) -> None:
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.setFocusProxy(self.scrubber)
         self.every.setChecked(True)
         self.guidance.setCheckable(True)
         for press in (self.guidance, self.branch):
@@ -353,7 +373,8 @@ class Stage(QWidget):
         layout = QVBoxLayout(self._lower)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(8)
-        about = row(self._caption, self.guidance, self.every, self.layout_button, self.star, self.compare, space=4)
+        above = (self.guidance, self.every, self.layout_button, self.star, self.compare)
+        about = row(self._caption, *above, space=4)
         about.setStretch(0, 1)
         layout.addLayout(about)
         layout.addWidget(self.viewer, 1)
@@ -365,6 +386,7 @@ class Stage(QWidget):
         for widget in (self.playback_bar, self.branch, self._memory):
             bar.addWidget(widget)
         layout.addLayout(bar)
+        below = (self.live, *self.axis.buttons.values(), self.scrubber, *self.playback_bar.controls, self.branch)
         self._split.addWidget(self.grid)
         self._split.addWidget(self._lower)
         self._split.setStretchFactor(1, 1)
@@ -376,3 +398,12 @@ class Stage(QWidget):
         page.setContentsMargins(0, 0, 0, 0)
         page.addWidget(self._pages)
         self._size_icons()
+        self._guide_keys((self.grid, *above, *below))
+
+    def _guide_keys(self, controls: Sequence[QWidget]) -> None:
+        """Tab goes through these in this order; arrows step in all but the grid, which has its own."""
+        for first, second in pairwise(controls):
+            self.setTabOrder(first, second)
+        for control in controls:
+            if control is not self.grid:
+                control.installEventFilter(self)
