@@ -1,0 +1,129 @@
+"""Models of the hub: what its cache holds, and a download from a stand-in for the hub on this machine."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dit_studio.engine.evaluation.extractors.transformers_models import PUBLISHED
+from dit_studio.engine.evaluation.hub_models import MODELS, download_model, hub_folder, hub_state
+from dit_studio.errors import CheckpointError, DataError
+from tests.engine.file_server import Answer, serving
+
+REPO = "google/siglip-base-patch16-224"
+COMMIT = "c0ffee" + "0" * 34
+FILES = {"config.json": b'{"model_type": "siglip"}', "model.safetensors": b"\7" * 3_000_000, "README.md": b"text"}
+SHA256 = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The cache of the hub, empty."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_HUB_OFFLINE", "HF_ENDPOINT", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "hub"
+
+
+def _fill(hub: Path, content: bytes = FILES["model.safetensors"]) -> Path:
+    """A cache as the hub's client leaves it: blobs by their hash, links to them in a snapshot."""
+    place = hub / "models--google--siglip-base-patch16-224"
+    snapshot = place / "snapshots" / COMMIT
+    for folder in (snapshot, place / "blobs", place / "refs"):
+        folder.mkdir(parents=True)
+    (place / "refs" / "main").write_text(COMMIT)
+    for name, blob, body in (("config.json", "a" * 40, FILES["config.json"]), ("model.safetensors", SHA256, content)):
+        (place / "blobs" / blob).write_bytes(body)
+        (snapshot / name).symlink_to(place / "blobs" / blob)
+    return snapshot
+
+
+def test_what_the_cache_holds(hub: Path) -> None:
+    assert hub_state(REPO)[1:] == ("missing", None, f"{REPO} is not on this machine.")
+    with pytest.raises(CheckpointError, match=r"is not on this machine\. Download google/siglip"):
+        hub_folder("siglip")
+    snapshot = _fill(hub)
+    assert hub_state(REPO).condition == "verified"
+    assert hub_folder("siglip") == snapshot
+
+
+def test_a_damaged_or_partial_model_is_not_opened(hub: Path) -> None:
+    snapshot = _fill(hub, b"\7" * 2_999_999 + b"\0")
+    assert hub_state(REPO).condition == "wrong hash"
+    with pytest.raises(CheckpointError, match=f"is damaged: its hash is .* in place of {SHA256[:12]}"):
+        hub_folder("siglip")
+    blob = (snapshot / "model.safetensors").resolve()
+    (snapshot / "model.safetensors").unlink()
+    blob.rename(blob.with_name(f"{SHA256}.incomplete"))
+    assert hub_state(REPO).condition == "truncated"
+
+
+def test_a_copy_without_links_is_used_but_not_called_verified(hub: Path) -> None:
+    snapshot = _fill(hub)
+    (snapshot / "model.safetensors").unlink()
+    (snapshot / "model.safetensors").write_bytes(b"weights")
+    assert hub_state(REPO)[1:3] == ("unverified", snapshot)
+
+
+def test_every_published_extractor_has_its_model() -> None:
+    assert {model.extractor for model in MODELS} == set(PUBLISHED)
+    assert all(model.url == f"https://huggingface.co/{model.repo}" and model.licence for model in MODELS)
+
+
+# ------------------------------------------------------------------------------------------------- downloading
+
+
+def _as_the_hub(_method: str, path: str, _headers: dict[str, str]) -> Answer:
+    """The part of the hub's interface that its client uses for public models."""
+    path = path.partition("?")[0]
+    if path.startswith(f"/api/models/{REPO}/tree/"):
+        body = json.dumps([_entry(name) for name in FILES]).encode()
+        return 200, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body
+    if path.startswith(f"/api/models/{REPO}"):
+        siblings = [{"rfilename": name} for name in FILES]
+        body = json.dumps({"id": REPO, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}).encode()
+        return 200, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body
+    name = path.rpartition("/")[2]
+    if not path.startswith(f"/{REPO}/resolve/") or name not in FILES:
+        return 404, {"Content-Length": "0", "X-Error-Code": "EntryNotFound"}, b""
+    body = FILES[name]
+    etag = SHA256 if name == "model.safetensors" else hashlib.sha1(body, usedforsecurity=False).hexdigest()
+    return 200, {"Content-Length": str(len(body)), "ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, body
+
+
+def _entry(name: str) -> dict[str, object]:
+    size, digest = len(FILES[name]), hashlib.sha1(FILES[name], usedforsecurity=False).hexdigest()
+    entry: dict[str, object] = {"type": "file", "path": name, "size": size, "oid": digest}
+    return {**entry, "lfs": {"oid": SHA256, "size": size, "pointerSize": 130}} if name.endswith("tensors") else entry
+
+
+@pytest.fixture
+def endpoint() -> Iterator[str]:
+    with serving(_as_the_hub) as url:
+        yield url
+
+
+def test_a_model_is_fetched_into_the_usual_cache(endpoint: str) -> None:
+    steps = list(download_model(REPO, endpoint=endpoint))
+    state = hub_state(REPO)
+    assert state.condition == "verified", state.sentence
+    assert steps[0].done == 0
+    assert steps[-1].done >= 3_000_000
+    assert state.folder is not None
+    assert sorted(path.name for path in state.folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert list(download_model(REPO, endpoint="http://127.0.0.1:1")) == []  # it is there
+
+
+def test_a_hub_out_of_reach_is_a_sentence(endpoint: str) -> None:
+    with pytest.raises(DataError, match="nobody/nothing could not be fetched: "):
+        list(download_model("nobody/nothing", endpoint=endpoint))
+
+
+def test_a_download_can_be_stopped(endpoint: str) -> None:
+    job = download_model(REPO, endpoint=endpoint)
+    next(job)
+    job.close()
+    assert hub_state(REPO).condition in ("missing", "truncated", "verified")
