@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from example_runs import make_runs
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractButton, QLabel, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 from sample_setup_scenes import KINDS, example_model
 
 from dit_studio.events import Failure, JobState
 from dit_studio.places import runs_dir
-from dit_studio.sample_request import SampleRequest
+from dit_studio.sample_request import SampleOptions, SampleRequest
 from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
 from dit_studio.ui.sample.options import DEFAULTS
 from dit_studio.ui.sample.set_up import SampleSetUp
@@ -187,6 +188,23 @@ def test_dice_and_a_new_seed_each_time(qtbot: QtBot, ready: SampleSetUp) -> None
         ready.options.new_each_time.click()
     seeds = {request.seed for _ in range(5) if (request := ready.next_request())}
     assert len(seeds) > 1
+
+
+def test_tab_goes_through_the_settings_as_they_stand(qtbot: QtBot, ready: SampleSetUp) -> None:
+    options = ready.options
+    more = next(one for one in options.findChildren(QAbstractButton) if one.text() == "More settings")
+    more.click()
+    first = options.form.editor("sampler")
+    first.setFocus()
+    reached: list[QWidget | None] = [first]
+    while reached[-1] is not ready.bar.generate:
+        QTest.keyClick(ready.windowHandle(), Qt.Key.Key_Tab)
+        reached.append(QApplication.focusWidget())
+    editors = {name: options.form.editor(name) for name in SampleOptions.__struct_fields__}
+    seed = [editors["seed"], options.dice, options.new_each_time]
+    advanced = [editors[name] for name in ("eta", "cfg_channels", "cfg_from", "cfg_to", "batch_size")]
+    basic = [first, editors["steps"], editors["cfg"], *seed, editors["count"], more]
+    assert reached == [*basic, *advanced, ready.bar.generate]
 
 
 def test_what_the_engine_refuses_is_said_at_its_field(ready: SampleSetUp) -> None:

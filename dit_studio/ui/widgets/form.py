@@ -126,6 +126,7 @@ class _Row:
         self.field = field
         self.editor: Editor = editor_for(field)
         self.editor.setParent(form)
+        self._last: QWidget = self.editor  # of those that belong to the setting, in the order of Tab
         self.label = QLabel(field.title, form)
         self.label.setBuddy(self.editor)
         self.label.setToolTip(field.description)
@@ -169,9 +170,15 @@ class _Row:
     def add_beside(self, widget: QWidget) -> None:
         self._grid.addWidget(self.editor, self._line, 1, 1, 1)
         self._grid.addWidget(widget, self._line, 2, Qt.AlignmentFlag.AlignVCenter)
+        self._lead_tab_to(widget)
 
     def add_below(self, widget: QWidget) -> None:
         self._grid.addWidget(widget, self._line + 2, 0, 1, 3)
+        self._lead_tab_to(widget)
+
+    def _lead_tab_to(self, widget: QWidget) -> None:
+        QWidget.setTabOrder(self._last, widget)
+        self._last = widget
 
     def place(self, grid: QGridLayout, line: int) -> None:
         self._grid, self._line = grid, line
