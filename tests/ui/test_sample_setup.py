@@ -190,7 +190,7 @@ def test_dice_and_a_new_seed_each_time(qtbot: QtBot, ready: SampleSetUp) -> None
     assert len(seeds) > 1
 
 
-def test_tab_goes_through_the_settings_as_they_stand(qtbot: QtBot, ready: SampleSetUp) -> None:
+def test_tab_goes_through_the_settings_as_they_stand(ready: SampleSetUp) -> None:
     options = ready.options
     more = next(one for one in options.findChildren(QAbstractButton) if one.text() == "More settings")
     more.click()
