@@ -7,7 +7,7 @@ StudioError                 anything we can say in a sentence; exit status 1
 ├── RunError                a run folder that cannot be used: locked, not writable, not a run
 ├── DiskFullError           there is no room for what has to be written
 ├── DeviceMemoryError       a step does not fit into the memory of the device
-├── NotFiniteError          the loss became NaN or infinite and stayed so
+├── NotFiniteError          the loss became NaN or infinite and stayed so; or a drawn image did
 └── ShapeError              a tensor or image whose shape does not fit
 """
 
@@ -79,7 +79,7 @@ class DeviceMemoryError(StudioError):
 
 
 class NotFiniteError(StudioError):
-    """The loss became NaN or infinite and stayed so."""
+    """The loss became NaN or infinite and stayed so; or a drawn image did."""
 
     code = "not_finite"
 

@@ -13,7 +13,7 @@ from dit_studio.engine.guidance import Guidance, guided_output
 from dit_studio.engine.model import DiT
 from dit_studio.engine.sample_checks import check_request
 from dit_studio.engine.solvers import Chain, NoiseLevel, NoiseSchedule, Prediction
-from dit_studio.errors import ConfigError, DeviceMemoryError, Problem
+from dit_studio.errors import ConfigError, DeviceMemoryError, NotFiniteError, Problem
 from dit_studio.events import Notice
 from dit_studio.sample_request import SampleRequest
 
@@ -70,7 +70,8 @@ def sample(
     From `start`, with the settings of the trajectory that it is of, the rest of that trajectory comes out again; only
     dpm++ and unipc, which look back on steps before, begin afresh with a step of first order.
     A batch that does not fit into memory is begun again with half as many images, after a Notice.
-    Raises: ConfigError if the request asks for what the model cannot give; DeviceMemoryError if one image does not fit.
+    Raises: ConfigError if the request asks for what the model cannot give; DeviceMemoryError if one image does not fit;
+    NotFiniteError if an image becomes NaN or infinite.
     """
     check_request(request, config)
     schedule = NoiseSchedule(config.diffusion)
@@ -87,8 +88,8 @@ def sample(
                 raise _too_large_for_one(model, error) from error
             is_too_large = True
         if is_too_large:  # out of the handler, which holds on to the tensors
+            yield Notice(message=_halved(size, size // 2, model), level="warning")
             size = size // 2
-            yield Notice(message=_halved(2 * size, size, model), level="warning")
         else:
             first += size
 
@@ -153,10 +154,22 @@ class _Drawing:
         for number, level in enumerate(self.levels):
             with devices.naming_memory_errors(device):
                 prediction = predict(x, level)
+            self._check_finite(prediction.x_start, number)
             yield self._frame(first, number, level, x, prediction)
             with devices.naming_memory_errors(device):
                 x = chain.step(number, x, prediction, predict)
+            self._check_finite(x, number)
         yield Samples(first_image=first, images=to_uint8(x), labels=labels, seeds=seeds)
+
+    def _check_finite(self, images: Tensor, number: int) -> None:
+        if not images.isfinite().all():
+            remedy = "Choose an earlier checkpoint" + (", or draw in fp32." if self.precision.name != "fp32" else ".")
+            raise NotFiniteError(
+                f"The images became NaN or infinite at step {number + 1} of {len(self.levels)} "
+                f"(t = {self.levels[number].t:g}): the model diverged.",
+                remedy=remedy,
+                numbers={"step": number + 1},
+            )
 
     def _chain(self, generators: list[torch.Generator]) -> Chain:
         request, learned = self.request, self.config.learn_sigma

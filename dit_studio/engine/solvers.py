@@ -49,13 +49,14 @@ def samplers_for(objective: str) -> tuple[Sampler, ...]:
 def spaced_timesteps(sampler: Sampler, *, steps: int, timesteps: int) -> Sequence[float]:
     """The timesteps of a sampler, the noisiest first; all are spaced evenly in t.
 
-    leading: every (T/n)-th from 0 where n divides T ("ddim50" of the published code), else as "ends".
+    leading: every (T/n)-th from 0 where n divides T ("ddim50" of the published code), else as "ends"; a single step
+    begins at the noisiest, where the published code would begin at 0, from which nothing is left to do.
     ends: both ends are taken. inner: the noisiest, and none at 0, as diffusers does for few steps. flow: T·(1 - i/n).
     """
     spacing = SOLVERS[sampler].spacing
     if spacing == "flow":
         return [timesteps * (1 - i / steps) for i in range(steps)]
-    if spacing == "leading" and timesteps % steps == 0:
+    if spacing == "leading" and timesteps % steps == 0 and steps > 1:
         return list(range(0, timesteps, timesteps // steps))[::-1]
     if steps in (1, timesteps):
         return [timesteps - 1] if steps == 1 else list(range(timesteps))[::-1]
@@ -232,13 +233,20 @@ def _scheduler(sampler: Sampler, levels: Sequence[NoiseLevel], *, learned_varian
             scheduler = diffusers.HeunDiscreteScheduler(**shared)
         case "euler":
             scheduler = diffusers.EulerDiscreteScheduler(**shared)
+    # what it makes of β in float32 loses the noisiest levels: there 1 - β rounds to 0, and σ to infinity
+    scheduler.alphas_cumprod = torch.from_numpy(_alphas_cumprod(levels))
     scheduler.set_timesteps(len(levels))
     return scheduler
 
 
+def _alphas_cumprod(levels: Sequence[NoiseLevel]) -> NDArray[np.float64]:
+    """ᾱ of the respaced chain, the least noisy first."""
+    return np.array([level.signal**2 for level in reversed(levels)])
+
+
 def _betas(levels: Sequence[NoiseLevel]) -> NDArray[np.float32]:
     """β of the respaced chain, the least noisy first: 1 - ᾱ_i / ᾱ_{i-1}."""
-    alphas_cumprod = np.array([level.signal**2 for level in levels])[::-1]
+    alphas_cumprod = _alphas_cumprod(levels)
     previous = np.concatenate([[1.0], alphas_cumprod[:-1]])
     betas: NDArray[np.float32] = (1 - alphas_cumprod / previous).astype(np.float32)
     return betas

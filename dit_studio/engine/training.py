@@ -16,6 +16,7 @@ from dit_studio.engine import data
 from dit_studio.engine import device as devices
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.trainer import Trainer
+from dit_studio.errors import NotFiniteError
 from dit_studio.events import Command, Event, Failure, JobState, Notice, PreviewSaved, Resumed, Started, StateChanged
 from dit_studio.files import write_atomically
 
@@ -157,9 +158,12 @@ def _what_is_due(trainer: Trainer) -> Iterator[Event]:
         yield trainer.save()
 
 
-def _preview(trainer: Trainer) -> PreviewSaved:
-    with trainer.within_memory():
-        return trainer.preview()
+def _preview(trainer: Trainer) -> PreviewSaved | Notice:
+    try:
+        with trainer.within_memory():
+            return trainer.preview()
+    except NotFiniteError as error:  # training goes on: the loss tells whether it has to end
+        return Notice(message=f"No preview at step {trainer.step}: {error.message}", level="warning")
 
 
 def _is_due(step: int, every: int, *, is_last: bool) -> bool:

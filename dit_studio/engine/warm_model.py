@@ -1,5 +1,6 @@
 """The model that was used last stays loaded and warm, so that the next image begins to form at once."""
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Generator
@@ -14,7 +15,7 @@ from dit_studio.engine.checkpoint import LoadedModel, load_model, weights_file
 from dit_studio.engine.device import Precision
 from dit_studio.engine.sampling import sample
 from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
-from dit_studio.errors import CheckpointError
+from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import Progress
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleRecord, SampleRequest
 
@@ -101,8 +102,9 @@ def _warm_up(loaded: LoadedModel, precision: Precision) -> None:
         Chain(sampler, NoiseSchedule(diffusion).levels(sampler, steps=2), generators=[])
     cfg = 2.0 if loaded.config.class_dropout_prob else 1.0
     request = SampleRequest(sampler=samplers[0], steps=1, cfg=cfg)
-    for _ in sample(loaded.model, loaded.config, request, precision=precision):
-        pass
+    with contextlib.suppress(NotFiniteError):  # a model that diverged says so when it is to draw
+        for _ in sample(loaded.model, loaded.config, request, precision=precision):
+            pass
 
 
 # ------------------------------------------------------------------------------------------------- what it is called

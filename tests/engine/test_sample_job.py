@@ -12,7 +12,7 @@ from PIL import Image
 from dit_studio.config import DiffusionConfig
 from dit_studio.engine import sample_job, trajectory_writer, warm_model
 from dit_studio.engine.checkpoint import ModelDescription, write_weights
-from dit_studio.errors import CheckpointError, DiskFullError
+from dit_studio.errors import CheckpointError, DiskFullError, NotFiniteError
 from dit_studio.events import (
     Event,
     Notice,
@@ -237,6 +237,21 @@ def test_a_failure_is_written_down(run: Path, tmp_path: Path, monkeypatch: pytes
     entry = entry_of(tmp_path / "failed")
     assert (entry.state, entry.images, entry.message) == ("failed", 0, "the device went away")
     assert open_trajectory(tmp_path / "failed") is not None
+
+
+def test_a_model_that_diverged_is_described_and_draws_nothing(tmp_path: Path) -> None:
+    model = CONFIG.build()
+    with torch.no_grad():
+        model.pos_embed.fill_(float("nan"))
+    write_weights(tmp_path / "model.safetensors", model, CONFIG)
+    *_, described = sample_job.describe(str(tmp_path / "model.safetensors"), "ema")
+    assert isinstance(described, SampleModel)
+    with pytest.raises(NotFiniteError, match="the model diverged"):
+        draw(tmp_path / "model.safetensors", tmp_path / "out")
+    entry = entry_of(tmp_path / "out")
+    assert (entry.state, entry.images) == ("failed", 0)
+    assert "Choose an earlier checkpoint" in entry.message
+    assert not list((tmp_path / "out").glob("*.png"))
 
 
 def test_a_checkpoint_that_went_away_is_a_sentence(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """Sampling, against diffusers' schedulers run plainly, and the promises about seeds."""
 
 import itertools
+import math
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
@@ -85,6 +87,30 @@ def test_full_ddpm_with_learned_variance_equals_diffusers(model: DiT) -> None:
             output = model(x, torch.tensor([int(t)]), torch.tensor([0]))
         x = scheduler.step(output, int(t), x, generator=generator).prev_sample
     assert (done.images[0].int() - to_uint8(x)[0].int()).abs().max() <= 1
+
+
+def test_respaced_ddpm_with_learned_variance_equals_a_loop_of_the_equations(model: DiT) -> None:
+    """250 of 1000 steps, written down from Ho et al. (7) and Nichol & Dhariwal (15) in float64, without diffusers."""
+    request = SampleRequest(classes=(2,), seed=3, sampler="ddpm", steps=250)
+    taken = [round(i * 999 / 249) for i in range(250)]
+    alphas = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))[taken]  # ᾱ
+    before = np.append(1.0, alphas[:-1])
+    betas = 1 - alphas / before
+    posterior = betas * (1 - before) / (1 - alphas)
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn((1, 3, 8, 8), generator=generator).double()
+    for i in range(249, -1, -1):
+        with torch.no_grad():
+            output = model(x.float(), torch.tensor([taken[i]]), torch.tensor([2])).double()
+        noise, fraction = output[:, :3], (output[:, 3:] + 1) / 2
+        x_start = ((x - math.sqrt(1 - alphas[i]) * noise) / math.sqrt(alphas[i])).clamp(-1, 1)
+        mean = math.sqrt(before[i]) * betas[i] / (1 - alphas[i]) * x_start
+        mean = mean + math.sqrt(1 - betas[i]) * (1 - before[i]) / (1 - alphas[i]) * x
+        if i > 0:
+            deviation = (0.5 * (fraction * math.log(betas[i]) + (1 - fraction) * math.log(posterior[i]))).exp()
+            mean = mean + deviation * torch.randn((1, 3, 8, 8), generator=generator)
+        x = mean
+    assert (images_of(model, request)[0].int() - to_uint8(x)[0].int()).abs().max() <= 1
 
 
 def with_timesteps(config: ModelDescription, timesteps: int) -> ModelDescription:

@@ -19,11 +19,12 @@ from diffusers import (
 from dit_studio.config import DiffusionConfig
 from dit_studio.engine import sampling
 from dit_studio.engine.checkpoint import ModelDescription
+from dit_studio.engine.diffusion import make_betas
 from dit_studio.engine.guidance import Guided, guided_output
 from dit_studio.engine.model import DiT
 from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import SOLVERS, NoiseSchedule, samplers_for, spaced_timesteps
-from dit_studio.errors import ConfigError, DeviceMemoryError
+from dit_studio.errors import ConfigError, DeviceMemoryError, NotFiniteError
 from dit_studio.events import Notice
 from dit_studio.sample_request import Sampler, SampleRequest
 
@@ -56,11 +57,13 @@ def frames_of(model: DiT, config: ModelDescription, request: SampleRequest, **op
     return [done for done in sample(model, config, request, **options) if isinstance(done, Frame)]
 
 
-def plainly(model: DiT, sampler: str, *, steps: int, seed: int, objective: str = "epsilon") -> list[torch.Tensor]:
+def plainly(
+    model: DiT, sampler: str, *, steps: int, seed: int, objective: str = "epsilon", schedule: dict[str, Any] = SCHEDULE
+) -> list[torch.Tensor]:
     """Every x that diffusers asks the model about, as the model sees it."""
     make, options = PLAIN[sampler]
     prediction = {"epsilon": "epsilon", "x0": "sample", "v": "v_prediction"}[objective]
-    scheduler = make(**SCHEDULE, **options, prediction_type=prediction)
+    scheduler = make(**schedule, **options, prediction_type=prediction)
     scheduler.set_timesteps(steps)
     generator = torch.Generator().manual_seed(seed)
     x, seen = torch.randn((1, *SHAPE), generator=generator), []
@@ -91,6 +94,55 @@ def test_a_whole_chain_equals_diffusers_own(sampler: Sampler, objective: Any) ->
     assert isinstance(drawn[-1], Samples)
     difference = drawn[-1].images.int() - sampling.to_uint8(expected[-1]).int()
     assert difference.abs().max() <= 1
+
+
+@pytest.mark.parametrize("sampler", ["dpm++", "unipc", "euler", "heun"])
+@pytest.mark.parametrize(
+    ("name", "timesteps", "steps"),
+    [("linear", 1000, 2), ("linear", 1000, 4), *(("cosine", 1000, steps) for steps in (2, 4, 10, 28)),
+     ("linear", 10, 4)],
+)  # fmt: skip
+def test_few_steps_from_almost_pure_noise_equal_diffusers_own(
+    sampler: Sampler, name: Any, timesteps: int, steps: int
+) -> None:
+    """There x_t holds so little of the image that 1 - β of the steps is 0 in float32."""
+    diffusion = DiffusionConfig(schedule=name, timesteps=timesteps)
+    config = msgspec.structs.replace(CONFIG, diffusion=diffusion)
+    model = build(config)
+    betas = make_betas(name, timesteps=timesteps, beta_start=1e-4, beta_end=0.02)
+    schedule: dict[str, Any] = {"num_train_timesteps": timesteps}
+    schedule |= {"beta_schedule": "squaredcos_cap_v2"} if name == "cosine" else {"trained_betas": betas.tolist()}
+    *frames, drawn = sample(model, config, SampleRequest(sampler=sampler, steps=steps, classes=(1,), seed=4))
+    expected = plainly(model, sampler, steps=steps, seed=4, schedule=schedule)
+    for frame, x in zip(frames, expected[:-1], strict=True):
+        assert isinstance(frame, Frame)
+        assert (frame.x_t - x).abs().mean() <= 2e-3 * x.abs().mean()  # one number of x_t may be rounded far off
+    assert isinstance(drawn, Samples)
+    assert (drawn.images.int() - sampling.to_uint8(expected[-1]).int()).abs().float().mean() <= 1
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "flow-euler", "heun"])
+def test_an_image_that_is_not_finite_is_an_error(sampler: Sampler) -> None:
+    objective: Any = "flow" if sampler == "flow-euler" else "epsilon"
+    config = msgspec.structs.replace(CONFIG, diffusion=DiffusionConfig(objective=objective))
+    model = build(config)
+    with torch.no_grad():
+        next(iter(model.final_layer.parameters()))[0] = float("nan")
+    heard: list[object] = []
+    with pytest.raises(NotFiniteError, match=r"step 1 of 5 \(t = \d+\): the model diverged") as raised:
+        heard.extend(sample(model, config, SampleRequest(sampler=sampler, steps=5)))
+    assert raised.value.remedy == "Choose an earlier checkpoint."
+    assert heard == []
+
+
+def test_a_single_step_of_ddim_begins_at_noise() -> None:
+    model = build(CONFIG)
+    assert spaced_timesteps("ddim", steps=1, timesteps=1000) == [999]
+    assert spaced_timesteps("ddim", steps=2, timesteps=1000) == [500, 0]
+    (frame, drawn) = sample(model, CONFIG, SampleRequest(sampler="ddim", steps=1, seed=4))
+    assert isinstance(frame, Frame)
+    assert isinstance(drawn, Samples)
+    assert torch.equal(drawn.images, sampling.to_uint8(frame.x_start))
 
 
 def test_flow_equals_diffusers_own() -> None:
@@ -241,6 +293,19 @@ def test_a_batch_that_does_not_fit_is_halved(monkeypatch: pytest.MonkeyPatch) ->
     assert [(batch.first_image, len(batch.images)) for batch in batches] == [(0, 2), (2, 2), (4, 2), (6, 2)]
     assert isinstance(whole, Samples)
     assert (torch.cat([batch.images for batch in batches]).int() - whole.images.int()).abs().max() <= 1
+
+
+def test_a_batch_that_is_halved_is_named_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cramped(model: DiT, x: torch.Tensor, *rest: torch.Tensor, **options: Any) -> Guided:
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return guided_output(model, x, *rest, **options)
+
+    monkeypatch.setattr(sampling, "guided_output", cramped)
+    drawn = sample(build(CONFIG), CONFIG, SampleRequest(steps=2, count=10))
+    notices = [done.message for done in drawn if isinstance(done, Notice)]
+    assert [notice.partition(" images")[0] for notice in notices] == ["A batch of 10", "A batch of 5"]
+    assert [notice.rpartition("with ")[2] for notice in notices] == ["5 at a time.", "2 at a time."]
 
 
 def test_where_not_even_one_image_fits_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

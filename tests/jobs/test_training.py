@@ -16,7 +16,7 @@ from safetensors import safe_open
 from dit_studio.engine import data
 from dit_studio.engine import trainer as trainer_module
 from dit_studio.engine.trainer import Trainer
-from dit_studio.errors import RunError
+from dit_studio.errors import NotFiniteError, RunError
 from dit_studio.events import (
     CheckpointSaved,
     Command,
@@ -24,6 +24,7 @@ from dit_studio.events import (
     Failure,
     JobState,
     Metrics,
+    Notice,
     PreviewSaved,
     Progress,
     Resumed,
@@ -222,6 +223,17 @@ def test_following_a_run_whose_process_is_gone_says_so(make_run: MakeRun) -> Non
 
 def run_here(folder: RunFolder, *, resume: bool = False) -> list[Event]:
     return list(training.run(folder, resume=resume))
+
+
+def test_a_preview_that_is_not_finite_ends_no_training(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def diverged(_: Trainer) -> None:
+        raise NotFiniteError("The images became NaN.")
+
+    monkeypatch.setattr(Trainer, "preview", diverged)
+    events = run_here(make_run("train.preview_every=3"))
+    assert states(events)[-1] is JobState.FINISHED
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert notices == [f"No preview at step {step}: The images became NaN." for step in (3, 6)]
 
 
 @pytest.mark.provokes_log
