@@ -84,6 +84,19 @@ def decode(file: BinaryIO, *, image_size: int, color: str) -> Pixels:
         return fit(image, image_size=image_size, color=color, extent=extent)
 
 
+def decode_whole(file: BinaryIO) -> tuple[Pixels, str]:
+    """The whole picture, upright, in RGB and in its own size: (3, H, W), and the format of its file.
+
+    Raises: UnusableImageError.
+    """
+    with _naming_problems(), _open(file) as image:
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        picture = _in_mode(image, "RGB")
+        pixels = np.asarray(picture if turn is None else picture.transpose(turn), dtype=np.uint8)
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1)), image.format or ""
+
+
 def fit(image: Image.Image, *, image_size: int, color: str, extent: tuple[float, float] | None = None) -> Pixels:
     """The middle square of an image, upright and scaled: (C, image_size, image_size), C = 1 for "grey", 3 for "rgb".
 

@@ -1,0 +1,289 @@
+"""Where images to be measured come from, as a stream: a few batches are all it ever holds."""
+
+import hashlib
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dit_studio.engine import image_files
+from dit_studio.engine.data import ImageSet
+from dit_studio.engine.evaluation.npz_stream import array_heads, read_array, stream_array
+from dit_studio.engine.file_list import FileList, list_files, looks_like_image
+from dit_studio.engine.image_files import NOT_AN_IMAGE, Pixels, UnusableImageError
+from dit_studio.engine.left_out import LeftOut
+from dit_studio.engine.pictures import Picture, PictureSet, find_pictures, in_parallel
+from dit_studio.errors import DataError
+from dit_studio.events import Progress
+
+Numbers = NDArray[np.int64]
+
+_BATCHES_WAITING = 4  # of images of other sizes than their neighbours'
+
+
+class ImageBatch(NamedTuple):
+    """Images of one size: pixels (B, C, H, W) uint8, C = 1 or 3, and their numbers (B,) in the source's order."""
+
+    pixels: Pixels
+    numbers: Numbers
+
+
+Batches = Generator[ImageBatch, None, None]
+Read = Callable[[Numbers, int], Batches]
+
+
+@dataclass
+class ImageSource:
+    """A set of images. `sizes` (width, height), `formats` and `left_out` grow while batches are read.
+
+    `count` is how many images there may be; which of their files are broken shows as they are read.
+    `labels` (count,), where classes are known, count from 0 in the order of `class_names`, if those are known.
+    """
+
+    path: str
+    kind: str  # "folder", "zip", "tar", "npz" or "data set"
+    content_hash: str  # of names, sizes and times of files; of checksums in a zip or npz
+    count: int
+    read: Read
+    labels: Numbers | None = None
+    class_names: tuple[str, ...] = ()
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    formats: Counter[str] = field(default_factory=Counter)
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def is_sorted_by_class(self) -> bool:
+        """All of one class, then all of the next: no part of it stands for the whole."""
+        if self.labels is None or len(self.labels) < 2:
+            return False
+        changes = int((np.diff(self.labels) != 0).sum())
+        return 0 < changes == len(np.unique(self.labels)) - 1
+
+    def batches(self, *, batch_size: int, wanted: Numbers | None = None) -> Batches:
+        """All images, or those of the `wanted` numbers, each once; not always in order where sizes are mixed.
+
+        Raises: DataError if not one can be used, or the file is damaged.
+        """
+        numbers = np.arange(self.count) if wanted is None else np.unique(wanted)
+        used = 0
+        with closing(self.read(numbers, batch_size)) as batches:
+            for batch in batches:
+                height, width = batch.pixels.shape[2:]
+                self.sizes[width, height] += len(batch.pixels)
+                used += len(batch.pixels)
+                yield batch
+        if len(numbers) and not used:
+            why = f" {self.left_out.sentence(self.left_out.count)}" if self.left_out.count else ""
+            raise DataError(f"{self.path} holds no image that can be used.{why}", remedy="Choose another source.")
+
+
+def open_source(path: str) -> Generator[Progress, None, ImageSource]:
+    """The images of a folder, a zip, a tar or a sample .npz; the generator's value is the source.
+
+    Raises: DataError if it is missing, empty, damaged, or holds no images.
+    """
+    if Path(path).suffix.lower() == ".npz":
+        return npz_source(Path(path).expanduser())
+    files = yield from list_files(path)
+    return picture_source(files)
+
+
+# ------------------------------------------------------------------------------------------------- files
+
+
+def picture_source(files: FileList) -> ImageSource:
+    """The pictures among the files, at their own sizes, upright and in RGB. Raises: DataError if there are none."""
+    found = _with_every_image(files)
+    members = _members(found)
+    if members is not None and not len(members):
+        raise DataError(f"{files.path} holds no image.", remedy="Choose a folder, a zip, a tar or an .npz of images.")
+    count = len(members) if members is not None else found.total or 0
+    formats: Counter[str] = Counter()
+    return ImageSource(
+        path=str(files.path),
+        kind=files.kind,
+        content_hash=files.fingerprint,
+        count=count,
+        read=partial(_read_pictures, found, members, formats),
+        labels=found.labels[members]
+        if found.class_names and found.labels is not None and members is not None
+        else None,
+        class_names=found.class_names,
+        formats=formats,
+        left_out=files.left_out,
+    )
+
+
+def _with_every_image(files: FileList) -> PictureSet:
+    """With classes only where every image has one: an image without a class is measured all the same."""
+    before = files.left_out
+    files.left_out = LeftOut(before.problems, count=before.count)
+    found = find_pictures(files, "auto")
+    if found.labels is None or all(
+        label >= 0 or not looks_like_image(member.name)
+        for label, member in zip(found.labels.tolist(), files.members, strict=True)
+    ):
+        return found
+    files.left_out = before
+    return find_pictures(files, "none")
+
+
+def _members(found: PictureSet) -> Numbers | None:
+    """Which of the files are pictures by their names; None for records without names."""
+    if found.labels is None:
+        return None
+    kept = []
+    for index, (label, member) in enumerate(zip(found.labels.tolist(), found.files.members, strict=True)):
+        if looks_like_image(member.name):
+            kept.append(index)
+        elif label >= 0:
+            found.files.left_out.add(member.name, NOT_AN_IMAGE)
+    return np.array(kept, np.int64)
+
+
+def _read_pictures(
+    found: PictureSet, members: Numbers | None, formats: Counter[str], wanted: Numbers, batch_size: int
+) -> Batches:
+    numbers = dict(zip((wanted if members is None else members[wanted]).tolist(), wanted.tolist(), strict=True))
+    with found.open() as opened:
+        chosen = (picture for picture in opened if picture.number in numbers)
+        with closing(in_parallel(_decode, chosen)) as decoded:
+            yield from _by_size(_usable(decoded, numbers, formats, found.files), batch_size)
+
+
+def _decode(picture: Picture) -> tuple[Pixels, str] | str:
+    """Pixels (3, H, W) and format, or why the picture cannot be used."""
+    if isinstance(picture.content, np.ndarray):
+        return picture.content, "CIFAR"
+    try:
+        with picture.content() as file:
+            return image_files.decode_whole(file)
+    except UnusableImageError as error:
+        return str(error)
+    except OSError as error:
+        return image_files.reason(error)
+
+
+def _usable(
+    decoded: Iterator[tuple[Picture, tuple[Pixels, str] | str]],
+    numbers: dict[int, int],
+    formats: Counter[str],
+    files: FileList,
+) -> Iterator[tuple[int, Pixels]]:
+    for picture, result in decoded:
+        if isinstance(result, str):
+            files.left_out.add(picture.name, result)
+        else:
+            pixels, name = result
+            formats[name] += 1
+            yield numbers[picture.number], pixels
+
+
+def _by_size(images: Iterator[tuple[int, Pixels]], batch_size: int) -> Batches:
+    """Batches of equal sizes; images that wait for others of their size are never more than some batches in all."""
+    waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = {}
+    held = 0
+    for number, pixels in images:
+        waiting.setdefault(pixels.shape, []).append((number, pixels))
+        held += 1
+        largest = max(waiting.values(), key=len)
+        if len(largest) == batch_size or held == _BATCHES_WAITING * batch_size:
+            held -= len(largest)
+            yield _batch(waiting.pop(largest[0][1].shape))
+    for group in waiting.values():
+        yield _batch(group)
+
+
+def _batch(group: list[tuple[int, Pixels]]) -> ImageBatch:
+    numbers, pixels = zip(*group, strict=True)
+    return ImageBatch(np.stack(pixels), np.array(numbers, np.int64))
+
+
+# ------------------------------------------------------------------------------------------------- arrays
+
+
+def npz_source(path: Path) -> ImageSource:
+    """The images of an .npz as evaluators of this field write it: arr_0 uint8 (N, H, W, 3 or 1), labels in arr_1.
+
+    Raises: DataError if arr_0 is missing, no bytes, or of another shape.
+    """
+    heads = array_heads(path)
+    head = heads.get("arr_0")
+    if head is None:
+        there = ", ".join(f'"{name}"' for name in heads) or "nothing"
+        raise DataError(
+            f'{path} holds no images: there is no array "arr_0", but {there}.',
+            remedy="Choose an .npz of samples; saved statistics can only be a reference.",
+        )
+    shape, dtype = head.shape, head.dtype
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
+        raise DataError(
+            f'"arr_0" in {path} is {dtype} of shape {shape}; images are uint8 of shape (N, H, W, 3 or 1).',
+            remedy="Save the images as bytes 0…255, the channel last.",
+        )
+    formats: Counter[str] = Counter()
+    labels_fit = "arr_1" in heads and heads["arr_1"].shape == shape[:1] and heads["arr_1"].dtype.kind in "iu"
+    return ImageSource(
+        path=str(path),
+        kind="npz",
+        content_hash=_checksums(path),
+        count=shape[0],
+        read=partial(_read_npz, path, formats),
+        labels=read_array(path, "arr_1").astype(np.int64) if labels_fit else None,
+        formats=formats,
+    )
+
+
+def _read_npz(path: Path, formats: Counter[str], wanted: Numbers, batch_size: int) -> Batches:
+    if not len(wanted):
+        return
+    first = int(wanted[0])
+    with closing(stream_array(path, "arr_0", batch_size=batch_size, start=first)) as arrays:
+        for array in arrays:
+            numbers = np.arange(first, first + len(array))
+            chosen = np.isin(numbers, wanted)
+            first += len(array)
+            if chosen.any():
+                formats["NPZ"] += int(chosen.sum())
+                yield ImageBatch(np.ascontiguousarray(array[chosen].transpose(0, 3, 1, 2)), numbers[chosen])
+            if first > wanted[-1]:
+                return
+
+
+def _checksums(path: Path) -> str:
+    """A hash of the names, sizes and checksums of the arrays, without reading them."""
+    state = hashlib.blake2b(digest_size=16)
+    with zipfile.ZipFile(path) as archive:
+        for info in sorted(archive.infolist(), key=lambda info: info.filename):
+            state.update(f"{info.filename}\0{info.file_size} {info.CRC}\0".encode())
+    return state.hexdigest()
+
+
+def data_set_source(images: ImageSet) -> ImageSource:
+    """The images of a run's data set as it was trained on: cut to squares, in the run's size, from its cache."""
+    formats: Counter[str] = Counter()
+    return ImageSource(
+        path=images.path,
+        kind="data set",
+        content_hash=images.fingerprint,
+        count=len(images.labels),
+        read=partial(_read_array, images.images, formats),
+        labels=images.labels if images.class_names else None,
+        class_names=images.class_names,
+        formats=formats,
+        left_out=LeftOut(images.problems, count=len(images.problems)),
+    )
+
+
+def _read_array(images: Pixels, formats: Counter[str], wanted: Numbers, batch_size: int) -> Batches:
+    for first in range(0, len(wanted), batch_size):
+        numbers = wanted[first : first + batch_size]
+        formats["cache"] += len(numbers)
+        yield ImageBatch(np.ascontiguousarray(images[numbers]), numbers)
