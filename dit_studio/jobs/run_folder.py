@@ -35,6 +35,7 @@ from dit_studio.events import (
     encode,
 )
 from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.locks import is_locked, try_lock
 
 HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 30.0  # without a heartbeat from another machine, its process counts as gone
@@ -163,11 +164,7 @@ class RunFolder:
             yield
 
     def is_locked(self) -> bool:
-        try:
-            with (self.path / "run.lock").open("r+b") as file:
-                return not _try_lock(file)
-        except OSError:
-            return False
+        return is_locked(self.path / "run.lock")
 
     # --------------------------------------------------------------------------------------------- commands
 
@@ -216,27 +213,10 @@ def checkpoint_step(path: Path) -> int:
 def _lock_soon(file: IO[bytes]) -> bool:
     """Lock the file; somebody who only looks whether it is locked holds it for microseconds."""
     for _ in range(_LOCK_TRIES):
-        if _try_lock(file):
+        if try_lock(file):
             return True
         time.sleep(_LOCK_WAIT_SECONDS)
     return False
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Lock the file for as long as it stays open; False if somebody else has it."""
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 class EventWriter:

@@ -20,7 +20,7 @@ import msgspec
 
 from dit_studio.errors import RunError
 from dit_studio.files import naming_disk_errors, remove_leftovers, write_atomically
-from dit_studio.jobs.sweep_entry import drawn_cells, read_sweep
+from dit_studio.jobs.sweep_entry import drawn_cells, is_being_drawn, read_sweep
 from dit_studio.sample_request import SampleEntry
 from dit_studio.sweep import INDEX as SWEEP
 from dit_studio.sweep import SweepRecord
@@ -29,6 +29,8 @@ from dit_studio.trajectory import INDEX, PLANES
 ENTRY, FAVOURITES = "entry.json", "favourites.json"
 _TRASH = ".trash"
 _LARGEST_JSON = 8 * 2**20  # bytes; a million classes in a request take less
+_LATEST = 32_503_680_000.0  # the year 3000, which every system has words for
+_LARGEST_SIDE = 65_536  # pixels
 _DRAWING_SECONDS = 60  # a folder that was written to in this time is still being drawn
 
 
@@ -140,7 +142,7 @@ class SampleHistory:
 
     def set_favourite(self, name: str, image: int, on: bool) -> None:
         """Mark an image, or unmark it. Raises: RunError or DiskFullError."""
-        folder = self.root / name
+        folder = self._there(name)
         images = _read_favourites(folder)
         changed = images | {image} if on else images - {image}
         if changed != images:
@@ -149,7 +151,7 @@ class SampleHistory:
 
     def delete(self, name: str) -> Deletion:
         """Move an entry into the trash. Its branches stay. Raises: RunError if it is being drawn or cannot be moved."""
-        folder = self.root / name
+        folder = self._there(name)
         if self._is_being_drawn(name):
             raise RunError(f"{name} is still being drawn.", remedy="Stop it, or wait a minute, and delete it then.")
         trashed = self.root / _TRASH / f"{name}~{secrets.token_hex(4)}"
@@ -181,13 +183,15 @@ class SampleHistory:
     def clear_up(self) -> None:
         """Remove what processes that were killed left half-written in the entries they were drawing."""
         for entry in self.entries():
-            if entry.entry.state == "drawing" and not self._is_being_drawn(entry.name):
+            state = entry.sweep.state if entry.sweep else entry.entry.state
+            if state == "drawing" and not self._is_being_drawn(entry.name):
                 with suppress(OSError):
-                    remove_leftovers(entry.path)
+                    for folder in (entry.path, entry.path / "cells"):
+                        remove_leftovers(folder)
 
     def remove_trajectory(self, name: str) -> int:
         """Free the space of a trajectory; the images stay. Gives the bytes freed. Raises: RunError."""
-        folder = self.root / name
+        folder = self._there(name)
         if self._is_being_drawn(name):
             raise RunError(f"{name} is still being drawn.", remedy="Wait until it has ended.")
         freed = 0
@@ -198,9 +202,18 @@ class SampleHistory:
         self._known.pop(name, None)
         return freed
 
+    def _there(self, name: str) -> Path:
+        """The folder of an entry. Raises: RunError if another window deleted it."""
+        folder = self.root / name
+        if not folder.is_dir():
+            raise RunError(f"{name} is gone: it was deleted, perhaps in another window.")
+        return folder
+
     def _is_being_drawn(self, name: str) -> bool:
         """Whether a process writes into the folder, as far as its files tell; killed ones leave their state."""
         entry = self.entry(name)
+        if entry is not None and entry.sweep is not None:
+            return is_being_drawn(entry.path)
         if entry is None or entry.entry.state != "drawing":
             return False
         newest = max((_modified_ns(file) for file in entry.path.iterdir()), default=0)
@@ -237,7 +250,7 @@ def _read_entry(folder: Path) -> HistoryEntry | None:
         entry = msgspec.json.decode(_read_json(folder / ENTRY), type=SampleEntry)
     except (OSError, ValueError, RecursionError):
         return None
-    if not entry.record.request.classes or entry.images < 0:
+    if not _makes_sense(entry, folder):
         return None
     return HistoryEntry(
         name=folder.name,
@@ -246,6 +259,26 @@ def _read_entry(folder: Path) -> HistoryEntry | None:
         favourites=_read_favourites(folder),
         has_trajectory=(folder / INDEX).is_file(),
     )
+
+
+def _makes_sense(entry: SampleEntry, folder: Path) -> bool:
+    """Whether what is said can be: the window shows it without looking again."""
+    record, branch = entry.record, entry.record.branch
+    return (
+        bool(record.request.classes)
+        and min(record.request.classes) >= 0
+        and 0 <= entry.images <= _pictures(folder)
+        and 0 <= record.time <= _LATEST
+        and 0 <= entry.seconds <= _LATEST
+        and 0 <= min(entry.height, entry.width) <= max(entry.height, entry.width) <= _LARGEST_SIDE
+        and (branch is None or (branch.image >= 0 and branch.step >= 1))
+    )
+
+
+def _pictures(folder: Path) -> int:
+    """How many images there are in a folder. With thousands of folders this takes time, hence no Path."""
+    with os.scandir(folder) as files:
+        return sum(file.name.endswith(".png") for file in files)
 
 
 def _read_favourites(folder: Path) -> frozenset[int]:

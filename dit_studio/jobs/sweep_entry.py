@@ -5,8 +5,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dit_studio.errors import DataError
+from dit_studio.locks import is_locked
 from dit_studio.sample_request import ModelReference, SampleEntry, SampleRecord
-from dit_studio.sweep import INDEX, SweepRecord, open_sweep
+from dit_studio.sweep import INDEX, LOCK, SweepRecord, open_sweep
 
 _LARGEST = 64 * 2**20  # bytes of a sweep.json
 
@@ -20,16 +21,14 @@ def read_sweep(folder: Path) -> tuple[SweepRecord, SampleEntry] | None:
         record = open_sweep(folder)
     except (OSError, DataError, RecursionError):
         return None
-    if not record.plan.cells or not record.plan.cells[0].request.classes:
-        return None
     first = record.plan.cells[0]
     entry = SampleEntry(
         record=SampleRecord(
             request=first.request,
-            model=ModelReference(path=first.model, name=Path(first.model).name, weights=first.weights),
+            model=ModelReference(path=first.model, name=_name_of(first.model), weights=first.weights),
             time=_time_of(folder),
         ),
-        state="drawing" if any(cell.state == "waiting" for cell in record.states) else "finished",
+        state=record.state if any(cell.state == "waiting" for cell in record.states) else "finished",
         images=len(drawn_cells(record)),
         seconds=sum(cell.seconds for cell in record.states),
     )
@@ -39,6 +38,18 @@ def read_sweep(folder: Path) -> tuple[SweepRecord, SampleEntry] | None:
 def drawn_cells(record: SweepRecord) -> list[int]:
     """The places in the plan of the cells that are on the disk."""
     return [place for place, cell in enumerate(record.states) if cell.state == "drawn"]
+
+
+def is_being_drawn(folder: Path) -> bool:
+    """Whether a process draws the sweep of a folder now."""
+    return is_locked(folder / LOCK)
+
+
+def _name_of(model: str) -> str:
+    """A checkpoint of a run is called by the run, whatever its own name."""
+    path = Path(model)
+    checkpoint = path.parent if path.suffix == ".safetensors" and path.parent.parent.name == "checkpoints" else path
+    return checkpoint.parent.parent.name if checkpoint.parent.name == "checkpoints" else path.name
 
 
 def _time_of(folder: Path) -> float:

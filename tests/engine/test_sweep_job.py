@@ -13,14 +13,18 @@ import torch
 from PIL import Image
 
 from dit_studio.config import DiffusionConfig
+from dit_studio.engine import sweep_job
 from dit_studio.engine.checkpoint import ModelDescription, write_weights
 from dit_studio.engine.draw_npz import draw_npz
 from dit_studio.engine.sweep_job import draw_sweep
 from dit_studio.errors import CheckpointError, RunError
 from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Progress, SettingsRefused, Written
 from dit_studio.image_settings import read_settings
-from dit_studio.sweep import open_sweep
+from dit_studio.locks import is_locked
+from dit_studio.sample_request import SampleRequest
+from dit_studio.sweep import LOCK, open_sweep
 from dit_studio.sweep_text import parse_axis
+from tests.headers import write_header
 
 REQUEST = {"classes": [0, 2], "count": 3, "steps": 3, "seed": 7}
 
@@ -148,6 +152,93 @@ def test_another_sweeps_folder_is_left_alone(run: Path, tmp_path: Path) -> None:
         sweep(run, tmp_path / "sweep", "cfg=1,3")
     with pytest.raises(RunError, match="cannot be written"):
         sweep(run, run / "checkpoints" / "step-0000010" / "state.json", "cfg=1,3")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error: an illegal\nmemory access"), ValueError(), OSError("x")])
+def test_whatever_a_cell_fails_with_the_rest_goes_on(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    original = sweep_job.save_samples
+
+    def failing(warm: Any, request: SampleRequest, folder: Path) -> Any:
+        if request.cfg == 2:
+            raise error
+        return original(warm, request, folder)
+
+    monkeypatch.setattr(sweep_job, "save_samples", failing)
+    events = sweep(run, tmp_path / "sweep", "cfg=1,2,3")
+    (failed,) = of_kind(events, CellFailed)
+    assert type(error).__name__ in failed.message or isinstance(error, OSError)
+    assert "\n" not in failed.message
+    record = open_sweep(tmp_path / "sweep")
+    assert [state.state for state in record.states] == ["drawn", "failed", "drawn"]
+    assert record.states[1].message.startswith(failed.message)
+    assert record.state == "finished"
+    assert of_kind(events, Written)
+    monkeypatch.undo()
+    again = sweep(run, tmp_path / "sweep", "cfg=1,2,3")
+    assert not of_kind(again, CellFailed)
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_is_no_cells_fault_ends_the_sweep(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def failing(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(sweep_job, "save_samples", failing)
+    with pytest.raises(error):
+        sweep(run, tmp_path / "sweep", "cfg=1,2")
+    assert open_sweep(tmp_path / "sweep").state == "stopped"
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "no picture", "labels"])
+def test_a_cell_with_a_damaged_picture_is_drawn_again(run: Path, tmp_path: Path, damage: str) -> None:
+    sweep(run, tmp_path / "sweep", "cfg=1,2")
+    cells = tmp_path / "sweep" / "cells"
+    file, whole = cells / "000" / "000001.png", (cells / "000" / "000001.png").read_bytes()
+    kept = (cells / "001" / "000000.png").stat().st_mtime_ns
+    match damage:
+        case "missing":
+            file.unlink()
+        case "cut":
+            file.write_bytes(whole[: len(whole) - 40])
+        case "no picture":
+            file.write_bytes(b"x")
+        case "labels":
+            (cells / "000" / "labels.csv").unlink()
+    events = sweep(run, tmp_path / "sweep", "cfg=1,2")
+    assert [event.index for event in of_kind(events, CellDrawn)] == [0, 1]
+    assert (cells / "000" / "labels.csv").exists()
+    with Image.open(file) as picture:
+        picture.load()
+    assert (cells / "001" / "000000.png").stat().st_mtime_ns == kept
+
+
+def test_a_sweep_says_how_it_stands_and_is_locked_meanwhile(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    events = draw_sweep(str(run), "ema", REQUEST, [msgspec.to_builtins(parse_axis("cfg=1,2"))], str(folder))
+    next(event for event in events if isinstance(event, CellStarted))
+    assert open_sweep(folder).state == "drawing"
+    assert is_locked(folder / LOCK)
+    with pytest.raises(RunError, match="is being drawn already"):
+        sweep(run, folder, "cfg=1,2")
+    events.close()
+    assert open_sweep(folder).state == "stopped"
+    assert not is_locked(folder / LOCK)
+    (folder / "cells" / ".000.77.tmp").mkdir()  # as a killed process leaves it
+    sweep(run, folder, "cfg=1,2")
+    assert open_sweep(folder).state == "finished"
+    assert sorted(path.name for path in (folder / "cells").iterdir()) == ["000", "001"]
+
+
+def test_a_checkpoint_of_another_model_is_refused_before_anything_is_drawn(run: Path, tmp_path: Path) -> None:
+    other = write_header(tmp_path / "other" / "checkpoints" / "step-0000003", classes=2)
+    (refused,) = of_kind(sweep(run, tmp_path / "sweep", f"checkpoint=10,{other}"), SettingsRefused)
+    assert refused.problems[0][0] == "sweep.checkpoint"
+    assert "class 2 is to be drawn" in refused.problems[0][1]
+    assert not (tmp_path / "sweep").exists()
 
 
 # ------------------------------------------------------------------------------------------------- straight to an NPZ

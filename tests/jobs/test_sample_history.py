@@ -1,15 +1,21 @@
 """The history on the disk: what is read, marked, deleted and brought back, by one window or by two."""
 
+import functools
+import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from dit_studio.errors import RunError
 from dit_studio.jobs.sample_history import ENTRY, FAVOURITES, SampleHistory
+from dit_studio.locks import locked
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleEntry, SampleRecord, SampleRequest
+from dit_studio.sweep import INDEX as SWEEP
+from dit_studio.sweep import LOCK, CellState, SweepAxis, SweepCell, SweepPlan, SweepRecord
 
 
 @pytest.fixture
@@ -71,6 +77,38 @@ def test_an_entry_without_a_class_is_damaged(history: SampleHistory) -> None:
     assert history.entries() == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"record.time": 1e300},
+        {"record.time": -1e9},
+        {"images": 10**9},
+        {"images": 2},
+        {"images": -1},
+        {"seconds": 1e300},
+        {"height": -1},
+        {"width": 10**9},
+        {"record.request.classes": [-1]},
+        {"record.branch": {"entry": "a", "image": -9, "step": 3}},
+        {"record.branch": {"entry": "a", "image": 0, "step": 0}},
+    ],
+    ids=str,
+)
+def test_an_entry_that_cannot_be_as_it_says_is_passed_over_and_counted(
+    history: SampleHistory, change: dict[str, object]
+) -> None:
+    folder = history.root / draw(history)
+    assert names(history) == [folder.name]
+    values = json.loads((folder / ENTRY).read_text())
+    ((path, value),) = change.items()
+    *parents, last = path.split(".")
+    functools.reduce(dict.__getitem__, parents, values)[last] = value
+    (folder / ENTRY).write_text(json.dumps(values))
+    assert names(SampleHistory(history.root)) == []
+    history.entries()
+    assert history.passed_over == 1
+
+
 def test_foreign_folders_are_counted_and_new_ones_and_files_are_not(history: SampleHistory) -> None:
     draw(history)
     history.new_folder()  # about to be filled
@@ -86,6 +124,8 @@ def test_what_another_process_changes_is_seen(history: SampleHistory) -> None:
     other = SampleHistory(history.root)
     assert other.entries()[0].entry.state == "drawing"
     entry = msgspec.json.decode((history.root / name / ENTRY).read_bytes(), type=SampleEntry)
+    for image in range(4):
+        (history.root / name / f"{image:06d}.png").write_bytes(b"picture")
     temporary = history.root / name / ".tmp"
     temporary.write_bytes(msgspec.json.encode(msgspec.structs.replace(entry, state="finished", images=4)))
     temporary.replace(history.root / name / ENTRY)
@@ -122,8 +162,10 @@ def test_two_windows_mark_images_of_one_entry(history: SampleHistory) -> None:
 def test_marking_what_another_window_deleted_is_a_sentence(history: SampleHistory) -> None:
     name = draw(history)
     SampleHistory(history.root).delete(name)
-    with pytest.raises(RunError, match=name):
+    with pytest.raises(RunError, match=f"{name} is gone"):
         history.set_favourite(name, 0, on=True)
+    with pytest.raises(RunError, match=f"{name} is gone"):
+        history.remove_trajectory(name)
 
 
 def test_a_deletion_can_be_undone(history: SampleHistory) -> None:
@@ -160,7 +202,7 @@ def test_undoing_twice_or_after_the_trash_was_emptied_is_a_sentence(history: Sam
 def test_deleting_what_another_window_deleted_is_a_sentence(history: SampleHistory) -> None:
     name = draw(history)
     SampleHistory(history.root).delete(name)
-    with pytest.raises(RunError, match=name):
+    with pytest.raises(RunError, match=f"{name} is gone"):
         history.delete(name)
 
 
@@ -249,3 +291,81 @@ def test_a_damaged_sweep_is_passed_over_and_counted(history: SampleHistory, cont
     (history.new_folder() / "sweep.json").write_bytes(content)
     assert names(history) == [good]
     assert history.passed_over == 1
+
+
+# ------------------------------------------------------------------------------------------------- sweeps
+
+
+def begin_sweep(history: SampleHistory, *, model: str = "/runs/digits/checkpoints/step-0001000", **more: Any) -> Path:
+    """A sweep of two cells, of which one is drawn."""
+    folder = history.new_folder()
+    axis = SweepAxis(name="cfg", values=("1", "4"))
+    cells = tuple(
+        SweepCell(
+            index=n, page=0, row=0, column=n, labels=(f"CFG {n}",), request=SampleRequest(), model=model, weights="ema"
+        )
+        for n in range(2)
+    )
+    plan = SweepPlan(axes=(axis,), cells=cells, columns=2, rows=1, pages=1)
+    record = SweepRecord(plan=plan, states=(CellState(state="drawn", images=1), CellState()), **more)
+    (folder / SWEEP).write_bytes(msgspec.json.encode(record))
+    (folder / "cells").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("/runs/digits", "digits"),
+        ("/runs/digits/checkpoints/step-0001000", "digits"),
+        ("/runs/digits/checkpoints/step-0001000/ema.safetensors", "digits"),
+        ("/models/other.safetensors", "other.safetensors"),
+    ],
+)
+def test_a_sweep_is_called_by_its_run(history: SampleHistory, model: str, name: str) -> None:
+    begin_sweep(history, model=model)
+    assert history.entries()[0].entry.record.model.name == name
+
+
+def test_a_sweep_says_whether_it_was_stopped(history: SampleHistory) -> None:
+    for state in ("drawing", "stopped"):
+        folder = begin_sweep(history, state=state)
+        found = history.entry(folder.name)
+        assert found is not None
+        assert found.entry.state == state
+
+
+def test_a_sweep_is_being_drawn_as_long_as_its_writer_lives(history: SampleHistory) -> None:
+    folder = begin_sweep(history, state="drawing")
+    leftovers = [folder / ".sweep.json.77.tmp", folder / "cells" / ".001.77.tmp"]
+    leftovers[0].touch()
+    leftovers[1].mkdir()
+    with locked(folder / LOCK) as is_ours:
+        assert is_ours
+        for file in (folder, *folder.iterdir()):
+            os.utime(file, (0, 0))
+        with pytest.raises(RunError, match="still being drawn"):
+            history.delete(folder.name)
+        history.clear_up()
+        assert all(path.exists() for path in leftovers)
+    history.clear_up()
+    assert not any(path.exists() for path in leftovers)
+    history.delete(folder.name)
+    assert names(history) == []
+
+
+def test_what_a_killed_process_left_of_an_entry_is_cleared_up(history: SampleHistory) -> None:
+    folder = history.root / draw(history, state="drawing")
+    (folder / ".x_t.npy.77.tmp").write_bytes(bytes(100))
+    history.clear_up()
+    assert (folder / ".x_t.npy.77.tmp").exists()
+    for file in folder.iterdir():
+        os.utime(file, (0, 0))
+    history.clear_up()
+    assert not (folder / ".x_t.npy.77.tmp").exists()
+
+
+def test_a_sweep_that_has_just_been_stopped_can_be_deleted(history: SampleHistory) -> None:
+    folder = begin_sweep(history, state="stopped")
+    history.delete(folder.name)
+    assert names(history) == []

@@ -333,7 +333,7 @@ def test_a_sweep_is_an_entry_of_its_own_kind(qtbot: QtBot, panel: HistoryPanel, 
     panel.refresh()
     row = panel.list.rows.rows[0]
     assert (row.name, row.title) == ("s", "digits · sweep cfg=1,4,7 × steps=10,50")
-    assert "4 of 6 cells, not finished" in panel.list.rows.index(0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert "4 of 6 cells, stopped" in panel.list.rows.index(0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert row.item.image_file(0) == folder / "cells" / "001" / "000000.png"
     with qtbot.waitSignal(panel.sweep_opened) as blocker:
         press(qtbot, panel, Qt.Key.Key_Return, on="s")
