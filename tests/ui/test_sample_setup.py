@@ -1,6 +1,7 @@
 """The left column of the Sample page, driven as a user would: model, classes, settings, Generate."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from sample_setup_scenes import KINDS, example_model
 from dit_studio.events import Failure, JobState
 from dit_studio.places import runs_dir
 from dit_studio.sample_request import SampleOptions, SampleRequest
+from dit_studio.ui import theme
 from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
 from dit_studio.ui.sample.options import DEFAULTS
 from dit_studio.ui.sample.set_up import SampleSetUp
 from dit_studio.ui.settings import Settings
+from dit_studio.ui.widgets.basics import WholeText
 
 
 @pytest.fixture
@@ -33,6 +36,12 @@ def set_up(qtbot: QtBot, settings: Settings) -> SampleSetUp:
 def ready(set_up: SampleSetUp) -> SampleSetUp:
     set_up.show_model(example_model())
     return set_up
+
+
+@pytest.fixture
+def _look_restored(qapp: QApplication) -> Iterator[None]:
+    yield
+    theme.apply_theme(qapp, "dark")
 
 
 def type_into(qtbot: QtBot, column: SampleSetUp, name: str, text: str) -> None:
@@ -263,6 +272,26 @@ def test_a_branch_is_said_and_can_be_cancelled(qtbot: QtBot, ready: SampleSetUp)
 
 
 # --------------------------------------------------------------------------------------------- classes
+
+
+@pytest.mark.usefixtures("_look_restored")
+def test_the_banner_of_a_branch_is_as_high_as_its_text(qapp: QApplication, ready: SampleSetUp) -> None:
+    text = "Branch from image 1 (beach) at step 36. Change the class, CFG or seed; Generate goes on from there."
+    ready.show_branch(text)
+    qapp.processEvents()
+    alone = ready.branch.height()
+    for percent in (150, 100):
+        theme.apply_theme(qapp, "dark", percent)
+        ready.resize(600, 760)
+        ready.resize(240, 760)
+        ready.resize(300, 760)
+        ready.show_branch("Short.")
+        ready.show_branch(text)
+        (label,) = ready.branch.findChildren(WholeText)
+        lines = label.fontMetrics().boundingRect(0, 0, label.width(), 9999, Qt.TextFlag.TextWordWrap, text).height()
+        qapp.processEvents()
+        assert label.height() <= lines + 2
+    assert ready.branch.height() == alone
 
 
 def test_space_ticks_and_typing_searches(qtbot: QtBot, ready: SampleSetUp) -> None:

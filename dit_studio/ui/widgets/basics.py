@@ -89,6 +89,7 @@ class WholeText(QLabel):
             self._keep_whole()
 
     def _keep_whole(self) -> None:
+        self.setMinimumHeight(0)  # which `heightForWidth` would never go below
         self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
 
 
