@@ -22,6 +22,7 @@ from dit_studio.events import AnyEvent, Event, Failure, WithBytes, decode, encod
 from dit_studio.jobs import table
 
 _DONE = b'{"kind":"done"}'
+_TURN_SECONDS = 0.05  # after which a call that waits for its turn looks whether it is still wanted
 
 
 class Worker:
@@ -37,28 +38,35 @@ class Worker:
     def call(self, job: str, params: dict[str, Any], *, cancelled: threading.Event | None = None) -> Iterator[AnyEvent]:
         """The events of one job; calls take turns. A process that dies on the way ends them with a Failure.
 
-        One that is cancelled before its turn says nothing; `cancel` ends one in the middle of its work.
+        One that is cancelled before its turn ends soon and says nothing; `cancel` ends one in the middle of its work. A
+        reader that goes away before the end takes the process with it, which would go on to talk to the next one.
         """
         cancelled = cancelled or threading.Event()
-        with self._turn:
+        while not self._turn.acquire(timeout=_TURN_SECONDS):
+            if cancelled.is_set():
+                return
+        reason = "it closed its output"
+        try:
             streams = self._start(cancelled)
             if streams is None:
+                reason = ""
                 return
-            try:
-                requests, replies = streams
-                with self._life:
-                    _send(requests, {"call": self._calls, "job": job, "params": params})
-                for line in replies:
-                    if line.rstrip() == _DONE:
-                        return
-                    yield _whole(decode(line), replies)
-            except (OSError, ValueError, msgspec.DecodeError) as error:
+            requests, replies = streams
+            with self._life:
+                _send(requests, {"call": self._calls, "job": job, "params": params})
+            for line in replies:
+                if line.rstrip() == _DONE:
+                    reason = ""
+                    return
+                yield _whole(decode(line), replies)
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            reason = str(error)
+        finally:
+            self._served = None
+            if reason:
                 self.kill()
-                yield _death(str(error))
-                return
-            finally:
-                self._served = None
-            yield _death("it closed its output")
+            self._turn.release()
+        yield _death(reason)
 
     def stop(self, cancelled: threading.Event) -> None:
         """Ask the call that was given this event to end at its next event; one that waits for its turn never starts."""

@@ -1,5 +1,7 @@
 """Sampling through the real worker process: pictures cross its border, it ends at a step, and it may be killed."""
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,10 +108,22 @@ def test_a_worker_that_is_killed_says_so_and_the_next_one_serves(
     for event in drawing(launcher, model, folder, steps=500).events():
         heard.append(event)
         if isinstance(event, SamplesDrawn) and len(only(heard, SamplesDrawn)) == 1:
-            launcher._sampler.kill()
+            process = launcher._sampler._process
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)  # as the system does for want of memory
+    again = list(drawing(launcher, model, history.new_folder(), count=1).events())
+    assert len(only(again, SampleFrame)) == 10, "at once"
     assert isinstance(heard[-1], Failure)
     assert heard[-1].code == "killed"
     assert len(list(folder.glob("*.png"))) >= 2, "finished images stay"
     assert msgspec.json.decode((folder / "entry.json").read_bytes())["state"] == "drawing"
-    again = list(drawing(launcher, model, history.new_folder(), count=1).events())
-    assert len(only(again, SampleFrame)) == 10
+
+
+def test_a_reader_that_goes_away_ends_the_drawing(launcher: Launcher, model: Path, history: SampleHistory) -> None:
+    events = drawing(launcher, model, history.new_folder(), steps=500).events()
+    while not isinstance(next(events), SampleFrame):
+        pass
+    events.close()  # type: ignore[attr-defined]
+    again = list(drawing(launcher, model, history.new_folder(), count=1, seed=9).events())
+    assert only(again, SamplingStarted)[0].seeds == (9,)
+    assert [frame.step for frame in only(again, SampleFrame)] == list(range(1, 11))

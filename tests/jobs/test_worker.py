@@ -32,13 +32,32 @@ def test_cancelling_a_call_that_waits_leaves_the_other_alone(worker: Worker) -> 
     thread = threading.Thread(target=lambda: answers.extend(worker.call("no such job", {}, cancelled=waiting)))
     thread.start()
     worker.cancel(waiting)
-    assert list(first) == []
     thread.join(20)
-    assert not thread.is_alive()
+    assert not thread.is_alive(), "it does not wait for the end of the other"
+    assert list(first) == []
     assert answers == []
     assert worker._process is process
     assert process is not None
     assert process.poll() is None
+
+
+def test_a_call_that_waits_for_its_turn_ends_when_it_is_asked_to_stop(worker: Worker) -> None:
+    first = worker.call("no such job", {})
+    next(first)
+    waiting = threading.Event()
+    thread = threading.Thread(target=lambda: list(worker.call("no such job", {}, cancelled=waiting)))
+    thread.start()
+    worker.stop(waiting)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert list(first) == []
+
+
+def test_a_reader_that_goes_away_leaves_nothing_for_the_next_call(worker: Worker) -> None:
+    calls = worker.call("no such job", {})
+    next(calls)
+    calls.close()  # before it has read that the call is done
+    assert [type(event) for event in worker.call("no such job", {})] == [Failure]
 
 
 def test_cancelling_a_call_at_work_ends_it_at_once(worker: Worker) -> None:
