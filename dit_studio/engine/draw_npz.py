@@ -4,7 +4,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from dit_studio.engine.export.npz import open_npz
+from dit_studio.engine.export.npz import check_target, open_npz
 from dit_studio.engine.sample_checks import check_request, parse_request
 from dit_studio.engine.sample_files import drawing_progress
 from dit_studio.engine.sampling import Frame, Samples, sample
@@ -17,7 +17,8 @@ from dit_studio.files import naming_disk_errors
 def draw_npz(
     model: str, weights: str, request: dict[str, Any], path: str, device: str = "auto", precision: str = "auto"
 ) -> Generator[Event, None, None]:
-    """Draw a request into the NPZ at `path`; closed early, it keeps the batches that are finished.
+    """Draw a request into the NPZ at `path`; closed early, it keeps the batches that are finished, beside
+    a file that was there before.
 
     Raises: CheckpointError, DeviceMemoryError, DiskFullError or RunError.
     """
@@ -25,6 +26,7 @@ def draw_npz(
     try:
         if file.suffix.lower() != ".npz":
             raise ConfigError([Problem("path", f'An NPZ cannot be written to "{path}": its name has to end in .npz.')])
+        check_target(file)
         asked = parse_request(request)
         warm = yield from load_warm(model, weights, device=device, precision=precision)
         check_request(asked, warm.loaded.config)

@@ -1,6 +1,9 @@
 """Exports, read back by other programs' code: what a file holds is what was drawn."""
 
+import os
 import re
+import subprocess
+import sys
 import zlib
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +25,7 @@ from dit_studio.engine.export.sheet_layout import columns_of, elide, font, lay_o
 from dit_studio.errors import ConfigError, DataError, DiskFullError, RunError, StudioError
 from dit_studio.events import StepPoint, Written
 from dit_studio.image_settings import read_settings
+from dit_studio.npz_count import StoppedNpz, images_in
 from dit_studio.sample_request import BranchPoint
 from tests.engine.kept_entries import final_images, write_entry
 
@@ -291,6 +295,56 @@ def test_a_stop_leaves_the_images_that_came(tmp_path: Path, came: int) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
 
 
+@pytest.mark.parametrize("came", [0, 30, 100])
+def test_a_stop_leaves_a_file_that_was_there_alone(tmp_path: Path, came: int) -> None:
+    (tmp_path / "a.npz").write_bytes(b"old")
+    stopped = StoppedNpz(tmp_path / "a.npz")
+
+    def draw() -> None:
+        with open_npz(tmp_path / "a.npz", images=100, size=(4, 5)) as npz:
+            for k in range(came):
+                npz.add(np.zeros((1, 4, 5, 3), np.uint8), [k])
+            raise GeneratorExit
+
+    with pytest.raises(GeneratorExit):
+        draw()
+    if came == 100:
+        assert images_in(tmp_path / "a.npz") == 100
+        assert stopped.sentence() == "stopped: a.npz holds 100 images."
+        return
+    assert (tmp_path / "a.npz").read_bytes() == b"old"
+    assert images_in(tmp_path / "a.partial.npz") == came
+    assert [path.name for path in tmp_path.glob("*.partial.npz")] == ["a.partial.npz"] * (came > 0)
+    holds = "a.partial.npz holds 30 of 100 images. a.npz is as it was." if came else "a.npz was not written."
+    assert stopped.sentence(100) == f"stopped: {holds}"
+
+
+def test_what_a_stop_left_is_said(tmp_path: Path) -> None:
+    stopped = StoppedNpz(tmp_path / "a.npz")
+    assert stopped.file() is None
+    with open_npz(tmp_path / "a.npz", images=2000, size=(2, 2)) as npz:
+        npz.add(np.zeros((1234, 2, 2, 3), np.uint8), [0] * 1234)
+    assert stopped.file() == tmp_path / "a.npz"
+    assert stopped.sentence(2000) == "stopped: a.npz holds 1,234 of 2,000 images."
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"x" * 1000])
+def test_what_is_no_npz_holds_no_images(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    assert images_in(tmp_path / "a.npz") == images_in(tmp_path / "none.npz") == images_in(tmp_path) == 0
+
+
+def test_what_a_killed_process_left_beside_the_file_goes(tmp_path: Path) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    (tmp_path / f".a.npz.{int(dead.stdout)}.tmp").touch()
+    others = {f".a.npz.{os.getppid()}.tmp", f".b.npz.{int(dead.stdout)}.tmp", ".a.npz.mine.tmp"}
+    for name in others:
+        (tmp_path / name).touch()
+    with open_npz(tmp_path / "a.npz", images=1, size=(2, 2)) as npz:
+        npz.add(np.zeros((1, 2, 2, 3), np.uint8), [0])
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npz", *others}
+
+
 def test_an_interrupt_in_the_middle_of_a_batch_leaves_the_batches_before(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 4, 5, 3), np.uint8)
 
@@ -382,6 +436,14 @@ def test_entries_that_are_gone_or_damaged_are_a_sentence(tmp_path: Path, kind: s
     empty = write_entry(tmp_path / "empty", finished=0)
     with pytest.raises(DataError, match=r"No image of empty is finished|cannot be read"):
         list(export(kind, path, {"entry": str(empty)}))
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_a_folder_is_no_file_to_write(entry: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"a{SUFFIXES[kind][0]}"
+    path.mkdir()
+    with pytest.raises(ConfigError, match="is a folder: choose another name"):
+        write(kind, path, entry)
 
 
 @pytest.mark.parametrize("kind", ["contact", "sheet", "gif", "mp4"])

@@ -21,6 +21,7 @@ from dit_studio.errors import CheckpointError, RunError
 from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Progress, SettingsRefused, Written
 from dit_studio.image_settings import read_settings
 from dit_studio.locks import is_locked
+from dit_studio.npz_count import images_in
 from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep import LOCK, open_sweep
 from dit_studio.sweep_text import parse_axis
@@ -269,12 +270,29 @@ def test_an_npz_that_is_stopped_keeps_its_batches(run: Path, tmp_path: Path) -> 
         assert len(found["arr_1"]) == 8
 
 
+def test_stopping_an_npz_leaves_the_one_that_was_there(run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    list(draw_npz(str(run), "ema", {**REQUEST, "count": 30}, str(path)))
+    before = path.read_bytes()
+    events = draw_npz(str(run), "ema", {**REQUEST, "count": 100, "batch_size": 4}, str(path))
+    for event in events:
+        if isinstance(event, Progress) and event.done > 8 and event.stage == "Sampling":
+            break
+    events.close()
+    assert path.read_bytes() == before
+    assert images_in(tmp_path / "a.partial.npz") == 8
+
+
 def test_an_npz_is_refused_in_sentences(run: Path, tmp_path: Path) -> None:
     (refused,) = list(draw_npz(str(run), "ema", REQUEST, str(tmp_path / "a.png")))
     assert isinstance(refused, SettingsRefused)
     assert "end in .npz" in refused.problems[0][1]
     (refused,) = of_kind(list(draw_npz(str(run), "ema", {"classes": [9]}, str(tmp_path / "a.npz"))), SettingsRefused)
     assert "0 to 2" in refused.problems[0][1]
+    (tmp_path / "b.npz").mkdir()
+    (refused,) = list(draw_npz("/nowhere", "ema", REQUEST, str(tmp_path / "b.npz")))
+    assert isinstance(refused, SettingsRefused)
+    assert "b.npz is a folder" in refused.problems[0][1]
     with pytest.raises(CheckpointError):
         list(draw_npz(str(tmp_path), "ema", REQUEST, str(tmp_path / "a.npz")))
     assert not (tmp_path / "a.npz").exists()

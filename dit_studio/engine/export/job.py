@@ -72,6 +72,8 @@ def _file(kind: str, path: str) -> Path:
         raise _problem(f'"{kind}" cannot be exported: it takes one of {", ".join(SUFFIXES)}.')
     if not path or Path(path).suffix.lower() not in suffixes:
         raise _problem(f'A {kind} cannot be written to "{path}": its name has to end in {" or ".join(suffixes)}.')
+    if Path(path).is_dir():
+        raise _problem(f"{path} is a folder: choose another name for the file.")
     return Path(path)
 
 

@@ -4,6 +4,7 @@ However many they are, a batch is all that is held.
 """
 
 import errno
+import glob
 import io
 import os
 import zipfile
@@ -14,11 +15,13 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from dit_studio.engine.export.film import in_colour
-from dit_studio.errors import DiskFullError
+from dit_studio.errors import ConfigError, DiskFullError, Problem
 from dit_studio.files import free_bytes, naming_disk_errors, sync_folder
+from dit_studio.npz_count import partial_file
 
 _HEADER_BYTES = 128  # of arr_0; room enough for any number of images
 _SPARE_BYTES = 2**20
@@ -95,9 +98,12 @@ class NpzWriter:
 def open_npz(path: Path, *, images: int, size: tuple[int, int]) -> Iterator[NpzWriter]:
     """A writer for `path`, of images of this height and width; the file is there when the block ends.
 
-    A block that ends early, by a stop or an error, leaves the images that came; a write that fails leaves nothing.
+    A block that ends early, by a stop or an error, leaves the images that came: at `path` if there was no file, else
+    beside it as `partial_file`. A write that fails leaves nothing.
     Raises: DiskFullError before anything is written if there is no room, RunError.
     """
+    check_target(path)
+    _remove_leftovers(path)
     check_room(path, images=images, size=size)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming_disk_errors(path):
@@ -110,11 +116,27 @@ def open_npz(path: Path, *, images: int, size: tuple[int, int]) -> Iterator[NpzW
                     writer.abandon()
                     raise
                 except BaseException:
-                    _keep(writer, file, temporary, path)
+                    is_whole = writer.images == images
+                    _keep(writer, file, temporary, partial_file(path) if path.exists() and not is_whole else path)
                     raise
                 _keep(writer, file, temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def check_target(path: Path) -> None:
+    """Raises: ConfigError if a file of this name cannot be."""
+    if path.is_dir():
+        raise ConfigError([Problem("path", f"{path} is a folder: choose another name for the NPZ.")])
+
+
+def _remove_leftovers(path: Path) -> None:
+    """What processes that were killed while they wrote this file left beside it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        writer = leftover.name.split(".")[-2]
+        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
+            with suppress(OSError):
+                leftover.unlink()
 
 
 def _keep(writer: NpzWriter, file: IO[bytes], temporary: Path, path: Path) -> None:
