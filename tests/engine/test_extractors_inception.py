@@ -145,6 +145,13 @@ def test_what_comes_out(extractor: Extractor) -> None:
         np.testing.assert_array_equal(again[name], values)
 
 
+def test_an_image_is_measured_alone_in_any_batch(extractor: Extractor) -> None:
+    images = _images(3)
+    together = extractor(images)
+    for name, values in extractor(images[1:2]).items():
+        np.testing.assert_allclose(values, together[name][1:2], rtol=1e-4, atol=1e-4)
+
+
 def test_spatial_features_lie_with_the_channel_last() -> None:
     row, column, channel = np.meshgrid(np.arange(17), np.arange(17), np.arange(7), indexing="ij")
     places = torch.from_numpy(row * 10_000 + column * 100 + channel).permute(2, 0, 1)  # (7, 17, 17)

@@ -117,6 +117,13 @@ def test_a_missing_tensor_is_an_error(name: str, folders: dict[str, Path], tmp_p
         open_published(name, tmp_path, device=CPU)
 
 
+def test_an_older_pickled_checkpoint_is_read_too(folders: dict[str, Path], tmp_path: Path) -> None:
+    torch.save(load_file(folders["clip-b32"] / "model.safetensors"), tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_bytes((folders["clip-b32"] / "config.json").read_bytes())
+    expected = open_published("clip-b32", folders["clip-b32"], device=CPU).weights_sha256
+    assert open_published("clip-b32", tmp_path, device=CPU).weights_sha256 == expected
+
+
 def test_aligns_vision_class_would_be_random(folders: dict[str, Path]) -> None:
     with pytest.raises(CheckpointError, match=r"lacks [0-9]+ tensors of AlignVisionModel"):
         load_whole("AlignVisionModel", folders["align"])

@@ -87,6 +87,17 @@ def test_bytes_are_resized_as_pillow_does(size: tuple[int, int]) -> None:
         assert (resized == expected).mean() > equal
 
 
+@pytest.mark.parametrize("size", [(64, 64), (128, 192), (100, 333)], ids=str)
+def test_areas_are_means(size: tuple[int, int]) -> None:
+    """Of the image with each pixel drawn out to 64 × 64, whose areas are whole."""
+    images = _pixels(*size, count=1)
+    fine = images[0, 0].numpy().astype(np.float64).repeat(64, 0)
+    rows = fine.reshape(64, -1, size[1]).mean(1)
+    expected = rows.repeat(64, 1).reshape(64, 64, -1).mean(2)
+    resized = preprocessing.resize_area(images.float(), 64)[0, 0]
+    np.testing.assert_allclose(resized.numpy(), expected, rtol=0, atol=1e-3)
+
+
 def _channels_last(images: torch.Tensor) -> NDArray[np.uint8]:
     pixels: NDArray[np.uint8] = images.permute(0, 2, 3, 1).contiguous().numpy()
     return pixels

@@ -69,6 +69,22 @@ def resize_clean(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, (size, size), mode="bicubic", antialias=True, align_corners=False).clamp(0, 255)
 
 
+def resize_area(images: Tensor, size: int) -> Tensor:
+    """Means over equal areas, a pixel on a border in parts; matrix products, which every device has.
+
+    Shapes: float32 (B, C, H, W) -> (B, C, size, size).
+    """
+    return _areas(images.shape[2], size).to(images.device) @ images @ _areas(images.shape[3], size).T.to(images.device)
+
+
+def _areas(length: int, size: int) -> Tensor:
+    """The share of each of `length` pixels in each of `size` means. Shape: (size, length), rows add up to 1."""
+    edges = torch.arange(size + 1, dtype=torch.float64) * length / size
+    pixel = torch.arange(length, dtype=torch.float64)
+    covered = torch.minimum(edges[1:, None], pixel + 1) - torch.maximum(edges[:-1, None], pixel)
+    return (covered.clamp_min(0) * size / length).float()
+
+
 def resize_like_pillow(images: Tensor, height: int, width: int, *, mode: str = "bicubic") -> Tensor:
     """As Pillow does it to bytes: first along the rows, then along the columns, rounded after each to 0…255.
 
@@ -128,9 +144,9 @@ def _dinov2(images: Tensor) -> Tensor:
 
 
 def _random_64(images: Tensor) -> Tensor:
-    """Means over areas where that makes images smaller, else in between."""
+    """Means over areas where that makes images smaller, else TensorFlow's bilinear."""
     pixels = as_rgb(images)
-    small = F.adaptive_avg_pool2d(pixels, 64) if min(pixels.shape[2:]) >= 64 else resize_tf1(pixels, 64)
+    small = resize_area(pixels, 64) if min(pixels.shape[2:]) >= 64 else resize_tf1(pixels, 64)
     return (small - 128) / 128
 
 
