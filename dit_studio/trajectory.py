@@ -2,7 +2,8 @@
 
 x_t.npy           (steps, images, C, H, W) float32   from which a branch goes on; C is the model's channels
 x_start.npy       (steps, images, H, W, 3 or 1) uint8   the clean image predicted at that step, after guidance
-conditional.npy, unconditional.npy   like x_start, without guidance; only where there was any
+conditional.npy, unconditional.npy   like x_start, without guidance; only where there was any. Outside the guidance
+                  interval the first is x_start, and the second black
 trajectory.json   `TrajectoryIndex`
 """
 

@@ -135,7 +135,10 @@ class Generation:
             yield self._announcement()
             yield from self._draw()
         except (GeneratorExit, KeyboardInterrupt):
-            self._end("stopped", "It was stopped.")
+            if self._finished == self._request.count:
+                self._end("finished")
+            else:
+                self._end("stopped", "It was stopped.")
             raise
         except BaseException as error:
             self._end("failed", str(error))
@@ -187,8 +190,13 @@ class Generation:
 
     def _show(self, frame: Frame, moves: Tensor) -> Iterator[Event]:
         x_t = frame.x_t.float().cpu().numpy()
+        clean = {
+            "x_start": frame.x_start,
+            "conditional": frame.x_start if frame.conditional is None else frame.conditional,
+            "unconditional": frame.unconditional,
+        }
         planes = {"x_t": x_t} | {
-            name: shown_pixels(getattr(frame, name), like=frame.x_t) for name in self._shapes if name != "x_t"
+            name: shown_pixels(images, like=frame.x_t) for name, images in clean.items() if name in self._shapes
         }
         norms, moved = (torch.nan_to_num(values).cpu().numpy() for values in (_size_of(frame.x_t), moves))
         if self._trajectory is not None:
@@ -216,6 +224,7 @@ class Generation:
                 files.append(f"{k:06d}.png")
                 write_atomically(self._folder / files[-1], encode_png(image, self._record, k))
         self._finished = samples.first_image + len(pixels)
+        self._write_entry("drawing")  # so that they are found if the process is killed
         return SamplesDrawn(
             first_image=samples.first_image, images=len(pixels), files=tuple(files), data=pixels.tobytes()
         )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dit_studio.errors import DiskFullError
 from dit_studio.events import StepPoint
 from dit_studio.files import free_bytes, naming_disk_errors, sync_folder, write_atomically
-from dit_studio.trajectory import INDEX, TrajectoryIndex
+from dit_studio.trajectory import INDEX, PLANES, TrajectoryIndex
 
 _SPARE_BYTES = 256 * 2**20  # that a trajectory leaves free on a disk
 
@@ -26,7 +26,8 @@ Shape = tuple[int, ...]
 
 
 class TrajectoryWriter:
-    """The planes of a request, step by step. Nothing is visible in the folder before `finish`.
+    """The planes of a request, step by step. Nothing is visible in the folder before `finish`, and a trajectory that was
+    there before is gone: the images are not its any more.
 
     `shapes`: of one image in each plane. Raises: DiskFullError if it cannot fit; RunError if it cannot be written.
     """
@@ -46,6 +47,9 @@ class TrajectoryWriter:
         self.size_bytes = trajectory_bytes(shapes, steps=len(points), images=images)
         self.in_memory = self.size_bytes <= budget_bytes
         self._has_frames = False
+        with naming_disk_errors(folder):
+            for name in (INDEX, *(f"{plane}.npy" for plane in PLANES)):
+                (folder / name).unlink(missing_ok=True)
         self._check_room()
         self._planes: dict[str, _InMemory | _OnDisk] = {}
         try:
@@ -103,8 +107,8 @@ class TrajectoryWriter:
         free, needed = free_bytes(self._folder), self.size_bytes + _SPARE_BYTES
         if free < needed:
             raise DiskFullError(
-                f"The trajectory takes {self.size_bytes / 2**20:,.0f} MB, and {free / 2**20:,.0f} MB are free in "
-                f"{self._folder}.",
+                f"The trajectory takes {self.size_bytes / 2**20:,.1f} MB and has to leave {_SPARE_BYTES / 2**20:.0f} MB "
+                f"free, and {free / 2**20:,.0f} MB are free in {self._folder}.",
                 remedy="Free some space, or draw fewer images or steps.",
                 numbers={"free_bytes": free, "needed_bytes": needed},
             )

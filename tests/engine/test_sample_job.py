@@ -227,6 +227,47 @@ def test_a_disk_that_fills_on_the_way_costs_the_trajectory_and_no_image(
     assert sorted(path.name for path in (tmp_path / "full").iterdir()) == ["000000.png", "entry.json"]
 
 
+def test_a_trajectory_of_other_images_does_not_stay(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "again"
+    draw(run, folder, cfg=2.0)
+    assert len(list(folder.glob("*.npy"))) == 4
+    monkeypatch.setattr(trajectory_writer, "free_bytes", lambda _: 251 * 2**20)
+    (notice,) = only(draw(run, folder, seed=9), Notice)
+    assert "The trajectory takes 0.0 MB and has to leave 256 MB free, and 251 MB are free in" in notice.message
+    assert sorted(file.name for file in folder.iterdir()) == ["000000.png", "entry.json"]
+
+
+def test_outside_the_guidance_interval_the_class_alone_is_what_is_drawn(run: Path, tmp_path: Path) -> None:
+    draw(run, tmp_path / "interval", cfg=3.0, cfg_from=300, cfg_to=700)
+    trajectory = open_trajectory(tmp_path / "interval")
+    assert trajectory is not None
+    for step, point in enumerate(trajectory.index.points, start=1):
+        drawn, with_class, without = (
+            trajectory.pixels(plane, 0, step) for plane in ("x_start", "conditional", "unconditional")
+        )
+        is_guided = 300 <= point.t <= 700
+        assert np.array_equal(drawn, with_class) != is_guided
+        assert without.any() == is_guided
+
+
+def test_an_entry_tells_of_finished_images_while_it_is_drawn(run: Path, tmp_path: Path) -> None:
+    folder, told = tmp_path / "going", []
+    for event in sample_job.draw(str(run), "ema", {"steps": 2, "count": 3, "batch_size": 1}, str(folder), None, 0):
+        if isinstance(event, SamplesDrawn):
+            told.append((entry_of(folder).state, entry_of(folder).images))
+    assert told == [("drawing", 1), ("drawing", 2), ("drawing", 3)]
+
+
+def test_a_stop_after_the_last_image_stops_nothing(run: Path, tmp_path: Path) -> None:
+    events = sample_job.draw(str(run), "ema", {"steps": 2, "count": 2}, str(tmp_path / "all"), None, 10**9)
+    while not isinstance(next(events), SamplesDrawn):
+        pass
+    events.close()
+    entry = entry_of(tmp_path / "all")
+    assert (entry.state, entry.images, entry.message) == ("finished", 2, "")
+    assert open_trajectory(tmp_path / "all") is not None
+
+
 def test_a_failure_is_written_down(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the device went away")

@@ -10,6 +10,7 @@ from sample_films import film_of, gradients
 
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.tile import Tile
+from dit_studio.ui.sample.pixels import Pixels
 from dit_studio.ui.sample.viewer import Viewer
 
 
@@ -98,6 +99,21 @@ def test_without_guidance_there_is_nothing_to_show_apart(qtbot: QtBot) -> None:
     viewer.show_guidance(shows=True)
     assert not viewer.has_guidance
     assert _visible(viewer) == ["x_t", "x_start"]
+
+
+def test_outside_the_guidance_interval_the_class_alone_is_shown(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = film_of(gradients(2, 16), 5)
+    kept = film.picture
+
+    def picture(plane: str, image: int, step: int) -> Pixels | None:
+        pixels = kept(plane, image, step)
+        return np.zeros_like(pixels) if plane == "unconditional" and pixels is not None else pixels
+
+    monkeypatch.setattr(film, "picture", picture)
+    viewer = _viewer(qtbot, film)
+    viewer.show_guidance(shows=True)
+    np.testing.assert_array_equal(viewer.tiles["conditional"].pixels, kept("conditional", 1, 3))
+    assert [viewer.tiles[name].pixels for name in ("unconditional", "difference")] == [None, None]
 
 
 def test_tiles_zoom_together_around_the_mouse(qtbot: QtBot) -> None:

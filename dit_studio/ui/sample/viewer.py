@@ -126,11 +126,11 @@ class Viewer(QWidget):
             return film.picture(name, self._image, self._step)
         with_class = film.picture("conditional", self._image, self._step)
         without = film.picture("unconditional", self._image, self._step)
-        if with_class is None or without is None or not (with_class.any() or without.any()):
-            return None  # outside the guidance interval both are left black
-        if name == "difference":
-            return difference(with_class, without, times=_DIFFERENCE_TIMES)
-        return with_class if name == "conditional" else without
+        if name == "conditional":
+            return with_class
+        if with_class is None or without is None or not without.any():
+            return None  # outside the guidance interval, where nobody asks what the model sees without a class
+        return without if name == "unconditional" else difference(with_class, without, times=_DIFFERENCE_TIMES)
 
     def _missing(self, film: Film, name: str) -> str:
         if film.points and self._step > film.steps_done(self._image):
