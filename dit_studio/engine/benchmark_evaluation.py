@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from dit_studio.engine.benchmark import Figures
-from dit_studio.engine.evaluation.frechet import Gaussian, frechet_distance_from_features
+from dit_studio.engine.evaluation.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from dit_studio.engine.evaluation.maximum_mean_discrepancy import maximum_mean_discrepancy
 from dit_studio.engine.evaluation.moments import Moments
 
 Features = NDArray[np.float32]
+Statistic = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ SHORT = Extent(dimensions=64, images=300, streamed_images=3000, embedding=16, pa
 def measure_evaluation(*, extent: Extent | None = None) -> Figures:
     """Everything that is promised of the metrics themselves. Memory is what is held beyond the features given."""
     extent = extent or Extent()
-    lines = [f"{torch.get_num_threads()} threads, torch {torch.__version__}"]
+    threads = torch.get_num_threads()
+    lines = [f"{threads} thread{'s' * (threads > 1)}, torch {torch.__version__}, NumPy {np.__version__}"]
     values: dict[str, float | str] = {}
     for measure in (_discrepancy, _streaming, _frechet):
         line, measured = measure(extent)
@@ -51,35 +53,38 @@ def measure_evaluation(*, extent: Extent | None = None) -> Figures:
 
 
 def _frechet(extent: Extent) -> tuple[str, dict[str, float | str]]:
-    """From features to the distance, against means, covariances and scipy's square root of their product; and with
-    the reference factorised before, as it is from the second comparison on."""
+    """From features to the distance, against NumPy's covariances and scipy's square root of their product; with the
+    reference factorised before, as it is from the second comparison on; and from the same covariances alone."""
     real, generated = (_decaying(extent.images, extent.dimensions, seed) for seed in (0, 1))
-    what = f"Fréchet distance of {extent.images:,} × {extent.dimensions} features a side"
-    known = Gaussian.from_features(real)
+    known, moments = Gaussian.from_features(real), (*_moments(real), *_moments(generated))
     ways: dict[str, Callable[[], float]] = {
-        "ours": lambda: frechet_distance_from_features(real, generated),
+        "features": lambda: frechet_distance_from_features(real, generated),
         "factorised": lambda: known.distance(Gaussian.from_features(generated)),
+        "covariances": lambda: frechet_distance(*moments),
     }
     if (theirs := _scipys_distance()) is not None:
-        ways["sqrtm"] = lambda: theirs(real, generated)
+        ways["numpy"] = lambda: float(_moments(real)[1][0, 0] + _moments(generated)[1][0, 0])
+        ways["sqrtm"] = lambda: theirs(*moments)
     timed = [{name: _timed(way) for name, way in ways.items()} for _ in range(extent.rounds)]
     seconds = {name: median(times[name][0] for times in timed) for name in ways}
-    values: dict[str, float | str] = {
-        "frechet_seconds": seconds["ours"], "frechet_factorised_seconds": seconds["factorised"],
-    }  # fmt: skip
-    line = f"{what}: {seconds['ours']:.2f} s, {seconds['factorised']:.2f} s of a reference factorised before"
+    ours = ("features", "factorised", "covariances")
+    values: dict[str, float | str] = {f"frechet_{name}_seconds": seconds[name] for name in ours}
+    what = f"Fréchet distance of {extent.images:,} × {extent.dimensions} features a side: {seconds['features']:.2f} s"
     if theirs is None:
-        return f"{line}; scipy is not on this machine to compare with", values
-    ratios = {name: median(times["sqrtm"][0] / times[name][0] for times in timed) for name in ("ours", "factorised")}
-    error = max(abs(times["ours"][1] / times["sqrtm"][1] - 1) for times in timed)
-    line += (
-        f"; by scipy.linalg.sqrtm {seconds['sqrtm']:.1f} s: {ratios['ours']:.1f} and {ratios['factorised']:.1f} times "
-        f"as fast, {error:.1e} (relative) apart"
+        return f"{what}; scipy is not on this machine to compare with", values
+    fitted = {"features": 1.0, "factorised": 0.5, "covariances": 0.0}  # what each way fits, of the two sides
+    ratios = {
+        name: median((times["sqrtm"][0] + share * times["numpy"][0]) / times[name][0] for times in timed)
+        for name, share in fitted.items()
+    }
+    error = max(abs(times[name][1] / times["sqrtm"][1] - 1) for times in timed for name in ours)
+    values |= {f"frechet_{name}_speedup": ratio for name, ratio in ratios.items()}
+    line = (
+        f"{what}, {ratios['features']:.1f} times as fast as by NumPy's covariances ({seconds['numpy']:.1f} s) and "
+        f"scipy.linalg.sqrtm ({seconds['sqrtm']:.1f} s); {ratios['factorised']:.1f} times with the reference fitted "
+        f"before, {ratios['covariances']:.1f} times from covariances alone; {error:.1e} (relative) apart"
     )
-    return line, values | {
-        "sqrtm_seconds": seconds["sqrtm"], "frechet_speedup": ratios["ours"],
-        "frechet_factorised_speedup": ratios["factorised"], "frechet_relative_error": error,
-    }  # fmt: skip
+    return line, values | {"sqrtm_seconds": seconds["sqrtm"], "frechet_relative_error": error}
 
 
 def _streaming(extent: Extent) -> tuple[str, dict[str, float | str]]:
@@ -130,18 +135,21 @@ def _discriminate(extent: Extent) -> tuple[float, float]:
 # ------------------------------------------------------------------------------------------------- references
 
 
-def _scipys_distance() -> Callable[[Features, Features], float] | None:
+def _moments(features: Features) -> tuple[Statistic, Statistic]:
+    doubled = features.astype(np.float64)
+    return doubled.mean(0), np.cov(doubled, rowvar=False)
+
+
+def _scipys_distance() -> Callable[[Statistic, Statistic, Statistic, Statistic], float] | None:
     """As the published evaluators compute it; None if there is no scipy."""
     try:
         from scipy.linalg import sqrtm  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
         return None
 
-    def distance(real: Features, generated: Features) -> float:
-        first, second = real.astype(np.float64), generated.astype(np.float64)
-        sigma1, sigma2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-        shift = ((first.mean(0) - second.mean(0)) ** 2).sum()
-        return float(shift + np.trace(sigma1) + np.trace(sigma2) - 2 * np.trace(sqrtm(sigma1 @ sigma2).real))
+    def distance(mu1: Statistic, sigma1: Statistic, mu2: Statistic, sigma2: Statistic) -> float:
+        root = sqrtm(sigma1 @ sigma2).real
+        return float(((mu1 - mu2) ** 2).sum() + np.trace(sigma1) + np.trace(sigma2) - 2 * np.trace(root))
 
     return distance
 
