@@ -6,15 +6,19 @@ from pathlib import Path
 import msgspec
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QColor, QFontMetrics
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
-from sample_history_scenes import make_entry, make_history, make_sweep, record_of
+from sample_history_scenes import LANDSCAPES, make_entry, make_history, make_sweep, record_of
 
 from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, SampleEntry
+from dit_studio.ui import theme
 from dit_studio.ui.sample.history import HistoryPanel
+from dit_studio.ui.sample.history_model import ROW
 from dit_studio.ui.sample.history_words import time_in_words
+from dit_studio.ui.sample.lineage import film_of
 
 
 @pytest.fixture
@@ -73,18 +77,18 @@ def test_branches_stand_below_what_they_go_on_from(panel: HistoryPanel) -> None:
     shown = [(row.name, row.depth, row.branch) for row in panel.list.rows.rows]
     assert shown == [
         ("a", 0, ""),
-        ("b", 1, "↳ from step 17 · class 7 → 3"),
-        ("c", 2, "↳ from step 9 · sampler ddim → unipc · steps 50 → 20 · cfg 4 → 7"),
+        ("b", 1, "↳ from step 17 · class 7 → 3 · t = 640"),
+        ("c", 2, "↳ from step 25 · sampler ddim → unipc · steps 50 → 20 · cfg 4 → 7 · t = 400"),
         ("d", 0, ""),
         ("e", 0, ""),
         ("f", 0, ""),
-        ("g", 0, "↳ from step 30 of an entry that was deleted"),
+        ("g", 0, "↳ from t = 300 of an entry that was deleted"),
     ]
 
 
 def test_a_row_says_its_settings_and_the_footer_what_cannot_be_read(panel: HistoryPanel) -> None:
-    assert panel.list.rows.rows[0].title == "digits · 7 · ddim 50 · cfg 4 · seed 12"
-    assert panel.list.rows.rows[3].title == "landscapes · 7 classes · ddim 50 · cfg 4 · seed 1"
+    assert panel.list.rows.rows[0].title == "7 · cfg 4 · seed 12 · ddim 50 · digits"
+    assert panel.list.rows.rows[3].title == "7 classes · cfg 4 · seed 1 · ddim 50 · landscapes"
     assert "7 entries · 1 folder could not be read" in texts(panel)
     spoken = panel.list.rows.index(4).data(Qt.ItemDataRole.AccessibleTextRole)
     assert "3 of 8 images" in spoken
@@ -98,7 +102,7 @@ def test_a_row_says_its_settings_and_the_footer_what_cannot_be_read(panel: Histo
         (Qt.Key.Key_Return, "opened", ["d"]),
         (Qt.Key.Key_Enter, "opened", ["d"]),
         (Qt.Key.Key_R, "restore_asked", ["d"]),
-        (Qt.Key.Key_C, "compare_asked", ["d", 0]),
+        (Qt.Key.Key_C, "compare_asked", ["d", 1]),
     ],
 )
 def test_keys_ask_the_page(qtbot: QtBot, panel: HistoryPanel, key: Qt.Key, signal: str, said: list[object]) -> None:
@@ -159,7 +163,7 @@ def test_a_branch_found_without_its_parent_keeps_its_words(qtbot: QtBot, panel: 
     assert [(row.name, row.depth) for row in panel.list.rows.rows] == [("b", 0), ("c", 1)]
     qtbot.keyClicks(panel.search, " unipc")
     (row,) = panel.list.rows.rows
-    assert (row.depth, row.branch[:13]) == (0, "↳ from step 9")
+    assert (row.depth, row.branch[:13]) == (0, "↳ from step 2")
 
 
 def test_nothing_found_offers_all(qtbot: QtBot, panel: HistoryPanel) -> None:
@@ -180,6 +184,61 @@ def test_delete_and_undo(qtbot: QtBot, panel: HistoryPanel, history: SampleHisto
     assert names(panel) == "abcdefg"
     assert panel.list.current_row().name == "d"  # type: ignore[union-attr]
     assert "Deleted" not in texts(panel)
+    assert history.entry("d").favourites == {1}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["b", "c"])
+def test_a_branch_is_named_by_the_step_that_the_slider_shows(
+    panel: HistoryPanel, history: SampleHistory, name: str
+) -> None:
+    film = film_of(history, name)
+    row = panel.list.rows.index_of(name).data(ROW)
+    assert row.branch.startswith(f"↳ from step {film.shared_steps + 1} ")
+
+
+def test_steps_that_a_branch_no_longer_shares_are_not_counted(panel: HistoryPanel, history: SampleHistory) -> None:
+    history.remove_trajectory("a")
+    panel.refresh()
+    assert film_of(history, "c").shared_steps == 8
+    assert panel.list.rows.index_of("c").data(ROW).branch.startswith("↳ from step 9 ")
+
+
+@pytest.mark.parametrize(
+    ("images", "words"), [(1, "fields"), (2, "fields, mountains"), (4, "4 of 7 classes"), (7, "7 classes")]
+)
+def test_the_classes_that_were_drawn_are_said(
+    panel: HistoryPanel, history: SampleHistory, images: int, words: str
+) -> None:
+    record = record_of(model=LANDSCAPES, classes=tuple(range(7)), count=images)
+    make_entry(history.root, "few", record)
+    panel.refresh()
+    row = panel.list.rows.index_of("few").data(ROW)
+    assert row.title.startswith(f"{words} · cfg 4 · seed 12")
+    panel.search.setText("class=island")
+    assert ("few" in [one.name for one in panel.list.rows.rows]) == (images > 5)
+
+
+def test_what_tells_entries_apart_is_not_cut(panel: HistoryPanel) -> None:
+    for row in panel.list.rows.rows:
+        if not row.item.sweep:
+            line = panel.list.paints.places(QRect(0, 0, 246, 100), row).lines[0]
+            told = row.title.partition(" · ddim")[0].partition(" · unipc")[0]
+            assert "seed" in told
+            assert QFontMetrics(panel.list.font()).horizontalAdvance(told) < line.width()
+
+
+def test_a_row_has_a_full_star_if_any_image_is_a_favourite(
+    qtbot: QtBot, panel: HistoryPanel, history: SampleHistory
+) -> None:
+    history.set_favourite("a", 0, on=False)
+    panel.refresh()
+    index = panel.list.rows.index_of("d")
+    star = panel.list.paints.places(panel.list.visualRect(index), index.data(ROW)).star
+    picture = panel.list.viewport().grab().toImage()
+    assert picture.pixelColor(star.center()) == QColor(theme.current().warning)  # image 1 is one; none is picked
+    click(qtbot, panel, star.center())
+    assert not history.entry("d").favourites  # type: ignore[union-attr]
+    click(qtbot, panel, star.center())
     assert history.entry("d").favourites == {1}  # type: ignore[union-attr]
 
 
@@ -220,7 +279,7 @@ def test_deleting_a_parent_keeps_its_branches_and_says_so(qtbot: QtBot, panel: H
     press(qtbot, panel, Qt.Key.Key_Delete, on="a")
     assert "Deleted 1 entry. 1 branch of it stays, without the past it shared." in texts(panel)
     assert [(row.name, row.depth) for row in panel.list.rows.rows][:2] == [("b", 0), ("c", 1)]
-    assert panel.list.rows.rows[0].branch == "↳ from step 17 of an entry that was deleted"
+    assert panel.list.rows.rows[0].branch == "↳ from t = 640 of an entry that was deleted"
 
 
 def test_what_is_being_drawn_is_not_deleted(qtbot: QtBot, panel: HistoryPanel, history: SampleHistory) -> None:
@@ -332,7 +391,7 @@ def test_a_sweep_is_an_entry_of_its_own_kind(qtbot: QtBot, panel: HistoryPanel, 
     folder = make_sweep(history.root, "s")
     panel.refresh()
     row = panel.list.rows.rows[0]
-    assert (row.name, row.title) == ("s", "digits · sweep cfg=1,4,7 × steps=10,50")
+    assert (row.name, row.title) == ("s", "sweep cfg=1,4,7 × steps=10,50 · digits")
     assert "4 of 6 cells, stopped" in panel.list.rows.index(0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert row.item.image_file(0) == folder / "cells" / "001" / "000000.png"
     with qtbot.waitSignal(panel.sweep_opened) as blocker:

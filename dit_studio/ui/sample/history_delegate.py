@@ -65,10 +65,11 @@ class HistoryDelegate(QStyledItemDelegate):
         return RowPlaces(thumbnails, more, tuple(lines), QRect(rect.right() - _PAD - star, top - star, star, star))
 
     def picked_image(self, row: HistoryRow) -> int:
-        """Of a sweep always the first: it is marked as a whole."""
+        """Until one is picked, the first favourite. Of a sweep always the first: it is marked as a whole."""
         if row.item.sweep:
             return 0
-        return min(self.picked.get(row.name, 0), max(row.item.entry.images - 1, 0))
+        picked = self.picked.get(row.name, min(row.item.favourites, default=0))
+        return min(picked, max(row.item.entry.images - 1, 0))
 
     # ------------------------------------------------------------------------------------------------- painting
 
@@ -85,7 +86,7 @@ class HistoryDelegate(QStyledItemDelegate):
         self._paint_words(painter, places, row)
         is_hovered = bool(state & (QStyle.StateFlag.State_MouseOver | QStyle.StateFlag.State_Selected))
         if row.item.favourites or is_hovered:
-            paint_star(painter, QRectF(places.star), is_on=self.picked_image(row) in row.item.favourites)
+            paint_star(painter, QRectF(places.star), is_on=bool(row.item.favourites))
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, rect: QRect, row: HistoryRow, state: QStyle.StateFlag) -> None:

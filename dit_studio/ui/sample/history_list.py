@@ -82,7 +82,7 @@ class HistoryList(QListView):
         key, row = Qt.Key(event.key()), self.current_row()
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         if row is not None and plain and key in _KEYS:
-            self.asked.emit(_KEYS[key])
+            self._ask(_KEYS[key])
         elif row is not None and plain and key in _SIDEWAYS:
             self.pick_image(row, self.paints.picked_image(row) + _SIDEWAYS[key])
         else:
@@ -103,7 +103,7 @@ class HistoryList(QListView):
         if (image := places.image_at(place)) >= 0:
             self.pick_image(row, image)
         elif places.star.adjusted(-4, -4, 4, 4).contains(place):
-            self.asked.emit("favourite")
+            self._ask("favourite")
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         if self.current_row() is not None and self.selected_rows():
@@ -125,6 +125,9 @@ class HistoryList(QListView):
         return menu
 
     def _ask(self, what: str, _of: object = None) -> None:
+        row = self.current_row()
+        if what == "favourite" and row is not None:
+            self.pick_image(row, self.paints.picked_image(row))  # it stays the one, though no longer a favourite
         self.asked.emit(what)
 
     def _below_current(self) -> QPoint:

@@ -65,16 +65,29 @@ def _rows(
     rows, waiting = [], [(item, 0) for item in reversed(roots)]
     while waiting:  # without recursion: a chain of branches may be long
         item, depth = waiting.pop()
-        rows.append(_row(item, depth, by_name.get(item.parent)))
+        parent = by_name.get(item.parent)
+        rows.append(_row(item, depth, parent, _shared_steps(parent, by_name) if parent else 0))
         waiting.extend((child, depth + 1) for child in reversed(children.get(item.name, [])))
     return rows
 
 
+def _shared_steps(item: HistoryEntry, by_name: dict[str, HistoryEntry]) -> int:
+    """How many steps of what it goes on from, and of what that goes on from, the slider shows before an entry's own."""
+    steps = 0
+    for other in _ancestors(item, by_name):
+        branch = item.entry.record.branch
+        if branch is None or not (item.has_trajectory and other.has_trajectory):
+            break
+        steps += branch.step - 1
+        item = other
+    return steps
+
+
 @lru_cache(maxsize=20_000)
-def _row(item: HistoryEntry, depth: int, parent: HistoryEntry | None) -> HistoryRow:
+def _row(item: HistoryEntry, depth: int, parent: HistoryEntry | None, shared: int) -> HistoryRow:
     """Kept, as an entry stays the same object until it changes."""
     title = title_of(item, with_model=depth == 0)  # a branch has the model of what it goes on from
-    return HistoryRow(item, depth, title, branch_text(item, parent))
+    return HistoryRow(item, depth, title, branch_text(item, parent, shared))
 
 
 class HistoryModel(QAbstractListModel):

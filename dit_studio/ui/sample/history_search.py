@@ -82,9 +82,10 @@ def parse(text: str) -> Query:
 
 
 def class_names(item: HistoryEntry) -> list[str]:
-    """The classes of an entry, in their order and each once."""
+    """The classes that an entry has images of, in their order and each once."""
     record = item.entry.record
-    return list(dict.fromkeys(record.class_of(place) for place in range(len(record.request.classes))))
+    drawn = min(len(record.request.classes), record.request.count)
+    return list(dict.fromkeys(record.class_of(place) for place in range(drawn)))
 
 
 def _requests(item: HistoryEntry) -> list[SampleRequest]:

@@ -6,20 +6,24 @@ from collections.abc import Iterator
 from dit_studio.jobs.sample_history import HistoryEntry
 from dit_studio.sample_request import SampleRecord
 from dit_studio.ui.sample.history_search import class_names
-from dit_studio.ui.train.amounts import counted
+from dit_studio.ui.train.amounts import count, counted
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # seconds
 _STATES = {"drawing": "not finished", "stopped": "stopped", "failed": "failed"}
 
 
 def title_of(item: HistoryEntry, *, with_model: bool = True) -> str:
-    """ "digits · 7 · ddim 50 · cfg 4 · seed 12"; "digits · sweep cfg=1,4 × steps=10,50"."""
+    """ "7 · cfg 4 · seed 12 · ddim 50 · digits"; "sweep cfg=1,4 × steps=10,50 · digits".
+
+    What tells entries apart comes first: the end is cut where there is no room.
+    """
     record = item.entry.record
     request = record.request
+    model = [model_of(record)] if with_model else []
     if item.sweep:
-        return f"{model_of(record)} · sweep {' × '.join(map(str, item.sweep.plan.axes))}"
-    settings = f"{request.sampler} {request.steps} · cfg {request.cfg:g} · seed {request.seed}"
-    return " · ".join((*([model_of(record)] if with_model else []), classes_of(item), settings))
+        return " · ".join((f"sweep {' × '.join(map(str, item.sweep.plan.axes))}", *model))
+    settings = f"cfg {request.cfg:g} · seed {request.seed} · {request.sampler} {request.steps}"
+    return " · ".join((classes_of(item), settings, *model))
 
 
 def model_of(record: SampleRecord) -> str:
@@ -28,24 +32,33 @@ def model_of(record: SampleRecord) -> str:
 
 
 def classes_of(item: HistoryEntry) -> str:
-    names = class_names(item)
-    return ", ".join(names) if len(names) <= 2 else counted(len(names), "class", "classes")
+    """Those that were drawn: "sea, beach", "7 classes", or "4 of 7 classes" where there are fewer images."""
+    names, asked = class_names(item), len(set(item.entry.record.request.classes))
+    if len(names) <= 2:
+        return ", ".join(names)
+    return (
+        counted(asked, "class", "classes") if len(names) >= asked else f"{count(len(names))} of {count(asked)} classes"
+    )
 
 
-def branch_text(item: HistoryEntry, parent: HistoryEntry | None) -> str:
-    """ "↳ from step 17 · class 3 → 5"; "" of what began with noise."""
+def branch_text(item: HistoryEntry, parent: HistoryEntry | None, shared: int = 0) -> str:
+    """ "↳ from step 17 · class 3 → 5 · t = 640"; "" of what began with noise.
+
+    `shared`: how many steps the parent itself shares with what it goes on from; the slider counts them, too.
+    """
     branch = item.entry.record.branch
     if branch is None:
         return ""
-    start = f"↳ from step {branch.step}"
     if parent is None:
-        return f"{start} of an entry that was deleted"
-    return " · ".join((start, *_changes(parent.entry.record, item.entry.record, branch.image)))
+        return f"↳ from t = {branch.t:.4g} of an entry that was deleted"
+    changes = _changes(parent.entry.record, item.entry.record, branch.image)
+    return " · ".join((f"↳ from step {shared + branch.step}", *changes, f"t = {branch.t:.4g}"))
 
 
 def _changes(before: SampleRecord, after: SampleRecord, image: int) -> Iterator[str]:
     old, new = before.request, after.request
-    classes = ", ".join(dict.fromkeys(after.class_of(place) for place in range(len(new.classes))))
+    drawn = range(min(len(new.classes), new.count))
+    classes = ", ".join(dict.fromkeys(after.class_of(place) for place in drawn))
     if classes != before.class_of(image):
         yield f"class {before.class_of(image)} → {classes}"
     for name in ("sampler", "steps", "cfg", "eta"):
