@@ -109,7 +109,7 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
             free = free_bytes(path)
             raise DiskFullError(
                 f"There is no room to write {path}: {free / 2**20:.0f} MB are free.",
-                remedy="Free some space, or choose another folder, and resume.",
+                remedy="Free some space, or choose another folder.",
                 numbers={"free_bytes": free},
             ) from error
         raise RunError(

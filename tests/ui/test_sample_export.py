@@ -1,28 +1,42 @@
 """Taking an entry along: what the menu offers, what is asked, what comes of it."""
 
+import errno
+import re
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QAction, QGuiApplication, QImage
-from PySide6.QtWidgets import QDialogButtonBox, QLabel, QPushButton
+from PySide6.QtCore import QMimeData, Qt, QTimer
+from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter
+from PySide6.QtWidgets import (
+    QApplication,
+    QDialogButtonBox,
+    QFileDialog,
+    QLabel,
+    QLineEdit,
+    QMessageBox,
+    QPushButton,
+)
 from pytestqt.qtbot import QtBot
 from sample_history_scenes import make_entry, points_of, record_of
 from scripted import Script, ScriptedLauncher
 
+from dit_studio.engine.export.job import export
 from dit_studio.engine.export.sheet_layout import columns_of
-from dit_studio.events import Failure, Progress, Written
+from dit_studio.events import Failure, Notice, Progress, Written
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.sample_history import SampleHistory
 from dit_studio.trajectory import evenly_spaced_steps
-from dit_studio.ui.sample.export_menu import ExportDialogs, ExportMenu
+from dit_studio.ui.sample.export_menu import ExportDialogs, ExportMenu, save_dialog
 from dit_studio.ui.sample.export_status import ExportStatus
 from dit_studio.ui.sample.film import KeptFilm
 from dit_studio.ui.sample.movie_dialog import MovieDialog
 from dit_studio.ui.sample.sheet_dialog import SheetDialog
+from dit_studio.ui.sample.sheet_preview import SheetPreview
+from dit_studio.ui.widgets.basics import WholeText
 
 Dialog = SheetDialog | MovieDialog
 
@@ -104,17 +118,21 @@ def action(menu: ExportMenu, text: str) -> QAction:
 
 
 def choose(qtbot: QtBot, menu: ExportMenu, text: str) -> tuple[str, str]:
-    """Choose from the menu and wait for what is said in the end."""
-    with qtbot.waitSignal(menu.said) as blocker:
+    """Choose from the menu and wait for the line that stands there in the end, and its level."""
+    with qtbot.assertNotEmitted(menu.said):  # it is said once, in the line
         action(menu, text).trigger()
-    qtbot.waitUntil(lambda: not menu.status.is_running)
-    said, level = blocker.args
-    return said, level
+        qtbot.waitUntil(lambda: not menu.status.is_running)
+    (line,) = [label for label in menu.status.findChildren(WholeText) if not label.isHidden()]
+    return line.text(), "error" if line.property("role") == "problem" else "info"
 
 
 def click(qtbot: QtBot, status: ExportStatus, text: str) -> None:
     (found,) = [item for item in status.findChildren(QPushButton) if item.text() == text and not item.isHidden()]
     qtbot.mouseClick(found, Qt.MouseButton.LeftButton)
+
+
+def visible_words(status: ExportStatus) -> str:
+    return "\n".join(label.text() for label in status.findChildren(QLabel) if not label.isHidden())
 
 
 def enabled(menu: ExportMenu) -> set[str]:
@@ -203,7 +221,7 @@ def test_a_sheet_is_asked_for_in_its_dialog(
         dialog.images.setCurrentText("Favourites (2)")
         dialog.columns.setValue(5)
         dialog.spacing.setCurrentText("Even in log-SNR")
-        dialog.plane.setCurrentText("x_t (noisy)")
+        dialog.plane.setCurrentText("Noisy image xₜ")
         dialog.cell.setValue(64)
         dialog.labels.click()
         dialog.format.setCurrentText("PDF")
@@ -232,7 +250,7 @@ def test_a_film_is_asked_for_in_its_dialog(
     def fill_in(dialog: Dialog) -> None:
         assert isinstance(dialog, MovieDialog)
         assert dialog.length_text() == "9 frames, 2.1 s; each picture 512 × 512 pixels."
-        dialog.plane.setCurrentText("x_t beside x̂₀")
+        dialog.plane.setCurrentText("Both, side by side")
         dialog.fps.setValue(3)
         dialog.scale.setValue(2)
         dialog.hold.setValue(1)
@@ -299,7 +317,166 @@ def test_a_name_gets_its_ending(
     assert launcher.calls[0][1]["path"] == str(tmp_path / path)
 
 
+def test_a_file_is_not_replaced_unasked_when_its_ending_was_added(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory, tmp_path: Path
+) -> None:
+    (tmp_path / "foo.png").write_bytes(b"mine")
+    launcher = launcher_for(written("/somewhere/foo.png"))
+    menu = make_menu(launcher)
+    show(menu, history, "kept")
+    questions: list[str] = []
+    typed, replies = iter(["foo", "foo", "bar"]), iter([False, False])
+    menu._dialogs = ExportDialogs(
+        save_path=lambda *_: str(tmp_path / next(typed)),
+        confirm=lambda question, _action: questions.append(question) or next(replies),  # type: ignore[func-returns-value]
+    )
+    choose(qtbot, menu, "Image…")
+    assert questions == [f"foo.png is there already in {tmp_path}. Replace it?"] * 2
+    assert [call[1]["path"] for call in launcher.calls] == [str(tmp_path / "bar.png")], "asked until it is another"
+    menu._dialogs = ExportDialogs(save_path=lambda *_: str(tmp_path / "foo"), confirm=lambda *_: True)
+    choose(qtbot, menu, "Image…")
+    assert launcher.calls[-1][1]["path"] == str(tmp_path / "foo.png")
+
+
+def test_a_whole_name_is_asked_about_by_the_dialog_alone(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory, tmp_path: Path
+) -> None:
+    (tmp_path / "foo.png").write_bytes(b"mine")
+    menu = make_menu(launcher_for(written("/somewhere/foo.png")))
+    show(menu, history, "kept")
+    menu._dialogs = ExportDialogs(
+        save_path=lambda *_: str(tmp_path / "foo.png"), confirm=lambda question, _: pytest.fail(question)
+    )
+    choose(qtbot, menu, "Image…")
+
+
+def test_the_dialog_itself_asks_before_it_replaces(qtbot: QtBot, tmp_path: Path) -> None:
+    (tmp_path / "foo.png").write_bytes(b"mine")
+    dialog = save_dialog("Image", str(tmp_path / "digits.png"), "PNG (*.png)")
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    (name,) = [edit for edit in dialog.findChildren(QLineEdit) if edit.objectName() == "fileNameEdit"]
+    assert name.text() == "digits.png"
+    questions: list[str] = []
+
+    def refuse() -> None:
+        box = QApplication.activeModalWidget()
+        if isinstance(box, QMessageBox) and box.isVisible():
+            questions.append(box.text())
+            box.reject()
+
+    answering = QTimer(dialog, interval=20)
+    answering.timeout.connect(refuse)
+    answering.start()
+    name.setText("foo")
+    dialog.accept()  # as the Save button does
+    assert "foo.png" in questions[0]
+    assert dialog.isVisible(), "it stays for another name"
+    answering.stop()
+
+
 # ------------------------------------------------------------------------------------------------- how it goes
+
+
+def test_a_second_export_waits_for_the_first(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory
+) -> None:
+    gates = {kind: threading.Event() for kind in ("npz", "grid", "contact", "png")}
+
+    def answer(kind: str, path: str, **_: object) -> Script:
+        return [Progress(stage=f"Writing the {kind}", done=1), gates[kind], *written(path)]
+
+    launcher = ScriptedLauncher(answers={"export": answer})
+    menu = make_menu(launcher)
+    show(menu, history, "kept")
+    for text in ("Images as NPZ…", "All images as a grid…", "Contact sheet…", "Image…"):
+        action(menu, text).trigger()
+    qtbot.waitUntil(lambda: "Writing the npz" in visible_words(menu.status))
+    first, second, third, last = (
+        f"digits-ddim8-seed12{part}" for part in ("-npz.npz", "-grid.png", "-contact.png", ".png")
+    )
+    assert f"then {second}, {third}, 1 other" in visible_words(menu.status)
+    assert len(launcher.jobs) == 1, "one at a time"
+    gates["npz"].set()
+    qtbot.waitUntil(lambda: "Writing the grid" in visible_words(menu.status))
+    assert menu.status.text() == f"Saved {first} (41 kB).", "what came of the first stays in sight"
+    assert f"then {third}, {last}" in visible_words(menu.status)
+    click(qtbot, menu.status, "Cancel")
+    qtbot.waitUntil(lambda: "Writing the contact" in visible_words(menu.status))
+    gates["contact"].set()
+    gates["png"].set()
+    qtbot.waitUntil(lambda: not menu.status.is_running)
+    assert menu.status.text().splitlines() == [
+        f"Saved {first} (41 kB).",
+        f"{second} was not exported: cancelled.",
+        f"Saved {third} (41 kB).",
+        f"Saved {last} (41 kB).",
+    ]
+    assert [job.is_cancelled for job in launcher.jobs] == [False, True, False, False]
+    assert "then" not in visible_words(menu.status)
+    assert choose(qtbot, menu, "Image…")[0] == f"Saved {last} (41 kB).", "the next one begins a new list"
+
+
+def test_a_file_that_is_yet_to_come_is_asked_about(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory, tmp_path: Path
+) -> None:
+    launcher = launcher_for([threading.Event()])
+    menu = make_menu(launcher)
+    show(menu, history, "kept")
+    questions: list[str] = []
+    names = iter(["a.png", "a.png", ""])
+    menu._dialogs = ExportDialogs(
+        save_path=lambda *_: (name := next(names)) and str(tmp_path / name),
+        confirm=lambda question, _action: bool(questions.append(question)),  # type: ignore[func-returns-value]
+    )
+    action(menu, "Image…").trigger()
+    action(menu, "Image…").trigger()
+    assert questions == ["a.png is being exported already. Replace it with this one?"]
+    assert "then" not in visible_words(menu.status)
+    click(qtbot, menu.status, "Cancel")
+    qtbot.waitUntil(lambda: not menu.status.is_running)
+    assert len(launcher.jobs) == 1
+
+
+def test_closing_the_page_ends_what_runs_and_what_waits(
+    make_menu: Callable[[Any], ExportMenu], history: SampleHistory
+) -> None:
+    launcher = launcher_for([threading.Event()])
+    menu = make_menu(launcher)
+    show(menu, history, "kept")
+    for text in ("Images as NPZ…", "Image…"):
+        action(menu, text).trigger()
+    menu.status.close_jobs()
+    assert [job.is_cancelled for job in launcher.jobs] == [True]
+    assert not menu.status.is_running
+
+
+def test_a_notice_stands_in_the_line(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory
+) -> None:
+    menu = make_menu(launcher_for([Notice(message="Batches of 8 instead of 16."), *written("/somewhere/a.npz")]))
+    show(menu, history, "kept")
+    with qtbot.assertNotEmitted(menu.said):
+        action(menu, "Images as NPZ…").trigger()
+        qtbot.waitUntil(lambda: not menu.status.is_running)
+    assert menu.status.text() == "Batches of 8 instead of 16.\nSaved a.npz (41 kB)."
+
+
+def test_a_full_disk_is_said_in_words_of_an_export(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    menu = make_menu(Launcher(in_process=True))
+    show(menu, history, "kept")
+    monkeypatch.setattr("dit_studio.files.os.fsync", full)
+    text, level = choose(qtbot, menu, "Image…")
+    assert level == "error"
+    assert "There is no room to write" in text
+    assert text.endswith("Free some space, or choose another folder.")
+    assert "resume" not in text
 
 
 def test_progress_is_shown_and_the_folder_can_be_opened(
@@ -313,8 +490,8 @@ def test_progress_is_shown_and_the_folder_can_be_opened(
     status = menu.status
     labels = status.findChildren(QLabel)
     qtbot.waitUntil(lambda: any(label.text() == "Reading images 1 200 of 5 000 images" for label in labels))
-    with qtbot.waitSignal(menu.said):
-        gate.set()
+    gate.set()
+    qtbot.waitUntil(lambda: not status.is_running)
     assert status.text() == "Saved a.npz (41 kB)."
     click(qtbot, status, "Open folder")
     assert shown_paths == [Path("/somewhere")]
@@ -329,10 +506,10 @@ def test_cancel_ends_it_and_says_so(
     menu = make_menu(launcher)
     show(menu, history, "kept")
     action(menu, "Images as NPZ…").trigger()
-    with qtbot.waitSignal(menu.said) as blocker:
-        click(qtbot, menu.status, "Cancel")
+    click(qtbot, menu.status, "Cancel")
+    qtbot.waitUntil(lambda: not menu.status.is_running)
     assert launcher.jobs[0].is_cancelled
-    assert blocker.args == ["digits-ddim8-seed12-npz.npz was not exported: cancelled.", "warning"]
+    assert menu.status.text() == "digits-ddim8-seed12-npz.npz was not exported: cancelled."
 
 
 @pytest.mark.parametrize(
@@ -358,14 +535,16 @@ def test_the_image_is_copied(qtbot: QtBot, make_menu: Callable[[Any], ExportMenu
     menu = make_menu(ScriptedLauncher())
     show(menu, history, "kept", image=1)
     QGuiApplication.clipboard().setMimeData(QMimeData())
-    assert choose(qtbot, menu, "Copy image") == ("Image 2 is on the clipboard.", "info")
+    with qtbot.waitSignal(menu.said) as said:
+        action(menu, "Copy image").trigger()
+    assert said.args == ["Image 2 is on the clipboard.", "info"]
+    assert menu.status.isHidden(), "nothing was exported"
     file = str(history.root / "kept" / "000001.png")
     assert QGuiApplication.clipboard().image().pixelColor(3, 5) == QImage(file).pixelColor(3, 5)
     Path(file).unlink()
-    assert choose(qtbot, menu, "Copy image") == (
-        "Image 2 cannot be read: its file is gone or damaged.",
-        "error",
-    )
+    with qtbot.waitSignal(menu.said) as said:
+        action(menu, "Copy image").trigger()
+    assert said.args == ["Image 2 cannot be read: its file is gone or damaged.", "error"]
 
 
 def test_the_folder_is_opened(
@@ -380,6 +559,12 @@ def test_the_folder_is_opened(
 # ------------------------------------------------------------------------------------------------- the dialogs
 
 
+def sheet_dialog(qtbot: QtBot, history: SampleHistory) -> SheetDialog:
+    dialog = SheetDialog(KeptFilm(history.root / "kept"), 1, [0, 4], kinds=["1", "7", "3"] * 2)
+    qtbot.addWidget(dialog)
+    return dialog
+
+
 def test_the_sheet_says_its_size_and_its_columns(qtbot: QtBot, history: SampleHistory) -> None:
     dialog = SheetDialog(KeptFilm(history.root / "kept"), 1, [0, 4])
     qtbot.addWidget(dialog)
@@ -389,7 +574,75 @@ def test_the_sheet_says_its_size_and_its_columns(qtbot: QtBot, history: SampleHi
     assert dialog.size_text().endswith("The trajectory has 8 columns to show.")
     dialog.columns.setValue(4)
     assert dialog.steps() == [1, 3, 6, 9]
-    assert dialog.size_text() == "6 × 4 pictures, about 396 × 594 pixels."
+    dialog.labels.click()
+    assert dialog.size_text() == "6 × 4 pictures, about 417 × 615 pixels."
+
+
+@pytest.mark.parametrize("cell", [4, 16, 40, 96, 400])
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_the_size_is_that_of_the_file(
+    qtbot: QtBot, history: SampleHistory, tmp_path: Path, cell: int, has_labels: bool
+) -> None:
+    dialog = sheet_dialog(qtbot, history)
+    dialog.cell.setValue(cell)
+    dialog.labels.setChecked(has_labels)
+    file = tmp_path / "sheet.png"
+    entry = str(history.root / "kept")
+    events = list(export("sheet", str(file), {"entry": entry, **dialog.options()}))
+    assert isinstance(events[-1], Written)
+    said = re.findall(r"about (\d+) × (\d+)", dialog.size_text())[0]
+    size = QImage(str(file)).size().toTuple()
+    assert [int(number) for number in said] == pytest.approx(size, rel=0.01, abs=4)
+
+
+def test_a_sheet_that_is_too_large_is_refused_in_the_dialog(qtbot: QtBot, history: SampleHistory) -> None:
+    dialog = sheet_dialog(qtbot, history)
+    export_button = dialog.findChildren(QDialogButtonBox)[0].button(QDialogButtonBox.StandardButton.Ok)
+    assert export_button.text() == "Export…"
+    dialog.cell.setValue(2048)
+    assert dialog.size_text().startswith("The sheet would have 230 million pixels: 200 million are the most.")
+    assert not export_button.isEnabled()
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    assert dialog.result() == 0
+    dialog.format.setCurrentText("PDF")
+    assert export_button.isEnabled(), "a PDF keeps images as they are"
+    dialog.format.setCurrentText("PNG")
+    dialog.cell.setValue(1024)
+    assert export_button.isEnabled()
+
+
+def test_the_preview_says_class_and_seed(
+    make_menu: Callable[[Any], ExportMenu],
+    history: SampleHistory,
+    answers: Answers,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words: list[str] = []
+    draw = QPainter.drawText
+
+    def drawn(painter: QPainter, *args: Any) -> Any:
+        words.append(str(args[-1]))
+        return draw(painter, *args)
+
+    monkeypatch.setattr(QPainter, "drawText", drawn)
+    menu = make_menu(ScriptedLauncher())
+    show(menu, history, "kept")
+    answers.change = lambda dialog: (dialog.resize(900, 700), dialog.grab(), None)[-1]
+    answers.goes_on = False
+    action(menu, "Evolution sheet…").trigger()
+    assert {"1", "seed 12"} <= set(words) or "1 · seed 12" in words
+    assert {"7", "seed 13"} <= set(words) or "7 · seed 13" in words
+
+
+@pytest.mark.parametrize("dialog_type", [SheetDialog, MovieDialog])
+def test_every_letter_of_a_plane_can_be_seen(
+    qtbot: QtBot, history: SampleHistory, dialog_type: type[SheetDialog | MovieDialog]
+) -> None:
+    dialog = dialog_type(KeptFilm(history.root / "kept"), 1, [])
+    qtbot.addWidget(dialog)
+    texts = [dialog.plane.itemText(place) for place in range(dialog.plane.count())]
+    assert texts[:2] == ["Predicted clean image", "Noisy image xₜ"]
+    assert not any(unicodedata.combining(letter) for text in texts for letter in text), "fonts lose such marks"
 
 
 @pytest.mark.parametrize("spacing", ["t", "log-snr"])
@@ -409,13 +662,11 @@ def test_the_preview_shows_the_cells_of_the_sheet(qtbot: QtBot, history: SampleH
     dialog.resize(900, 500)
     with qtbot.waitExposed(dialog):
         dialog.show()
-    preview = next(item for item in dialog.findChildren(object) if type(item).__name__ == "_Preview")
+    (preview,) = dialog.findChildren(SheetPreview)
     image = preview.grab().toImage()
-    side = preview._side(8, 8)
-    left, top = (image.width() - 2 * side - 16) / 2 + 8, max((image.height() - side - 16) / 2, 0) + 8
     final = film.final(1)
     assert final is not None
-    found = image.pixelColor(int(left + 1.5 * side), int(top + side / 2)).getRgb()[:3]
+    found = image.pixelColor(preview.places().cell(0, 1).center().toPoint()).getRgb()[:3]
     assert found == pytest.approx(tuple(final[8, 8]), abs=3)
 
 

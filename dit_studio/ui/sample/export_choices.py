@@ -6,6 +6,7 @@ from dit_studio.ui.sample.film import Film
 from dit_studio.ui.widgets.basics import NoScrollComboBox, describe
 
 FEW = 10  # images of a sheet, where nobody says another number
+PLANES = (("Predicted clean image", "x_start"), ("Noisy image xₜ", "x_t"))  # in words: fonts lose the hat of x̂₀
 
 
 def image_choices(film: Film, image: int, favourites: list[int]) -> list[tuple[str, object]]:
@@ -28,6 +29,11 @@ def combo(choices: list[tuple[str, object]], name: str, tooltip: str) -> QComboB
     return result
 
 
+def plane_choices(film: Film) -> list[tuple[str, object]]:
+    """The planes that a film has, in words."""
+    return [(text, plane) for text, plane in PLANES if plane in film.planes]
+
+
 def spin(low: int, high: int, value: int, name: str, tooltip: str, *, suffix: str = "") -> QSpinBox:
     result = QSpinBox()
     result.setRange(low, high)
@@ -45,8 +51,9 @@ def inset(box: QAbstractSpinBox) -> None:
 
 def dialog_buttons(dialog: QDialog) -> QDialogButtonBox:
     """Export… and Cancel, at work."""
-    box = QDialogButtonBox()
-    export = box.addButton("Export…", QDialogButtonBox.ButtonRole.AcceptRole)
+    box = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok)
+    export = box.button(QDialogButtonBox.StandardButton.Ok)
+    export.setText("Export…")
     export.setDefault(True)
     export.setProperty("kind", "primary")
     export.setToolTip("Choose where to save it.")

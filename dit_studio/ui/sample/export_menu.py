@@ -20,6 +20,7 @@ from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.history_words import model_of
 from dit_studio.ui.sample.movie_dialog import MovieDialog
 from dit_studio.ui.sample.sheet_dialog import SheetDialog
+from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import describe
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # of files, on one system or another
@@ -84,7 +85,21 @@ _BESIDES = (
 
 
 def _save_path(title: str, suggested: str, kinds: str) -> str:
-    return QFileDialog.getSaveFileName(QApplication.activeWindow(), title, suggested, kinds)[0]
+    dialog = save_dialog(title, suggested, kinds)
+    path = dialog.selectedFiles()[0] if dialog.exec() else ""
+    dialog.deleteLater()
+    return path
+
+
+def save_dialog(title: str, suggested: str, kinds: str) -> QFileDialog:
+    """A dialog that adds the suggested file's ending to a name without one, and then asks before it replaces a file."""
+    place = Path(suggested)
+    dialog = QFileDialog(QApplication.activeWindow(), title, str(place.parent), kinds)
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setFileMode(QFileDialog.FileMode.AnyFile)
+    dialog.setDefaultSuffix(place.suffix.removeprefix("."))
+    dialog.selectFile(place.name)
+    return dialog
 
 
 def _ask_count(question: str, default: int) -> int | None:
@@ -103,13 +118,14 @@ class ExportDialogs:
 
     save_path: Callable[[str, str, str], str] = _save_path  # title, suggested path, kinds of files -> "" for none
     ask_count: Callable[[str, int], int | None] = _ask_count
+    confirm: Callable[[str, str], bool] = Dialogs().confirm  # the question, and what the button says that does it
     run: Callable[[SheetDialog | MovieDialog], bool] = _run_dialog  # whether it was accepted
 
 
 class ExportMenu(QToolButton):
     """A button with the menu. `status` shows how an export goes; put it where there is room for it."""
 
-    said = Signal(str, str)  # a sentence and its level
+    said = Signal(str, str)  # a sentence that has no place in `status`, and its level
 
     def __init__(
         self,
@@ -123,7 +139,6 @@ class ExportMenu(QToolButton):
         self._launcher = launcher
         self._dialogs = dialogs or ExportDialogs()
         self.status = status or ExportStatus()
-        self.status.said.connect(self.said)
         self._entry: HistoryEntry | None = None
         self._image = 0
         self._film: Film | None = None
@@ -179,9 +194,9 @@ class ExportMenu(QToolButton):
             return
         options, ending = answer
         path = self._ask_path(kind, entry, ending or kind.ending)
-        if path:
-            job = self._launcher.call("export", kind=kind.key, path=path, options={"entry": str(entry.path), **options})
-            self.status.run(job, Path(path).name)
+        if path is not None:
+            params = {"kind": kind.key, "path": str(path), "options": {"entry": str(entry.path), **options}}
+            self.status.run(partial(self._launcher.call, "export", **params), path)
 
     def _options(self, entry: HistoryEntry, key: str) -> tuple[dict[str, Any], str] | None:
         """What the export job needs to know, and the ending if another is wanted; None if the user went back."""
@@ -192,11 +207,17 @@ class ExportMenu(QToolButton):
         if key in ("grid", "npz"):
             return {}, ""
         assert self._film is not None
-        asks = SheetDialog if key == "sheet" else MovieDialog
-        dialog = asks(self._film, self._image, sorted(entry.favourites), self.window())
+        dialog = self._dialog(entry, key, self._film)
         answer = (dialog.options(), dialog.ending) if self._dialogs.run(dialog) else None
         dialog.deleteLater()
         return answer
+
+    def _dialog(self, entry: HistoryEntry, key: str, film: Film) -> SheetDialog | MovieDialog:
+        marked = sorted(entry.favourites)
+        if key != "sheet":
+            return MovieDialog(film, self._image, marked, self.window())
+        kinds = [entry.entry.record.class_of(image) for image in range(film.images)]
+        return SheetDialog(film, self._image, marked, self.window(), kinds=kinds)
 
     def _draw_many(self, entry: HistoryEntry) -> None:
         record = entry.entry.record
@@ -206,24 +227,36 @@ class ExportMenu(QToolButton):
             return
         kind = next(kind for kind in _KINDS if kind.key == "many")
         path = self._ask_path(kind, entry, "npz")
-        if path:
+        if path is not None:
             request = msgspec.to_builtins(msgspec.structs.replace(record.request, count=number))
-            model = record.model
-            job = self._launcher.call("draw_npz", model=model.path, weights=model.weights, request=request, path=path)
-            self.status.run(job, Path(path).name)
+            params = {"model": record.model.path, "weights": record.model.weights, "request": request}
+            self.status.run(partial(self._launcher.call, "draw_npz", **params, path=str(path)), path)
 
-    def _ask_path(self, kind: _Kind, entry: HistoryEntry, ending: str) -> str:
+    def _ask_path(self, kind: _Kind, entry: HistoryEntry, ending: str) -> Path | None:
+        """Where the file goes; None if the user went back. Nothing is replaced that was not asked about."""
         request = entry.entry.record.request
         seed = request.seed + (self._image if kind.key == "png" else 0)
         part = "" if kind.key == "png" else f"-{kind.key}"
         name = f"{model_of(entry.entry.record)}-{request.sampler}{request.steps}-seed{seed}{part}.{ending}"
         filters = "PDF (*.pdf)" if ending == "pdf" else kind.filter
-        path = self._dialogs.save_path(kind.text.rstrip("…"), str(self._folder / _NOT_IN_NAMES.sub("-", name)), filters)
-        if not path:
-            return ""
-        chosen = Path(path)
-        self._folder = chosen.parent
-        return str(chosen if chosen.suffix.lower() == f".{ending}" else chosen.with_name(f"{chosen.name}.{ending}"))
+        suggested, title = _NOT_IN_NAMES.sub("-", name), kind.text.rstrip("…")
+        while chosen := self._dialogs.save_path(title, str(self._folder / suggested), filters):
+            typed = Path(chosen)
+            path = typed if typed.suffix.lower() == f".{ending}" else typed.with_name(f"{typed.name}.{ending}")
+            self._folder, suggested = path.parent, path.name
+            if self._may_write(path, typed):
+                return path
+        return None
+
+    def _may_write(self, path: Path, typed: Path) -> bool:
+        """Ask about a file that the dialog could not: it knew another name, or the file is yet to come."""
+        if self.status.will_write(path):
+            question = f"{path.name} is being exported already. Replace it with this one?"
+        elif path != typed and path.exists():
+            question = f"{path.name} is there already in {path.parent}. Replace it?"
+        else:
+            return True
+        return self._dialogs.confirm(question, "Replace")
 
     def _copy(self, entry: HistoryEntry) -> None:
         image = QImage(str(entry.image_file(self._image)))

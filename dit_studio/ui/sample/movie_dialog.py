@@ -4,7 +4,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QDialog, QDoubleSpinBox, QFormLayout, QVBoxLayout, QWidget
 
-from dit_studio.ui.sample.export_choices import combo, dialog_buttons, image_choices, inset, spin
+from dit_studio.ui.sample.export_choices import combo, dialog_buttons, image_choices, inset, plane_choices, spin
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.widgets.basics import Caption, describe
 
@@ -25,10 +25,9 @@ class MovieDialog(QDialog):
             "Images",
             "Which images are shown, side by side.",
         )
-        planes = [("x̂₀ (clean)", "x_start"), ("x_t (noisy)", "x_t"), ("x_t beside x̂₀", "both")]
-        has_both = {"x_start", "x_t"} <= set(film.planes)
+        planes = plane_choices(film)
         self.plane = combo(
-            [(text, plane) for text, plane in planes if has_both or plane in film.planes],
+            [*planes, ("Both, side by side", "both")] if len(planes) > 1 else planes,
             "Plane",
             "The clean image that the model predicts, the noisy one, or both.",
         )
