@@ -114,7 +114,12 @@ def test_mixed_sizes_modes_and_broken_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[7], np.rot90(_noise(52), -1).transpose(2, 0, 1))
     assert source.sizes == {(10, 12): 6, (20, 30): 1, (12, 10): 1}
     assert source.formats == {"PNG": 7, "JPEG": 1}
-    assert {problem.file for problem in source.left_out.problems} == {"53.png", "notes.txt"}
+    for _ in range(2):
+        assert {problem.file for problem in source.left_out.problems} == {"53.png", "notes.txt"}
+        assert source.left_out.count == 2
+        assert source.formats.total() == source.sizes.total() == 8
+        assert _read(source).keys() == found.keys()  # what is read again is not counted again
+    assert _read(source, wanted=[8]) == {}  # the broken one: nothing is left of it, and nothing more to say
 
 
 def test_many_sizes_are_held_in_bounds(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ class ImageBatch(NamedTuple):
 
     pixels: Pixels
     numbers: Numbers
+    formats: tuple[str, ...]  # (B,) of their files
 
 
 Batches = Generator[ImageBatch, None, None]
@@ -41,7 +42,7 @@ Read = Callable[[Numbers, int], Batches]
 
 @dataclass
 class ImageSource:
-    """A set of images. `sizes` (width, height), `formats` and `left_out` grow while batches are read.
+    """A set of images. `sizes` (width, height), `formats` and `left_out` grow while images are read for the first time.
 
     `count` is how many images there may be; which of their files are broken shows as they are read.
     `labels` (count,), where classes are known, count from 0 in the order of `class_names`, if those are known.
@@ -57,6 +58,7 @@ class ImageSource:
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     left_out: LeftOut = field(default_factory=LeftOut)
+    _seen: set[int] = field(default_factory=set, init=False)
 
     @property
     def is_sorted_by_class(self) -> bool:
@@ -69,19 +71,24 @@ class ImageSource:
     def batches(self, *, batch_size: int, wanted: Numbers | None = None) -> Batches:
         """All images, or those of the `wanted` numbers, each once; not always in order where sizes are mixed.
 
-        Raises: DataError if not one can be used, or the file is damaged.
+        Raises: DataError if not one of all can be used, or the file is damaged.
         """
         numbers = np.arange(self.count) if wanted is None else np.unique(wanted)
-        used = 0
         with closing(self.read(numbers, batch_size)) as batches:
             for batch in batches:
-                height, width = batch.pixels.shape[2:]
-                self.sizes[width, height] += len(batch.pixels)
-                used += len(batch.pixels)
+                self._note(batch)
                 yield batch
-        if len(numbers) and not used:
+        if wanted is None and not self._seen:
             why = f" {self.left_out.sentence(self.left_out.count)}" if self.left_out.count else ""
             raise DataError(f"{self.path} holds no image that can be used.{why}", remedy="Choose another source.")
+
+    def _note(self, batch: ImageBatch) -> None:
+        height, width = batch.pixels.shape[2:]
+        for number, name in zip(batch.numbers.tolist(), batch.formats, strict=True):
+            if number not in self._seen:
+                self._seen.add(number)
+                self.sizes[width, height] += 1
+                self.formats[name] += 1
 
 
 def open_source(path: str) -> Generator[Progress, None, ImageSource]:
@@ -105,18 +112,14 @@ def picture_source(files: FileList) -> ImageSource:
     if members is not None and not len(members):
         raise DataError(f"{files.path} holds no image.", remedy="Choose a folder, a zip, a tar or an .npz of images.")
     count = len(members) if members is not None else found.total or 0
-    formats: Counter[str] = Counter()
     return ImageSource(
         path=str(files.path),
         kind=files.kind,
         content_hash=files.fingerprint,
         count=count,
-        read=partial(_read_pictures, found, members, formats),
-        labels=found.labels[members]
-        if found.class_names and found.labels is not None and members is not None
-        else None,
+        read=partial(_read_pictures, found, members, set()),
+        labels=None if members is None or found.labels is None or not found.class_names else found.labels[members],
         class_names=found.class_names,
-        formats=formats,
         left_out=files.left_out,
     )
 
@@ -149,13 +152,13 @@ def _members(found: PictureSet) -> Numbers | None:
 
 
 def _read_pictures(
-    found: PictureSet, members: Numbers | None, formats: Counter[str], wanted: Numbers, batch_size: int
+    found: PictureSet, members: Numbers | None, broken: set[int], wanted: Numbers, batch_size: int
 ) -> Batches:
     numbers = dict(zip((wanted if members is None else members[wanted]).tolist(), wanted.tolist(), strict=True))
     with found.open() as opened:
         chosen = (picture for picture in opened if picture.number in numbers)
         with closing(in_parallel(_decode, chosen)) as decoded:
-            yield from _by_size(_usable(decoded, numbers, formats, found.files), batch_size)
+            yield from _by_size(_usable(decoded, numbers, broken, found.files), batch_size)
 
 
 def _decode(picture: Picture) -> tuple[Pixels, str] | str:
@@ -171,39 +174,45 @@ def _decode(picture: Picture) -> tuple[Pixels, str] | str:
         return image_files.reason(error)
 
 
+class _Decoded(NamedTuple):
+    number: int
+    pixels: Pixels
+    format: str
+
+
 def _usable(
     decoded: Iterator[tuple[Picture, tuple[Pixels, str] | str]],
     numbers: dict[int, int],
-    formats: Counter[str],
+    broken: set[int],
     files: FileList,
-) -> Iterator[tuple[int, Pixels]]:
+) -> Iterator[_Decoded]:
+    """Those that could be decoded; the others are listed once, however often they are tried."""
     for picture, result in decoded:
-        if isinstance(result, str):
+        if not isinstance(result, str):
+            yield _Decoded(numbers[picture.number], *result)
+        elif picture.number not in broken:
+            broken.add(picture.number)
             files.left_out.add(picture.name, result)
-        else:
-            pixels, name = result
-            formats[name] += 1
-            yield numbers[picture.number], pixels
 
 
-def _by_size(images: Iterator[tuple[int, Pixels]], batch_size: int) -> Batches:
+def _by_size(images: Iterator[_Decoded], batch_size: int) -> Batches:
     """Batches of equal sizes; images that wait for others of their size are never more than some batches in all."""
-    waiting: dict[tuple[int, ...], list[tuple[int, Pixels]]] = {}
+    waiting: dict[tuple[int, ...], list[_Decoded]] = {}
     held = 0
-    for number, pixels in images:
-        waiting.setdefault(pixels.shape, []).append((number, pixels))
+    for image in images:
+        waiting.setdefault(image.pixels.shape, []).append(image)
         held += 1
         largest = max(waiting.values(), key=len)
         if len(largest) == batch_size or held == _BATCHES_WAITING * batch_size:
             held -= len(largest)
-            yield _batch(waiting.pop(largest[0][1].shape))
+            yield _batch(waiting.pop(largest[0].pixels.shape))
     for group in waiting.values():
         yield _batch(group)
 
 
-def _batch(group: list[tuple[int, Pixels]]) -> ImageBatch:
-    numbers, pixels = zip(*group, strict=True)
-    return ImageBatch(np.stack(pixels), np.array(numbers, np.int64))
+def _batch(group: list[_Decoded]) -> ImageBatch:
+    numbers, pixels, formats = zip(*group, strict=True)
+    return ImageBatch(np.stack(pixels), np.array(numbers, np.int64), formats)
 
 
 # ------------------------------------------------------------------------------------------------- arrays
@@ -228,20 +237,18 @@ def npz_source(path: Path) -> ImageSource:
             f'"arr_0" in {path} is {dtype} of shape {shape}; images are uint8 of shape (N, H, W, 3 or 1).',
             remedy="Save the images as bytes 0…255, the channel last.",
         )
-    formats: Counter[str] = Counter()
     labels_fit = "arr_1" in heads and heads["arr_1"].shape == shape[:1] and heads["arr_1"].dtype.kind in "iu"
     return ImageSource(
         path=str(path),
         kind="npz",
         content_hash=_checksums(path),
         count=shape[0],
-        read=partial(_read_npz, path, formats),
+        read=partial(_read_npz, path),
         labels=read_array(path, "arr_1").astype(np.int64) if labels_fit else None,
-        formats=formats,
     )
 
 
-def _read_npz(path: Path, formats: Counter[str], wanted: Numbers, batch_size: int) -> Batches:
+def _read_npz(path: Path, wanted: Numbers, batch_size: int) -> Batches:
     if not len(wanted):
         return
     first = int(wanted[0])
@@ -251,8 +258,8 @@ def _read_npz(path: Path, formats: Counter[str], wanted: Numbers, batch_size: in
             chosen = np.isin(numbers, wanted)
             first += len(array)
             if chosen.any():
-                formats["NPZ"] += int(chosen.sum())
-                yield ImageBatch(np.ascontiguousarray(array[chosen].transpose(0, 3, 1, 2)), numbers[chosen])
+                pixels = np.ascontiguousarray(array[chosen].transpose(0, 3, 1, 2))
+                yield ImageBatch(pixels, numbers[chosen], ("NPZ",) * len(pixels))
             if first > wanted[-1]:
                 return
 
@@ -268,22 +275,19 @@ def _checksums(path: Path) -> str:
 
 def data_set_source(images: ImageSet) -> ImageSource:
     """The images of a run's data set as it was trained on: cut to squares, in the run's size, from its cache."""
-    formats: Counter[str] = Counter()
     return ImageSource(
         path=images.path,
         kind="data set",
         content_hash=images.fingerprint,
         count=len(images.labels),
-        read=partial(_read_array, images.images, formats),
+        read=partial(_read_array, images.images),
         labels=images.labels if images.class_names else None,
         class_names=images.class_names,
-        formats=formats,
         left_out=LeftOut(images.problems, count=len(images.problems)),
     )
 
 
-def _read_array(images: Pixels, formats: Counter[str], wanted: Numbers, batch_size: int) -> Batches:
+def _read_array(images: Pixels, wanted: Numbers, batch_size: int) -> Batches:
     for first in range(0, len(wanted), batch_size):
         numbers = wanted[first : first + batch_size]
-        formats["cache"] += len(numbers)
-        yield ImageBatch(np.ascontiguousarray(images[numbers]), numbers)
+        yield ImageBatch(np.ascontiguousarray(images[numbers]), numbers, ("cache",) * len(numbers))
