@@ -121,7 +121,8 @@ def load_model(path: str | Path, *, weights: str = "ema", device: torch.device |
     except ShapeError as error:
         raise CheckpointError(f"{file} describes a model that cannot be: {error}") from error
     _check_names_and_shapes(tensors, model, file)
-    model.load_state_dict(tensors, assign=True)
+    # copies: the tensors are views of the file, and reading them after somebody cut it short would kill the process
+    model.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
     model.t_embedder.frequencies = type(model.t_embedder)(4).frequencies  # the one buffer that is not in the file
     return LoadedModel(model=model.to(device).eval(), config=description, path=file)
 
@@ -297,7 +298,10 @@ def _restore_optimizer(state: TrainingState, file: Path) -> None:
         if moments and "step" not in moments:
             raise CheckpointError(f"{file} is damaged: it lacks step.{name}.")
         if moments:
-            place = {key: tensor if key == "step" else tensor.to(parameter.device) for key, tensor in moments.items()}
+            place = {
+                key: tensor.clone() if key == "step" else tensor.to(parameter.device, copy=True)
+                for key, tensor in moments.items()
+            }
             if getattr(state.optimizer, "defaults", {}).get("fused"):
                 place["step"] = place["step"].to(parameter.device)
             state.optimizer.state[parameter] = place

@@ -26,8 +26,8 @@ Shape = tuple[int, ...]
 
 
 class TrajectoryWriter:
-    """The planes of a request, step by step. Nothing is visible in the folder before `finish`, and a trajectory that was
-    there before is gone: the images are not its any more.
+    """The planes of a request, step by step. Nothing is visible in the folder before `finish`; a trajectory that was
+    there before is gone, for the images are not its any more.
 
     `shapes`: of one image in each plane. Raises: DiskFullError if it cannot fit; RunError if it cannot be written.
     """
@@ -107,8 +107,8 @@ class TrajectoryWriter:
         free, needed = free_bytes(self._folder), self.size_bytes + _SPARE_BYTES
         if free < needed:
             raise DiskFullError(
-                f"The trajectory takes {self.size_bytes / 2**20:,.1f} MB and has to leave {_SPARE_BYTES / 2**20:.0f} MB "
-                f"free, and {free / 2**20:,.0f} MB are free in {self._folder}.",
+                f"The trajectory takes {self.size_bytes / 2**20:,.1f} MB and has to leave "
+                f"{_SPARE_BYTES / 2**20:.0f} MB free, and {free / 2**20:,.0f} MB are free in {self._folder}.",
                 remedy="Free some space, or draw fewer images or steps.",
                 numbers={"free_bytes": free, "needed_bytes": needed},
             )

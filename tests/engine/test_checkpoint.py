@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -66,6 +68,21 @@ def test_a_pickle_is_refused_and_nothing_of_it_runs(name: str, tmp_path: Path, m
     with pytest.raises(CheckpointError, match=r"is a pickle|not a safetensors file"):
         load_model(tmp_path / name)
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_file_that_is_cut_after_it_was_loaded_harms_nothing(file: Path) -> None:
+    """In a process of its own: what reads a mapped page that went away does not live to tell."""
+    code = """
+import sys
+from dit_studio.engine.checkpoint import load_model
+from dit_studio.engine.sampling import sample
+from dit_studio.sample_request import SampleRequest
+loaded = load_model(sys.argv[1])
+open(sys.argv[1], "wb").close()
+print(len(list(sample(loaded.model, loaded.config, SampleRequest(steps=2)))))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
 
 
 @pytest.mark.parametrize("length", [0, 4, 100, 5000])

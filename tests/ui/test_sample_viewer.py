@@ -9,8 +9,8 @@ from pytestqt.qtbot import QtBot
 from sample_films import film_of, gradients
 
 from dit_studio.ui.sample.film import Film
-from dit_studio.ui.sample.tile import Tile
 from dit_studio.ui.sample.pixels import Pixels
+from dit_studio.ui.sample.tile import Tile
 from dit_studio.ui.sample.viewer import Viewer
 
 
