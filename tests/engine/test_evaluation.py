@@ -112,6 +112,20 @@ def test_identical_sets_are_at_0(count: int, dimensions: int) -> None:
     assert abs(given.distance(fitted)) < 1e-9
 
 
+def test_features_that_never_vary_count_by_their_means() -> None:
+    """Dead numbers make a covariance singular, however many images there are; equal images make it 0."""
+    generated, real, _ = golden()
+    expected = frechet_distance_from_features(real, generated)
+    dead = [np.hstack([features, np.zeros((len(features), 5))]) for features in (real, generated)]
+    assert frechet_distance_from_features(*dead) == pytest.approx(expected, rel=1e-9)
+    assert abs(frechet_distance_from_features(dead[0], dead[0])) < 1e-9
+    same = np.full((500, 64), 2.0)
+    expected = ((real.mean(0) - 2) ** 2).sum() + real.var(0, ddof=1).sum()
+    assert frechet_distance_from_features(real, same) == pytest.approx(expected, rel=1e-10)
+    assert frechet_distance_from_features(same[:10], real[:10]) > 0
+    assert frechet_distance_from_features(same, same) == 0
+
+
 def test_any_number_format_and_a_mapped_file_give_the_same(tmp_path: Path) -> None:
     generated, real, _ = golden()
     expected = frechet_distance_from_features(real, generated)

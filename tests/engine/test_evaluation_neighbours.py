@@ -122,3 +122,5 @@ def test_too_few_images_for_k_neighbours() -> None:
         nearest_images(np.eye(3), np.eye(3))
     with pytest.raises(ShapeError, match=r"\(4,\)"):
         density_coverage(np.ones(4), np.ones((4, 2)))
+    with pytest.raises(ShapeError, match="do not fit 6 of them"):
+        nearest_images(np.eye(6), np.eye(6), leave_one_out=np.ones(5))

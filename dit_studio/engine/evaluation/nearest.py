@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dit_studio.engine.evaluation.distances import nearest_neighbours
 from dit_studio.engine.evaluation.features import FeatureArray, check_features, check_pair
+from dit_studio.errors import ShapeError
 
 CLOSE_QUANTILE = 0.05
 _SPARE_CANDIDATES = 4  # that float32 may have put in the wrong order
@@ -44,6 +45,11 @@ def nearest_images(
     what to expect of a model that does not copy. Raises: ShapeError, DataError.
     """
     first, second = check_pair(train, generated)
+    if leave_one_out is not None and leave_one_out.shape != (len(first),):
+        raise ShapeError(
+            f"{leave_one_out.shape} distances between training images do not fit {len(first):,} of them.",
+            remedy="Compute them again from these images.",
+        )
     between = leave_one_out_distances(first) if leave_one_out is None else leave_one_out
     distances, indices = _exact_neighbours(second, first, k)
     is_twice = between <= _SAME_IMAGE * np.median(between[between > 0]) if between.any() else between == 0
