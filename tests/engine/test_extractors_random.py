@@ -46,6 +46,15 @@ def test_any_size_will_do(extractor: Extractor, shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(extractor(images[-1:])["features"], features[-1:], rtol=1e-4, atol=1e-4)
 
 
+def test_arrays_of_any_layout_are_taken(extractor: Extractor) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)
+    mirrored = images[..., ::-1]
+    kept = mirrored.copy()
+    kept.flags.writeable = False
+    np.testing.assert_array_equal(extractor(mirrored)["features"], extractor(kept)["features"])
+    np.testing.assert_array_equal(extractor(torch.from_numpy(mirrored.copy()))["features"], extractor(kept)["features"])
+
+
 def _distances(extractor: Extractor, real: Pixels, *others: Pixels) -> list[float]:
     """From one random half of the real images: to the other half, and to each of the others."""
     order = np.random.default_rng(1).permutation(len(real))

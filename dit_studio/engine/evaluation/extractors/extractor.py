@@ -44,9 +44,10 @@ class Extractor:
 
         Shapes: uint8 (B, 1 or 3, H, W) -> float32 (B, outputs[name]) by name. Raises: ShapeError.
         """
+        if not isinstance(images, Tensor):
+            images = torch.from_numpy(np.require(images, requirements="CW"))  # torch takes no others
         with torch.inference_mode():
-            pixels = move(torch.as_tensor(images), self.device)
-            found = self.network(self.preprocessing.prepare(pixels))
+            found = self.network(self.preprocessing.prepare(move(images, self.device)))
             return {name: found[name].float().cpu().numpy() for name in self.outputs}
 
 
