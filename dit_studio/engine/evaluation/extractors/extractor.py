@@ -45,7 +45,7 @@ class Extractor:
         Shapes: uint8 (B, 1 or 3, H, W) -> float32 (B, outputs[name]) by name. Raises: ShapeError.
         """
         if not isinstance(images, Tensor):
-            images = torch.from_numpy(np.require(images, requirements="CW"))  # torch takes no others
+            images = torch.from_numpy(np.require(images, requirements=["C", "W"]))  # torch takes no others
         with torch.inference_mode():
             found = self.network(self.preprocessing.prepare(move(images, self.device)))
             return {name: found[name].float().cpu().numpy() for name in self.outputs}
