@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dit_studio.events import SampleFrame, SamplesDrawn, SamplingStarted, StepPoint
 from dit_studio.trajectory import noise_to_pixels
+from dit_studio.ui.sample.film import ForkedFilm, JoinedFilm
 from dit_studio.ui.sample.frames import Frames
 
 Images = NDArray[np.float32]  # (images, H, W, C), from -1 to 1
@@ -96,6 +97,13 @@ def film_of(
     if done is None:
         film.finish(drawing.drawn())
     return film
+
+
+def forked_film(side: int = 8, *, parent_done: int | None = None) -> ForkedFilm:
+    """A branch from step 5 of 10 of image 1, beside its parent, which was stopped after `parent_done` steps."""
+    clean = gradients(2, side)
+    past = film_of(clean, 10, done=parent_done, seed=2)
+    return ForkedFilm(JoinedFilm(past, 1, 5, film_of(-clean[1:], 10, skip=4, seed=3)), past, 1)
 
 
 def _cut(source: Images, side: int, draw: np.random.Generator) -> Images:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QSize, Qt
-from PySide6.QtGui import QContextMenuEvent, QImage
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QContextMenuEvent, QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from sample_films import film_of, gradients
+from sample_films import film_of, forked_film, gradients
 
 from dit_studio.ui import theme
 from dit_studio.ui.sample.cells import plan_cells
@@ -190,3 +190,39 @@ def test_names_are_numbers_where_a_class_has_none(qtbot: QtBot) -> None:
     grid = _grid(qtbot, film_of(gradients(5, 8), 2))
     grid.show_film(film_of(gradients(5, 8), 2), (), 0)
     assert grid.caption(1) == "class 1 · seed 101"
+
+
+# ------------------------------------------------------------------------------------------------- a branch's parent
+
+
+def test_a_parent_is_told_from_its_branch(qtbot: QtBot) -> None:
+    grid = _grid(qtbot, forked_film())
+    assert [grid.caption(image) for image in (0, 1)] == ["zero · seed 3", "parent · one · seed 3"]
+    picture = grid.grab().toImage()
+    colours = [
+        {picture.pixelColor(x, y).name() for x in range(rect.left(), rect.center().x()) for y in _top_of(rect)}
+        for rect in (grid.rect_of(0), grid.rect_of(1))
+    ]
+    assert [theme.CURVES[4].lower() in found for found in colours] == [False, True]
+
+
+def _top_of(rect: QRect) -> range:
+    return range(rect.top(), rect.center().y())
+
+
+def test_a_parent_that_was_stopped_has_no_picture_of_later_steps(qtbot: QtBot) -> None:
+    film = forked_film(parent_done=6)
+    grid = _grid(qtbot, film, width=500, height=250)
+    assert [film.lacks(image, step) for image in (0, 1) for step in (6, 7)] == [False, False, False, True]
+    grid.set_step(9, plane="x_start", is_at_step=True)
+    without_words = {QColor(theme.current().raised).name(), theme.CURVES[4].lower()}
+    assert len(_colours_of(grid, 1) - without_words) > 10, "letters have soft edges"
+
+
+def _colours_of(grid: ImageGrid, image: int) -> set[str]:
+    rect, picture = grid.rect_of(image), grid.grab().toImage()
+    return {
+        picture.pixelColor(x, y).name()
+        for x in range(rect.left(), rect.right())
+        for y in range(rect.top(), rect.bottom())
+    }

@@ -6,7 +6,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from sample_films import film_of, gradients
+from sample_films import film_of, forked_film, gradients
 
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import Pixels
@@ -155,6 +155,14 @@ def test_what_is_not_there_yet_is_said(qtbot: QtBot) -> None:
     viewer = _viewer(qtbot, film_of(gradients(2, 16), 5, done=2))
     assert viewer.tiles["x_t"].pixels is None
     assert not viewer.tiles["x_t"].grab().isNull()
+
+
+def test_a_parent_that_ended_before_a_step_says_so(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = _viewer(qtbot, forked_film(parent_done=6))
+    said: list[str] = []
+    monkeypatch.setattr(viewer.tiles["x_start"], "show_pixels", lambda *_, missing: said.append(missing))
+    viewer.show_step(1, 9)
+    assert said == ["the parent ended before this step"]
 
 
 def test_every_tile_says_what_it_is(qtbot: QtBot) -> None:

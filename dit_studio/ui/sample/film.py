@@ -203,6 +203,10 @@ class ForkedFilm:
         """Whether it is the parent's image."""
         return image == self.images - 1
 
+    def lacks(self, image: int, step: int) -> bool:
+        """Whether it is the parent's image, and the parent was stopped before it came so far."""
+        return self.is_parent(image) and self.parent_step(step) > self._parent.steps_done(self._image)
+
     def parent_step(self, step: int) -> int:
         """The step of the parent's film that is shown at a step of this one."""
         return self._steps[step - 1]
@@ -226,6 +230,18 @@ class ForkedFilm:
 
     def _of_parent(self, values: Floats) -> Floats:
         return np.asarray(values[np.array(self._steps) - 1])
+
+
+def is_parent(film: Film | None, image: int) -> bool:
+    """Whether an image is that of a parent beside its branch."""
+    return isinstance(film, ForkedFilm) and film.is_parent(image)
+
+
+def why_missing(film: Film, image: int, step: int) -> str:
+    """Why there is no picture of a step, in words; "" if the film does not know."""
+    if isinstance(film, ForkedFilm) and film.lacks(image, step):
+        return "the parent ended before this step"
+    return "not drawn yet" if step > film.steps_done(image) else ""
 
 
 def _read_entry(folder: Path) -> SampleEntry | None:

@@ -23,7 +23,8 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.sample.cells import Cells, plan_cells
-from dit_studio.ui.sample.film import Film
+from dit_studio.ui.sample.film import Film, is_parent, why_missing
+from dit_studio.ui.sample.fork_mark import FORK_COLOUR, paint_fork
 from dit_studio.ui.sample.pixels import Pixels, to_image
 from dit_studio.ui.train.amounts import count
 from dit_studio.ui.widgets.basics import describe
@@ -104,12 +105,13 @@ class ImageGrid(QAbstractScrollArea):
         self.viewport().update()
 
     def caption(self, image: int) -> str:
-        """ "seven · seed 12"."""
+        """ "seven · seed 12"; "parent · seven · seed 12" for what a branch goes on from."""
         if self._film is None or image >= self._film.images:
             return ""
         label = self._film.labels[image]
         name = self._names[label] if label < len(self._names) else f"class {label}"
-        return f"{name} · seed {self._film.seeds[image]}"
+        parent = "parent · " if is_parent(self._film, image) else ""
+        return f"{parent}{name} · seed {self._film.seeds[image]}"
 
     def preferred_height(self, width: int, most: int) -> int:
         """A height in which the images are seen well, `most` at the utmost."""
@@ -254,13 +256,15 @@ class ImageGrid(QAbstractScrollArea):
             self._paint_cell(painter, image)
 
     def _paint_cell(self, painter: QPainter, image: int) -> None:
-        palette, rect = theme.current(), self.rect_of(image)
+        rect = self.rect_of(image)
         pixels, step = self._pixels_of(image)
         if pixels is None:
-            painter.fillRect(rect, QColor(palette.raised))
+            self._paint_why_missing(painter, rect, image, step)
         else:
             self._paint_picture(painter, rect, image, step, pixels)
         self._paint_progress(painter, rect, image)
+        if is_parent(self._film, image):
+            self._paint_parent(painter, rect)
         if image == self._current:
             self._paint_frame(painter, rect)
         if image in self._stars:
@@ -283,6 +287,27 @@ class ImageGrid(QAbstractScrollArea):
             if len(self._smaller) > _SMALLER_KEPT:
                 self._smaller.popitem(last=False)
         painter.drawImage(rect, self._smaller[key])
+
+    def _paint_why_missing(self, painter: QPainter, rect: QRect, image: int, step: int) -> None:
+        assert self._film is not None
+        palette = theme.current()
+        painter.fillRect(rect, QColor(palette.raised))
+        why = why_missing(self._film, image, step) if step else ""
+        room = rect.adjusted(4, 4, -4, -4)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        if room.contains(painter.boundingRect(room, flags, why)):
+            painter.setPen(QColor(palette.muted))
+            painter.drawText(room, flags, why)
+
+    def _paint_parent(self, painter: QPainter, rect: QRect) -> None:
+        """A frame and a mark in the colour of the fork on the slider."""
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(FORK_COLOUR), 2))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(QRectF(rect).adjusted(1, 1, -1, -1))
+        paint_fork(painter, QPointF(rect.topLeft()) + QPointF(10, 10))
+        painter.restore()
 
     def _paint_progress(self, painter: QPainter, rect: QRect, image: int) -> None:
         assert self._film is not None

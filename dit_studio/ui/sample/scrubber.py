@@ -10,7 +10,6 @@ from PySide6.QtGui import (
     QKeyEvent,
     QMouseEvent,
     QPainter,
-    QPainterPath,
     QPaintEvent,
     QPen,
     QPixmap,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
+from dit_studio.ui.sample.fork_mark import FORK_COLOUR, paint_fork
 from dit_studio.ui.sample.move_curves import Curve, commit_step, paint_curve, paint_reading
 from dit_studio.ui.sample.track import Axis, Places, number_text, paint_track, places_of, point_text
 from dit_studio.ui.widgets.basics import describe
@@ -300,12 +300,12 @@ class Scrubber(QAbstractSlider):
             return
         track = self._track_box()
         x = self.x_of(min(film.shared_steps + 1, len(film.points)))
-        tint = QColor(theme.CURVES[4])
+        tint = QColor(FORK_COLOUR)
         tint.setAlphaF(0.14)
         painter.fillRect(QRectF(track.left(), 0, x - track.left(), track.bottom()), tint)
-        painter.setPen(QPen(QColor(theme.CURVES[4]), 1.5))
+        painter.setPen(QPen(QColor(FORK_COLOUR), 1.5))
         painter.drawLine(QPointF(x, 0), QPointF(x, track.bottom()))
-        _paint_fork(painter, QPointF(x, 8))
+        paint_fork(painter, QPointF(x, 8))
 
     def _paint_grip(self, painter: QPainter, x: float) -> None:
         palette, track = theme.current(), self._track_box()
@@ -318,18 +318,3 @@ def _round_spacing(least: float) -> float:
     """The smallest of 1, 2, 5, 10, 20 … (and of 0.1, 0.2 …) that is not below `least`."""
     power = 10.0 ** np.floor(np.log10(least))
     return float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * 0.999))
-
-
-def _paint_fork(painter: QPainter, centre: QPointF) -> None:
-    """Where the branch leaves its parent."""
-    painter.setPen(QPen(QColor(theme.current().surface), 1))
-    painter.setBrush(QColor(theme.CURVES[4]))
-    painter.drawEllipse(centre, 7, 7)
-    path = QPainterPath(centre + QPointF(-4, 0))
-    path.lineTo(centre)
-    path.lineTo(centre + QPointF(4, -3))
-    path.moveTo(centre)
-    path.lineTo(centre + QPointF(4, 3))
-    painter.setPen(QPen(QColor("#14161A"), 1.5))
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.drawPath(path)

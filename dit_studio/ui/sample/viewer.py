@@ -8,7 +8,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from dit_studio.ui import theme
-from dit_studio.ui.sample.film import Film
+from dit_studio.ui.sample.film import Film, why_missing
 from dit_studio.ui.sample.pixels import Pixels, difference
 from dit_studio.ui.sample.tile import Tile, View, fit
 
@@ -133,8 +133,8 @@ class Viewer(QWidget):
         return without if name == "unconditional" else difference(with_class, without, times=_DIFFERENCE_TIMES)
 
     def _missing(self, film: Film, name: str) -> str:
-        if film.points and self._step > film.steps_done(self._image):
-            return "not drawn yet"
+        if film.points and (why := why_missing(film, self._image, self._step)):
+            return why
         return "no guidance at this step" if name in GUIDANCE else "no picture was kept"
 
     def resizeEvent(self, event: QResizeEvent) -> None:
