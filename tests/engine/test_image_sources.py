@@ -222,6 +222,18 @@ def test_reading_can_be_stopped(tmp_path: Path) -> None:
     assert len(_read(source)) == 12
 
 
+def test_cifars_batches_are_images_too(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3072), dtype=np.uint8)
+    for batch in range(5):
+        rows = np.concatenate([np.full((4, 1), batch, np.uint8), pixels[batch]], axis=1)
+        (tmp_path / f"data_batch_{batch + 1}.bin").write_bytes(rows.tobytes())
+    (tmp_path / "batches.meta.txt").write_text("\n".join("abcdefghij"))
+    source = _value(open_source(str(tmp_path)))
+    found = _read(source, wanted=[3, 17])
+    assert (source.count, source.sizes, source.formats) == (20, {(32, 32): 2}, {"CIFAR": 2})
+    np.testing.assert_array_equal(found[17], pixels.reshape(20, 3, 32, 32)[17])
+
+
 def test_a_data_set_comes_from_its_cache(tmp_path: Path) -> None:
     for kind in ("cat", "dog"):
         _write(tmp_path / "images" / kind, 3)
