@@ -106,6 +106,47 @@ def test_the_same_setting_twice(tab: SweepTab, ask: Callable[..., None]) -> None
     assert "CFG scale is swept twice" in tab.panel.rows[0].problem()
 
 
+def test_what_the_engine_refuses_stands_at_its_axis_until_the_next_edit(
+    qtbot: QtBot, tab: SweepTab, ask: Callable[..., None]
+) -> None:
+    ask(("cfg", "1, 4"), ("steps", "10, 50"))
+    tab.panel.set_collapsed(True)
+    tab.show_problems(
+        [
+            ("sweep.cfg", "cfg = 4 is not possible: it takes 1 only."),
+            ("request.steps", "request.steps = 50 is not possible: at most 20."),
+            ("request.eta", "request.eta = 2 is not possible: at most 1."),
+        ]
+    )
+    first, second = tab.panel.rows[:2]
+    assert first.problem() == "CFG scale = 4 is not possible: it takes 1 only."
+    assert second.problem() == "Steps = 50 is not possible: at most 20."
+    assert (first.values.property("invalid"), second.values.property("invalid")) == (True, True)
+    for sentence in (first.problem(), second.problem(), "= 2 is not possible: at most 1."):
+        assert sentence in visible_text(tab), "the card opens"
+    first.values.setFocus()
+    qtbot.keyClicks(first.values, "2")
+    assert (first.problem(), second.problem()) == ("", "")
+    assert "at most 1" not in visible_text(tab)
+
+
+def test_stop_says_that_it_ends_at_once_when_pressed_again(tab: SweepTab, qtbot: QtBot) -> None:
+    panel = tab.panel
+    seen = []
+    for state in (JobState.IDLE, JobState.RUNNING, JobState.STOPPING, JobState.STOPPED):
+        panel.show_state(state)
+        seen.append((panel.stop.text(), panel.stop.isEnabled(), panel.start.isEnabled()))
+    assert seen == [
+        ("Stop", False, True),
+        ("Stop", True, False),
+        ("End at once", True, False),
+        ("Stop", False, True),
+    ]
+    panel.show_state(JobState.STOPPING)
+    with qtbot.waitSignal(tab.stop_asked):
+        qtbot.mouseClick(panel.stop, Qt.MouseButton.LeftButton)
+
+
 def test_columns_and_rows_change_places(qtbot: QtBot, tab: SweepTab, ask: Callable[..., None]) -> None:
     assert not tab.panel.swap.isEnabled(), "there are no rows yet"
     ask(("cfg", "1, 4, 7"), ("steps", "10, 50"))
@@ -268,7 +309,7 @@ def test_a_third_setting_makes_pages(begun: SweepTab, ask: Callable[..., None], 
     assert tooltip(begun, 1, 1) == "CFG 4 · unipc · raw: drawn"
 
 
-def test_a_sweep_on_the_disk_is_shown_again(begun: SweepTab, tmp_path: Path) -> None:
+def test_a_sweep_on_the_disk_is_shown_again(qtbot: QtBot, begun: SweepTab, tmp_path: Path) -> None:
     plan = begun.panel.plan()
     assert plan is not None
     folder = tmp_path / plan.cells[0].folder
@@ -278,9 +319,41 @@ def test_a_sweep_on_the_disk_is_shown_again(begun: SweepTab, tmp_path: Path) -> 
     states += [CellState()] * 4
     begun.show_record(SweepRecord(plan=plan, states=tuple(states)), tmp_path)
     assert looks(begun)[:3] == [CellLook.DRAWN, CellLook.FAILED, CellLook.WAITING]
-    picture = begun.grid._table.cells[0].picture
-    assert picture is not None
-    assert picture.pixelColor(0, 0).getRgb()[:3] == (200, 30, 40)
+    qtbot.waitUntil(lambda: colour_at(begun, 0, 0) == (200, 30, 40))
+    assert tooltip(begun, 0, 1) == "CFG 4 · ddim: failed. It broke."
+    assert begun.grid.summary == "1 of 6 cells drawn · 1 failed · 2 s"
+    failed = plan.cells[1]
+    begun.grid.view.setCurrentIndex(begun.grid.view.model().index(failed.row, failed.column))
+    assert "It broke." in visible_text(begun), "the sentence stands below the cells"
+    begun.grid.view.setFocus()
+    qtbot.keyClick(begun.grid.view, Qt.Key.Key_Return)
+    assert begun.grid._lens is not None
+    assert "It broke." in begun.grid._lens.text
+    assert not begun.grid.evaluate.isEnabled()
+
+
+def test_pictures_of_a_sweep_are_read_as_they_come_into_sight(
+    qtbot: QtBot, begun: SweepTab, ask: Callable[..., None], tmp_path: Path
+) -> None:
+    begun.show_state(JobState.IDLE)
+    ask(("cfg", "1, 4"), ("seed", ", ".join(str(seed) for seed in range(100))))
+    plan = begun.panel.plan()
+    assert plan is not None
+    for cell in plan.cells[1:]:
+        folder = tmp_path / cell.folder
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8), (200, cell.row, 40)).save(folder / "000000.png")
+    states = tuple(CellState(state="drawn", images=1) for _ in plan.cells)
+    begun.show_record(SweepRecord(plan=plan, states=states), tmp_path)
+    cells = {(shown.cell.row, shown.cell.column): shown for shown in begun.grid._table.cells}
+    assert not any(shown.picture for shown in cells.values()), "nothing is read before it is shown"
+    qtbot.waitUntil(lambda: colour_at(begun, 0, 1) == (200, 0, 40))
+    lost = plan.cells[0]
+    qtbot.waitUntil(lambda: "gone, or cannot be read" in tooltip(begun, lost.row, lost.column))
+    assert cells[99, 1].picture is None, "it is far below"
+    begun.grid.view.scrollToBottom()
+    qtbot.waitUntil(lambda: colour_at(begun, 99, 1) == (200, 99, 40))
+    assert cells[50, 1].picture is None, "what was scrolled past is not read"
 
 
 def test_events_of_another_plan_are_passed_over(begun: SweepTab) -> None:
@@ -296,6 +369,14 @@ def fillings(line: SweepAxisRow) -> list[str]:
 
 def tooltip(tab: SweepTab, row: int, column: int) -> str:
     return str(tab.grid.view.model().index(row, column).data(Qt.ItemDataRole.ToolTipRole))
+
+
+def colour_at(tab: SweepTab, row: int, column: int) -> tuple[int, int, int]:
+    """What a user sees in the middle of a cell."""
+    view = tab.grid.view
+    rect = view.visualRect(view.model().index(row, column))
+    red, green, blue, _ = view.viewport().grab().toImage().pixelColor(rect.center()).getRgb()  # type: ignore[misc]
+    return red, green, blue
 
 
 def visible_text(tab: SweepTab) -> str:

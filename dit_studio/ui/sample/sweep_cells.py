@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
@@ -34,7 +34,7 @@ class ShownCell:
 
     cell: SweepCell
     look: CellLook = CellLook.WAITING
-    text: str = ""  # how far it is, or why it failed
+    text: str = ""  # how far it is, why it failed, or why there is no picture of it
     picture: QImage | None = None
     folder: Path | None = None
 
@@ -116,7 +116,9 @@ class CellTable(QAbstractTableModel):
 
 
 class CellPainter(QStyledItemDelegate):
-    """The picture, or in words why there is none yet."""
+    """The picture, or in words why there is none yet. `missing` asks for that of a drawn cell that comes into sight."""
+
+    missing = Signal(object)  # ShownCell
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         return QSize(48, 48)
@@ -131,6 +133,8 @@ class CellPainter(QStyledItemDelegate):
             _paint_picture(painter, area, shown.picture)
         else:
             _paint_words(painter, area, shown)
+            if shown.look is CellLook.DRAWN and not shown.text:
+                self.missing.emit(shown)
         if option.state & QStyle.StateFlag.State_Selected:
             painter.setPen(QPen(QColor(theme.current().accent), 2))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -154,7 +158,7 @@ def _paint_words(painter: QPainter, area: QRect, shown: ShownCell) -> None:
     painter.setPen(pen)
     painter.setBrush(QColor(palette.surface))
     painter.drawRect(area.adjusted(0, 0, -1, -1))
-    if shown.look is CellLook.WAITING:
+    if shown.look is CellLook.WAITING or (shown.look is CellLook.DRAWN and not shown.text):
         return
     font = QFont(painter.font())
     font.setPixelSize(theme.text_size(0))

@@ -21,7 +21,8 @@ from dit_studio.ui.sample.sweep_cells import (
     side_by_side,
     small,
 )
-from dit_studio.ui.sample.sweep_lens import SweepLens, picture_of, settings_line
+from dit_studio.ui.sample.sweep_lens import SweepLens, settings_line
+from dit_studio.ui.sample.sweep_pictures import CellPictures
 from dit_studio.ui.train.amounts import count, duration
 from dit_studio.ui.widgets.basics import ElidedLabel, button, describe
 from dit_studio.ui.widgets.flow import FlowLayout
@@ -44,6 +45,7 @@ class SweepGrid(QWidget):
         self._running: ShownCell | None = None
         self._seconds = 0.0
         self._table, self.view, self.pages = CellTable(self), _View(), QTabBar()
+        self._painter, self._pictures = CellPainter(self.view), CellPictures(self)
         self._summary, self._settings = ElidedLabel(role="muted"), ElidedLabel(role="caption")
         self._lens: SweepLens | None = None
         self.open = button("Open folder", "Show the folder of the chosen cell's images.", icon=icon("folder"))
@@ -62,6 +64,7 @@ class SweepGrid(QWidget):
     def show_plan(self, plan: SweepPlan, folder: Path | None = None) -> None:
         """A sweep that begins; without `folder` the events say where the cells are."""
         self._folder, self._running, self._seconds = folder, None, 0.0
+        self._pictures.forget()
         self._table.show_plan(plan)
         while self.pages.count():
             self.pages.removeTab(0)
@@ -74,13 +77,12 @@ class SweepGrid(QWidget):
         self._show_chosen()
 
     def show_record(self, record: SweepRecord, folder: Path) -> None:
-        """A sweep that was drawn before."""
+        """A sweep that was drawn before; its pictures are read as they come into sight."""
         self.show_plan(record.plan, folder)
         for shown, state in zip(self._table.cells, record.states, strict=True):
             if state.state == "drawn":
                 shown.folder = folder / shown.cell.folder
-                picture = picture_of(shown.folder)
-                shown.picture, shown.look = small(picture) if picture else None, CellLook.DRAWN
+                shown.look = CellLook.DRAWN
                 self._seconds += state.seconds
             elif state.state == "failed":
                 shown.look, shown.text = CellLook.FAILED, state.message
@@ -147,7 +149,7 @@ class SweepGrid(QWidget):
         if shown is None:
             self._settings.setText("Choose a cell to see its settings; Enter or a click shows it large.")
         else:
-            failure = f": {shown.text}" if shown.look is CellLook.FAILED else ""
+            failure = f": {shown.text}" if shown.text and shown.look is not CellLook.RUNNING else ""
             self._settings.setText(f"{shown.title}{failure} · {settings_line(shown, leave_out=shown.cell.labels)}")
         if self._lens is not None and self._lens.isVisible() and shown is not None:
             self._lens.show_cell(shown)
@@ -204,7 +206,9 @@ class SweepGrid(QWidget):
 
     def _connect(self) -> None:
         self.view.setModel(self._table)
-        self.view.setItemDelegate(CellPainter(self.view))
+        self.view.setItemDelegate(self._painter)
+        self._painter.missing.connect(self._pictures.want)
+        self._pictures.read.connect(self._table.tell)
         self.view.selectionModel().currentChanged.connect(self._show_chosen)
         self.view.clicked.connect(self._enlarge)
         self.view.activated.connect(self._enlarge)

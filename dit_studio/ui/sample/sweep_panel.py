@@ -10,7 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from dit_studio.errors import ConfigError, Problem
-from dit_studio.events import SampleModel
+from dit_studio.events import JobState, SampleModel
 from dit_studio.fields import check_value, schema_fields
 from dit_studio.sample_request import SampleOptions, SampleRequest
 from dit_studio.sweep import ModelLimits, SweepAxis, SweepPlan, plan_sweep
@@ -27,8 +27,10 @@ from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.editors import read_number
 from dit_studio.ui.widgets.flow import FlowLayout
 
+_STOP = "End after the step in progress; the cells that are drawn stay. Pressed again: end at once."
 _FORM = "sweep"  # what the settings file calls it
 _COUNT = next(field for field in schema_fields("request", SampleOptions) if field.name == "count")
+_AXIS_OF = {"request.classes": "class", "request.cfg_from": "interval", "request.cfg_to": "interval"}
 _AT_FIRST = {"axes": [["cfg", "1, 4, 7, 12"], ["", ""], ["", ""]], "images": "4"}
 
 
@@ -49,7 +51,7 @@ class SweepPanel(Card):
         self.images = QLineEdit()
         self.swap = button("Swap", "Let the columns and the rows change places.")
         self.start = button("Start sweep", "Draw every cell.", kind="primary", icon=icon("play", "on_accent"))
-        self.stop = button("Stop", "End after the step in progress; the cells that are drawn stay.", icon=icon("stop"))
+        self.stop = button("Stop", _STOP, icon=icon("stop"))
         self._images_problem, self._summary, self._problem = _problem_label(), Caption(), _problem_label()
         self._build()
         self._restore()
@@ -92,12 +94,24 @@ class SweepPanel(Card):
         self._check()
 
     def set_running(self, is_running: bool) -> None:
-        self._is_running = is_running
+        self.show_state(JobState.RUNNING if is_running else JobState.IDLE)
+
+    def show_state(self, state: JobState) -> None:
+        """Of whatever is being drawn: one device does one thing at a time."""
+        self.stop.setText("End at once" if state is JobState.STOPPING else "Stop")
+        self.stop.setAccessibleName(self.stop.text())
+        self._is_running = state.is_active
         self._show_buttons()
 
     def show_problems(self, problems: Sequence[tuple[str, str]]) -> None:
         """What the engine refused, shown until the next edit."""
-        self._mark([Problem(field, message) for field, message in problems])
+        self.set_collapsed(False)
+        self._mark([Problem(self._axis_field(field), message) for field, message in problems])
+
+    def _axis_field(self, field: str) -> str:
+        """Where a problem of a cell's request belongs: "request.steps" to the axis of the steps, if they are swept."""
+        name = _AXIS_OF.get(field, field.removeprefix("request."))
+        return f"sweep.{name}" if any(one.name == name for one in self.rows) else field
 
     @property
     def summary(self) -> str:
