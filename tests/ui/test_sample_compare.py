@@ -8,11 +8,21 @@ import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QStyle,
+    QStyleOptionComboBox,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 from sample_history_scenes import make_entry, record_of, two_pins
 
 from dit_studio.events import StepPoint
+from dit_studio.ui import theme
 from dit_studio.ui.sample.compare import ComparePanel, Pin
 from dit_studio.ui.sample.compare_measures import (
     amplified_difference,
@@ -214,6 +224,28 @@ def test_side_by_side_and_difference(qtbot: QtBot, view: CompareView) -> None:
     assert colour_at(view, 0.5, 0.5).red() == 16 * 7
     click(qtbot, view, "Swipe")
     assert colour_at(view, 0.3, 0.5).red() == 50
+
+
+@pytest.mark.parametrize("percent", [100, 150])
+def test_the_gain_is_whole_after_a_change_of_layout(
+    qtbot: QtBot, qapp: QApplication, view: CompareView, percent: int
+) -> None:
+    theme.apply_theme(qapp, "dark", 150 if percent == 100 else 100)
+    theme.apply_theme(qapp, "dark", percent)
+    click(qtbot, view, "Difference")
+    try:
+        for width in (560, 420, 700):
+            view.resize(width, 560)
+            choose(view, "Gain of the difference", "× 16")
+            qapp.processEvents()
+            (gain,) = [box for box in view.findChildren(QComboBox) if box.accessibleName() == "Gain of the difference"]
+            option = QStyleOptionComboBox()
+            gain.initStyleOption(option)
+            part = QStyle.SubControl.SC_ComboBoxEditField
+            field = gain.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, gain)
+            assert field.width() >= gain.fontMetrics().horizontalAdvance("× 16"), (width, field)
+    finally:
+        theme.apply_theme(qapp, "dark")
 
 
 def test_zoom_and_pan_are_one_for_both(qtbot: QtBot, view: CompareView) -> None:

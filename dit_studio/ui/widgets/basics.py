@@ -151,6 +151,10 @@ class NoScrollComboBox(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
+    def sizeHint(self) -> QSize:
+        """With the room at the arrow that Qt forgets under a style sheet, and would take from the text."""
+        return super().sizeHint() + QSize(self.fontMetrics().averageCharWidth(), 0)
+
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
 
