@@ -1,21 +1,20 @@
 """`dit-studio sample`: everything of the Sample page that needs no mouse."""
 
 import argparse
-import signal
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dit_studio.cli_job import follow, saying_what_is_kept
+from dit_studio.cli_out import check_folder, clear_folder
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.config import fields_of
-from dit_studio.errors import ConfigError, Problem
-from dit_studio.events import CellDrawn, CellFailed, Event, SettingsRefused, Written
+from dit_studio.errors import ConfigError, Problem, StudioError
 from dit_studio.fields import Field, check_value
-from dit_studio.image_settings import read_settings
+from dit_studio.image_settings import FoundSettings, read_settings
+from dit_studio.npz_count import StoppedNpz
 from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep_text import parse_axis
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 _MEMORY_BYTES = 512 * 2**20  # of a trajectory that is being drawn; beyond it is written as it comes
 _FILM_IMAGES = 4
+_PRECISIONS = ("bf16", "fp16", "fp32")
 _OPTIONS = fields_of("request")
 _OWN_DEFAULTS = {
     "cfg": "2, or 1 for a model without a null class",
@@ -38,10 +38,16 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
     add("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
     for field in _OPTIONS:
         add(f"--{field.name.replace('_', '-')}", metavar=_metavar(field), help=_help(field))
-    add("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
-    add("--like", type=Path, metavar="IMAGE.png", help="take the settings of a drawn image; other options go before")
-    add("--out", type=Path, metavar="DIR", help="a folder for the PNG files")
-    add("--npz", type=Path, metavar="FILE", help="write an NPZ for evaluators instead of PNG files")
+    add("--weights", choices=["ema", "raw"], help="averaged or raw (default: ema)")
+    add(
+        "--like",
+        type=_path,
+        metavar="IMAGE.png",
+        help="draw an image again, with its settings; other options go before",
+    )
+    add("--out", type=_path, metavar="DIR", help="a folder for the PNG files")
+    add("--overwrite", action="store_true", help="clear what was drawn into the folder before")
+    add("--npz", type=_path, metavar="FILE", help="write an NPZ for evaluators instead of PNG files")
     add("--trajectory", action="store_true", help="keep every step, and draw an evolution sheet (PNG, PDF) and a GIF")
     add(
         "--sweep", action="append", default=[], metavar="cfg=1,4,7", type=str,
@@ -49,7 +55,13 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
         "weights, interval; ranges as 1-10, 1-10 (+3) or 1-10 [4]",
     )  # fmt: skip
     add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
-    add("--precision", choices=["auto", "bf16", "fp16", "fp32"], default="auto", help="of products (default: auto)")
+    add("--precision", choices=["auto", *_PRECISIONS], help="of products (default: auto)")
+
+
+def _path(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty; . is the folder that you are in.")
+    return Path(text)
 
 
 def _metavar(field: Field) -> str:
@@ -65,9 +77,15 @@ def run_sample(options: argparse.Namespace) -> int:
     """Draw what is asked for, and return the exit status."""
     _check_usage(options)
     axes = [parse_axis(text) for text in options.sweep]
+    found = _like(options.like) if options.like else None
+    settings = (found.of_this_image() if found else {}) | _given(options)
+    if options.out is not None:
+        check_folder(options.out, is_sweep=bool(axes), may_overwrite=options.overwrite)
     ticker, started = Ticker(), time.monotonic()
-    warm = _load(options, ticker)
-    request = _request(options, warm)
+    warm = _load(options, found, ticker)
+    request = _request(options, settings, warm)
+    if options.overwrite and options.out is not None:
+        clear_folder(options.out)
     if axes:
         extra = _sweep(options, request, [msgspec.to_builtins(axis) for axis in axes], ticker)
     elif options.npz:
@@ -92,6 +110,9 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError("sample takes --out DIR, or --npz FILE.")
     if options.npz is not None and (options.out is not None or options.trajectory or options.sweep):
         raise UsageError("--npz writes an NPZ and nothing else: leave out --out, --trajectory and --sweep.")
+    if options.npz is not None and (options.npz.suffix.lower() != ".npz" or options.npz.is_dir()):
+        what = "is a folder" if options.npz.is_dir() else "does not end in .npz"
+        raise UsageError(f"--npz {options.npz} {what}: choose another name.")
     if options.trajectory and options.sweep:
         raise UsageError("--sweep keeps no steps: leave out --trajectory.")
 
@@ -99,21 +120,33 @@ def _check_usage(options: argparse.Namespace) -> None:
 # ------------------------------------------------------------------------------------------------- what is asked for
 
 
-def _request(options: argparse.Namespace, warm: "WarmModel") -> SampleRequest:
-    """Defaults, the settings of --like over them, and the options over all. Raises: ConfigError."""
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that are typed, each within the widest limits. Raises: ConfigError with all that are not."""
+    given: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for field in _OPTIONS:
+        if (text := getattr(options, field.name)) is not None:
+            try:
+                given[field.name] = check_value(field, _value(field, text))
+            except ConfigError as error:
+                problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return given
+
+
+def _request(options: argparse.Namespace, settings: dict[str, Any], warm: "WarmModel") -> SampleRequest:
+    """Defaults, and over them the settings of --like and the options. Raises: ConfigError."""
     from dit_studio.engine.sample_checks import check_request
     from dit_studio.engine.sample_files import choose_classes
     from dit_studio.engine.solvers import samplers_for
 
     config = warm.loaded.config
-    settings: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "cfg": 2.0 if config.class_dropout_prob else 1.0,
         "sampler": samplers_for(config.diffusion.objective)[0],
     }
-    settings |= _like(options.like) if options.like else {}
-    for field in _OPTIONS:
-        if (text := getattr(options, field.name)) is not None:
-            settings[field.name] = _value(field, text)
+    settings = defaults | settings
     if options.classes is not None or "classes" not in settings:
         settings["classes"] = choose_classes(options.classes or "", config)
     request = SampleRequest(**{"count": len(settings["classes"]), **settings})
@@ -129,7 +162,8 @@ def _value(field: Field, text: str) -> Any:
         return check_value(field, text)
 
 
-def _like(image: Path) -> dict[str, Any]:
+def _like(image: Path) -> FoundSettings:
+    """What an image says of itself; what cannot be used of it is said. Raises: DataError."""
     found = read_settings(image)
     for refused in found.refused:
         say(f"{image.name}: {refused.message} Left out.")
@@ -137,13 +171,35 @@ def _like(image: Path) -> dict[str, Any]:
         say(f"{image.name}: unknown here and left out: {', '.join(found.unknown)}.")
     if found.is_branch:
         say(f"{image.name} is a branch: its settings alone draw another image.")
-    return found.of_this_image()
+    return found
 
 
 # ------------------------------------------------------------------------------------------------- the ways to draw
 
 
-def _load(options: argparse.Namespace, ticker: Ticker) -> "WarmModel":
+def _load(options: argparse.Namespace, found: FoundSettings | None, ticker: Ticker) -> "WarmModel":
+    """The model with the weights and in the precision that are asked for, or else those of --like."""
+    drawn_by = found.model if found else None
+    drawn_in = found.precision if found and found.precision in _PRECISIONS else "auto"
+    options.weights = options.weights or (drawn_by.weights if drawn_by else "ema")
+    is_typed, options.precision = options.precision is not None, options.precision or drawn_in
+    try:
+        warm = _load_now(options, ticker)
+    except ConfigError:
+        if is_typed or drawn_in == "auto":
+            raise
+        say(f"{options.like.name} was drawn in {drawn_in}, which this device does not do: its image may differ.")
+        options.precision = "auto"
+        warm = _load_now(options, ticker)
+    if drawn_by and drawn_by.fingerprint and drawn_by.fingerprint != warm.reference.fingerprint:
+        say(
+            f"{options.like.name} was drawn by {drawn_by.name or 'another model'} ({drawn_by.fingerprint}), "
+            f"and this is {warm.reference.name} ({warm.reference.fingerprint}): it draws another image."
+        )
+    return warm
+
+
+def _load_now(options: argparse.Namespace, ticker: Ticker) -> "WarmModel":
     from dit_studio.engine.warm_model import load_warm
 
     loading = load_warm(options.model, options.weights, device=options.device, precision=options.precision)
@@ -168,14 +224,20 @@ def _job_parameters(options: argparse.Namespace, request: SampleRequest) -> dict
 def _images(options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker) -> dict[str, Any]:
     from dit_studio.engine.sample_files import save_samples
 
-    _follow(save_samples(warm, request, options.out), ticker)
+    with saying_what_is_kept(options.out, request):
+        follow(save_samples(warm, request, options.out), ticker)
     return {}
 
 
 def _npz(options: argparse.Namespace, request: SampleRequest, ticker: Ticker) -> dict[str, Any]:
     from dit_studio.engine.draw_npz import draw_npz
 
-    written = _follow(draw_npz(**_job_parameters(options, request), path=str(options.npz)), ticker)
+    stopped = StoppedNpz(options.npz)
+    try:
+        written = follow(draw_npz(**_job_parameters(options, request), path=str(options.npz)), ticker)
+    except (KeyboardInterrupt, StudioError):
+        ticker.say(stopped.sentence(request.count))
+        raise
     return {"size_bytes": written[0].size_bytes}
 
 
@@ -183,12 +245,12 @@ def _trajectory(
     options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker
 ) -> dict[str, Any]:
     from dit_studio.engine.export.job import export
-    from dit_studio.engine.sample_files import write_labels
+    from dit_studio.engine.sample_files import LabelsFile
     from dit_studio.engine.sample_job import draw
 
     job = draw(**_job_parameters(options, request), folder=str(options.out), budget_bytes=_MEMORY_BYTES)
-    _follow(job, ticker)
-    write_labels(options.out, warm.record(request), range(request.count))
+    with saying_what_is_kept(options.out, request), LabelsFile(options.out, warm.record(request)) as labels:
+        follow(job, ticker, labels)
     entry: dict[str, Any] = {"entry": str(options.out)}
     film = {**entry, "plane": "both", "images": list(range(min(_FILM_IMAGES, request.count)))}
     wanted: list[tuple[str, str, dict[str, Any]]] = [
@@ -199,7 +261,7 @@ def _trajectory(
     files = []
     for kind, name, chosen in wanted:
         file = options.out / "trajectory" / name
-        files += [written.file for written in _follow(export(kind, str(file), chosen), ticker)]
+        files += [written.file for written in follow(export(kind, str(file), chosen), ticker)]
     return {"files": files}
 
 
@@ -209,7 +271,7 @@ def _sweep(
     from dit_studio.engine.sweep_job import draw_sweep
     from dit_studio.sweep import open_sweep
 
-    files = _follow(draw_sweep(**_job_parameters(options, request), axes=axes, folder=str(options.out)), ticker)
+    files = follow(draw_sweep(**_job_parameters(options, request), axes=axes, folder=str(options.out)), ticker)
     record = open_sweep(options.out)
     cells = [
         {"folder": cell.folder, "labels": cell.labels, "state": state.state, "message": state.message}
@@ -218,51 +280,3 @@ def _sweep(
     failed = sum(cell["state"] == "failed" for cell in cells)
     drawn = sum(state.images for state in record.states)
     return {"cells": cells, "failed": failed, "files": [written.file for written in files], "drawn": drawn}
-
-
-def _follow(events: Generator[Event, None, None], ticker: Ticker) -> list[Written]:
-    """Show what a job says; the files that it wrote. Raises: ConfigError if it refuses its settings."""
-    written = []
-    for event in _until_stopped(events):
-        match event:
-            case Written():
-                written.append(event)
-                if event.note:
-                    ticker.say(event.note)
-            case SettingsRefused(problems=problems):
-                raise ConfigError([Problem(field, message) for field, message in problems])
-            case CellDrawn(index=index, seconds=seconds):
-                ticker.say(f"cell {index + 1}: {event.images} images ({seconds:.1f} s)")
-            case CellFailed(index=index, message=message):
-                ticker.say(f"cell {index + 1} failed: {message}")
-            case _:
-                show(event, ticker, 0)
-    return written
-
-
-@contextmanager
-def _stopping_at_a_step() -> Iterator[list[int]]:
-    """The first Ctrl-C or SIGTERM ends the work at the next step, the second at once. Gives the signals so far."""
-    presses: list[int] = []
-
-    def on_signal(number: int, _: object) -> None:
-        presses.append(number)
-        if len(presses) > 1:
-            raise KeyboardInterrupt
-        say("\nstopping after this step; what is finished is kept. Once more to end at once.")
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield presses
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _until_stopped(events: Generator[Event, None, None]) -> Iterator[Event]:
-    """The events of a job, closed at the step at which a signal comes. Raises: KeyboardInterrupt."""
-    with _stopping_at_a_step() as presses, closing(events):
-        for event in events:
-            if presses:
-                raise KeyboardInterrupt
-            yield event

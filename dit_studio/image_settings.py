@@ -111,6 +111,7 @@ class FoundSettings:
     unknown: tuple[str, ...] = ()  # settings that this version does not know
     image: int | None = None  # its number among the images of its request
     model: ModelReference | None = None  # text only
+    precision: str = ""  # of products, as the text says
     is_branch: bool = False  # it went on from another image's x_t, which its settings alone do not give again
     is_foreign: bool = False  # another program wrote it
 
@@ -152,6 +153,7 @@ def _from_record(text: str) -> FoundSettings | None:
         unknown=_listed(unknown),
         image=image if type(image) is int and 0 <= image < _MOST_IMAGES else None,
         model=_model(values.get("model")),
+        precision=_text(values.get("precision")),
         is_branch=values.get("branch") is not None,
     )
 

@@ -1,10 +1,12 @@
 """The command line, as a person or a script uses it."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from dit_studio import cli
 from dit_studio.config import fields_of
+from dit_studio.files import naming_disk_errors
 from tests.pictures import write_pictures
 
 RECIPE = """
@@ -49,6 +52,14 @@ def trained(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert cli.main(["train", str(recipe), "--data", str(tmp_path / "bilder ü"), "--out", str(run)]) == 0
     capsys.readouterr()
     return run
+
+
+def write_drawn(folder: Path) -> None:
+    """An image as the studio writes them."""
+    folder.mkdir(parents=True)
+    info = PngInfo()
+    info.add_text("dit_studio", "{}")
+    Image.new("RGB", (2, 2)).save(folder / "000000.png", pnginfo=info)
 
 
 def last_line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -119,6 +130,120 @@ def test_every_drawn_image_carries_its_settings_and_comes_again(
     assert (answer["cfg"], answer["seed"]) == (1.0, 34)
 
 
+def test_an_image_of_raw_weights_in_full_precision_comes_again(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sample", str(trained), "--count", "1", "--steps", "4", "--out", str(tmp_path / "one")]
+    assert cli.main([*words, "--weights", "raw", "--precision", "fp32"]) == 0
+    like = ["sample", str(trained), "--like", str(tmp_path / "one" / "000000.png"), "--json"]
+    capsys.readouterr()
+    assert cli.main([*like, "--out", str(tmp_path / "again")]) == 0
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out.splitlines()[-1])
+    assert (answer["weights"], answer["precision"]) == ("raw", "fp32")
+    assert "draws another image" not in captured.err
+    with Image.open(tmp_path / "one" / "000000.png") as one, Image.open(tmp_path / "again" / "000000.png") as other:
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+    assert cli.main([*like, "--weights", "ema", "--out", str(tmp_path / "ema")]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out.splitlines()[-1])["weights"] == "ema"
+    assert "000000.png was drawn by run · step 4 · raw" in captured.err
+    assert "it draws another image" in captured.err
+
+
+def test_a_precision_that_this_device_lacks_is_said(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = PngInfo()
+    info.add_text("dit_studio", '{"request": {"steps": 2, "seed": 3}, "precision": "fp16"}')
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png", pnginfo=info)
+    words = ["sample", str(trained), "--like", str(tmp_path / "a.png"), "--device", "cpu", "--out", str(tmp_path / "s")]
+    assert cli.main(words) == 0
+    assert "a.png was drawn in fp16, which this device does not do" in capsys.readouterr().err
+    assert cli.main([*words, "--precision", "fp16", "--overwrite"]) == 2
+
+
+def test_what_was_drawn_before_is_not_mixed_with_what_is_drawn_now(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["sample", str(trained), "--steps", "2", "--out", str(out)]
+    assert cli.main([*words, "--count", "10"]) == 0
+    (out / "notes.txt").write_text("mine")
+    (out / "000011.png").write_bytes((tmp_path / "bilder ü").rglob("*.png").__next__().read_bytes())
+    before = sorted(file.name for file in out.iterdir())
+    for more in (["--count", "3"], ["--trajectory"], ["--sweep", "cfg=1,2"]):
+        assert cli.main([*words, *more]) == 1
+        assert "holds images that were drawn before" in capsys.readouterr().err
+        assert sorted(file.name for file in out.iterdir()) == before
+    assert cli.main([*words, "--count", "3", "--overwrite"]) == 0
+    names = ["000000.png", "000001.png", "000002.png", "000011.png", "labels.csv", "notes.txt"]
+    assert sorted(file.name for file in out.iterdir()) == names
+    assert len((out / "labels.csv").read_text().splitlines()) == 4
+    assert cli.main([*words, "--sweep", "cfg=1,2", "--overwrite"]) == 0
+    assert cli.main([*words, "--count", "3"]) == 1
+    assert "holds a sweep" in capsys.readouterr().err
+    assert cli.main([*words, "--trajectory", "--overwrite"]) == 0
+    assert not (out / "cells").exists()
+    assert not (out / "sweep.json").exists()
+    assert cli.main([*words, "--count", "2", "--overwrite"]) == 0
+    names = ["000000.png", "000001.png", "000011.png", "labels.csv", "notes.txt", "trajectory"]
+    assert sorted(file.name for file in out.iterdir()) == names
+
+
+def test_somebody_elses_data_set_is_never_cleared(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "labels.csv").write_text("file,label\na.png,cat\n")
+    words = ["sample", str(trained), "--out", str(tmp_path / "mine"), "--overwrite"]
+    assert cli.main(words) == 1
+    assert "a data set that was not drawn here. Choose another folder." in capsys.readouterr().err
+    assert (tmp_path / "mine" / "labels.csv").read_text().endswith("cat\n")
+
+
+@pytest.mark.parametrize("way", [[], ["--trajectory"]])
+def test_a_full_disk_leaves_a_data_set_of_what_there_is(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: list[str]
+) -> None:
+    from dit_studio.engine import sample_files, sample_job
+
+    def writing(path: Path, data: bytes) -> None:
+        with naming_disk_errors(path):
+            if path.name == "000004.png":
+                raise OSError(errno.ENOSPC, "No space left on device")
+            path.write_bytes(data)
+
+    for module in (sample_files, sample_job):
+        monkeypatch.setattr(module, "write_atomically", writing)
+    out = tmp_path / "out"
+    words = ["sample", str(trained), "--count", "9", "--batch-size", "2", "--steps", "2", "--out", str(out), *way]
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert f"4 of 9 images are kept in {out}" in said
+    assert "000004.png" in said
+    assert "resume" not in said
+    assert [line.split(",")[0] for line in (out / "labels.csv").read_text().splitlines()[1:]] == [
+        f"{k:06d}.png" for k in range(4)
+    ]
+
+
+@pytest.mark.parametrize("way", [[], ["--trajectory"]])
+def test_interrupting_leaves_a_data_set_of_what_there_is(trained: Path, tmp_path: Path, way: list[str]) -> None:
+    out = tmp_path / "out"
+    words = ["sample", str(trained), "--out", str(out), "--count", "20000", "--batch-size", "4", "--steps", "2", *way]
+    with subprocess.Popen([sys.executable, "-m", "dit_studio", *words], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while not (out / "labels.csv").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        assert process.wait(60) == 130, rest
+    labelled = {line.split(",")[0] for line in (out / "labels.csv").read_text().splitlines()[1:]}
+    assert labelled == {file.name for file in out.glob("*.png")}
+    assert 0 < len(labelled) < 20_000
+
+
 def test_a_foreign_picture_gives_what_fits(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info = PngInfo()
     info.add_text("parameters", "a cat\nSteps: 5, Sampler: LMS, CFG scale: 1.5, Seed: 12, Size: 512x512")
@@ -185,6 +310,7 @@ def test_interrupting_an_npz_keeps_what_is_drawn(trained: Path, tmp_path: Path) 
         rest = process.stderr.read()
         assert process.wait(60) == 130, rest
     assert "interrupted" in rest
+    assert "stopped: a.npz holds " in rest
     with np.load(tmp_path / "a.npz") as found:
         assert 0 < len(found["arr_0"]) == len(found["arr_1"]) < 1_000_000
 
@@ -212,7 +338,16 @@ def test_every_option_of_a_request_has_its_help(capsys: pytest.CaptureFixture[st
         (["train", "--resume", "{data}"], 1, "is not a run"),
         (["sample", "{run}", "--classes", "clas 0", "--out", "s"], 2, "Did you mean class 0?"),
         (["sample", "{run}", "--classes", "7", "--out", "s"], 2, "numbers from 0 to 2"),
-        (["sample", "{run}", "--steps", "0", "--out", "s"], 2, "from 1 to 1000"),
+        (["sample", "{run}", "--steps", "0", "--out", "s"], 2, "from 1 to 4000"),
+        (["sample", "{run}", "--steps", "1001", "--out", "s"], 2, "from 1 to 1000"),
+        (["sample", "{run}", "--out", ""], 2, "the name is empty"),
+        (["sample", "{run}", "--npz", ""], 2, "the name is empty"),
+        (["sample", "{run}", "--npz", "d.npz"], 2, "d.npz is a folder"),
+        (["sample", "{run}", "--out", "{recipe}"], 1, "is a file, and the images go into a folder"),
+        (["sample", "nowhere", "--steps", "0", "--out", "s"], 2, "from 1 to 4000"),
+        (["sample", "nowhere", "--cfg", "x", "--count", "0", "--out", "s"], 2, "request.count = 0"),
+        (["sample", "nowhere", "--out", "s", "--like", "none.png"], 1, "none.png cannot be read"),
+        (["sample", "nowhere", "--out", "d.npz/full"], 1, "images that were drawn before"),
         (["sample", "{run}", "--cfg", "nan", "--out", "s"], 2, "from 0 to 100"),
         (["sample", "{run}", "--batch-size", "0", "--out", "s"], 2, "from 1 to"),
         (["train", "--resume", "{run}", "--set", "model.depth=1"], 1, "depth = 2, and the recipe says 1"),
@@ -238,6 +373,7 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
+    write_drawn(tmp_path / "d.npz" / "full")
     places = {"recipe": recipe, "run": trained, "data": tmp_path / "bilder ü"}
     try:
         found = cli.main([word.format(**places) for word in words])

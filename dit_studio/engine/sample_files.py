@@ -3,8 +3,10 @@
 import csv
 import difflib
 import io
-from collections.abc import Generator, Iterable
+import os
+from collections.abc import Generator
 from pathlib import Path
+from typing import BinaryIO
 
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.export.png import encode_png
@@ -42,27 +44,61 @@ def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Gener
 
     Closed early, it keeps the images that are finished. Raises: ConfigError, or RunError if it cannot write there.
     """
-    config, record, finished = warm.loaded.config, warm.record(request), 0
+    config, record = warm.loaded.config, warm.record(request)
     check_request(request, config)
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    try:
+    with LabelsFile(folder, record) as labels:
         for done in sample(warm.loaded.model, config, request, precision=warm.precision):
             if isinstance(done, Samples):
                 for k, image in enumerate(done.images, start=done.first_image):
                     write_atomically(folder / _name(k), encode_png(image.permute(1, 2, 0).numpy(), record, k))
-                    finished = k + 1
+                    labels.add(k)
             else:
                 yield drawing_progress(done, request.count) if isinstance(done, Frame) else done
-    finally:
-        write_labels(folder, record, range(finished))
 
 
-def write_labels(folder: Path, record: SampleRecord, images: Iterable[int]) -> None:
-    """labels.csv, which gives each image of a folder its class."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerows([("file", "label"), *((_name(k), record.class_of(k)) for k in images)])
-    write_atomically(folder / "labels.csv", buffer.getvalue().encode("utf-8", "replace"))
+class LabelsFile:
+    """labels.csv, which gives each image of a folder its class: a line an image, as they come."""
+
+    def __init__(self, folder: Path, record: SampleRecord) -> None:
+        self._folder, self._record = folder, record
+        self._path = folder / "labels.csv"
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> "LabelsFile":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            with naming_disk_errors(self._path), self._file:
+                os.fsync(self._file.fileno())
+
+    def add(self, image: int) -> None:
+        """An image that is on the disk; where there is no room for its line, it goes, too.
+
+        Raises: DiskFullError or RunError.
+        """
+        with naming_disk_errors(self._path):
+            end = 0
+            try:
+                lines = [] if self._file else [("file", "label")]
+                self._file = self._file or self._path.open("wb", buffering=0)
+                end = self._file.tell()
+                self._write([*lines, (_name(image), self._record.class_of(image))])
+            except OSError:
+                (self._folder / _name(image)).unlink(missing_ok=True)
+                if self._file is not None:
+                    self._file.truncate(end)
+                raise
+
+    def _write(self, lines: list[tuple[str, str]]) -> None:
+        assert self._file is not None
+        buffer = io.StringIO()
+        csv.writer(buffer).writerows(lines)
+        data = memoryview(buffer.getvalue().encode("utf-8", "replace"))
+        while data:
+            data = data[self._file.write(data) :]
 
 
 def _name(image: int) -> str:
