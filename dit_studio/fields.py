@@ -104,7 +104,7 @@ def check_value(field: Field, value: Any) -> Any:
     try:
         converted = msgspec.convert({field.name: value}, field.schema, strict=not isinstance(value, str))
         result = getattr(converted, field.name)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, ValueError, OverflowError):  # ValueError: it is text that cannot be encoded
         raise ConfigError([_out_of_range(field, value)]) from None
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError([_out_of_range(field, value)])

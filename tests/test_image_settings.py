@@ -137,6 +137,7 @@ def test_a_foreign_sampler_that_is_not_ours_is_refused_alone(tmp_path: Path) -> 
         ("steps", True, "whole number"), ("steps", None, "whole number"), ("steps", [1], "whole number"),
         ("cfg", float("nan"), "from 0 to 100"), ("cfg", float("inf"), "from 0 to 100"), ("cfg", {"a": 1}, "a number"),
         ("sampler", "rm -rf", "one of ddim"), ("sampler", 3, "one of ddim"), ("seed", "9" * 5000, "whole number"),
+        ("sampler", "\ud800", "one of ddim"), ("steps", "\ud800", "whole number"),
         ("classes", [], "from 0 to"), ("classes", [0, -1], "from 0 to"), ("classes", [True], "from 0 to"),
         ("classes", "0", "from 0 to"), ("count", 10**8, "from 1 to"), ("batch_size", 0, "from 1 to"),
     ],
@@ -150,6 +151,7 @@ def test_a_setting_that_does_not_fit_is_refused_and_the_rest_offered(
     assert refused.name == name
     assert limit in refused.message
     assert len(refused.message) < 300
+    assert refused.message.encode()
 
 
 def test_what_this_version_does_not_know_is_listed(tmp_path: Path) -> None:

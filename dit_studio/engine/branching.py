@@ -17,7 +17,7 @@ _MOST_GENERATIONS = 1000
 def start_of_branch(folder: Path | None, branch: BranchPoint) -> StartPoint:
     """What a branch in `folder` goes on from. Raises: ConfigError if that is not kept; DataError if it is damaged."""
     history = folder.parent if folder else samples_dir()
-    if Path(branch.entry).name != branch.entry:
+    if not branch.entry or not branch.entry.isprintable() or Path(branch.entry).name != branch.entry:
         raise _refused(f"{branch.entry!r} is not the name of an entry of the history.")
     trajectory = open_trajectory(history / branch.entry)
     if trajectory is None:

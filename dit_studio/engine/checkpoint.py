@@ -153,18 +153,31 @@ def weights_file(path: Path, weights: str) -> Path:
             remedy="Convert it to .safetensors where it comes from.",
         )
     if path.is_file():
+        if weights == "raw" and read_weights(path)[1].weights == "ema":
+            raise _other_weights(path, weights)
         return path
     if (path / "checkpoints").is_dir():
         found = list_checkpoints(path)
         if not found:
             raise CheckpointError(f"{path} has no checkpoint yet.", remedy="Train longer, or press Save now.")
         path = found[-1]
-    file = path / ("ema.safetensors" if weights == "ema" else "model.safetensors")
+    averaged, raw = path / "ema.safetensors", path / "model.safetensors"
+    file, other = (averaged, raw) if weights == "ema" else (raw, averaged)
     if not file.is_file():
+        if other.is_file():
+            raise _other_weights(path, weights)
         raise CheckpointError(
             f"{path} holds no model.", remedy="Choose a run folder, a checkpoint folder or a .safetensors file."
         )
     return file
+
+
+def _other_weights(path: Path, weights: str) -> CheckpointError:
+    wanted, there, name = ("averaged", "raw", "raw") if weights == "ema" else ("raw", "averaged", "ema")
+    return CheckpointError(
+        f"{path} holds no {wanted} weights, only {there} ones.",
+        remedy=f"Choose the {there} weights ({name}), or another checkpoint.",
+    )
 
 
 def _check_names_and_shapes(tensors: dict[str, Tensor], model: nn.Module, file: Path) -> None:

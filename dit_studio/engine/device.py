@@ -37,8 +37,11 @@ class Precision:
         return nullcontext() if self.name == "fp32" else torch.autocast(device.type, dtype=self.dtype)
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """CUDA, then MPS, then the CPU; or the one that is named. Raises: ConfigError if it is not there."""
+def pick_device(name: str = "auto", *, setting: str = "train.device") -> torch.device:
+    """CUDA, then MPS, then the CPU; or the one that is named.
+
+    Raises: ConfigError if it is not there, with the name of the setting that asked for it.
+    """
     if name == "auto":
         return torch.device(available_devices()[0])
     try:
@@ -47,8 +50,8 @@ def pick_device(name: str = "auto") -> torch.device:
         device = None
     if device is None or device.type not in available_devices():
         known = ", ".join(["auto", *available_devices()])
-        message = f'train.device = "{name}" is not on this machine: it takes one of {known}.'
-        raise ConfigError([Problem("train.device", message, name)])
+        message = f'{setting} = "{name}" is not on this machine: it takes one of {known}.'
+        raise ConfigError([Problem(setting, message, name)])
     return device
 
 
@@ -59,13 +62,19 @@ def available_devices() -> list[str]:
     return [*found, "cpu"]
 
 
-def pick_precision(device: torch.device, wanted: str = "auto") -> Precision:
-    """What suits the device, or what is wanted. Raises: ConfigError if the device cannot do it."""
+def pick_precision(device: torch.device, wanted: str = "auto", *, setting: str = "train.precision") -> Precision:
+    """What suits the device, or what is wanted.
+
+    Raises: ConfigError if the device cannot do it, with the name of the setting that asked for it.
+    """
     if wanted == "auto":
         return Precision(_best_precision(device))
+    if wanted not in _DTYPES:
+        message = f'{setting} = "{wanted}" is not possible: it takes one of auto, {", ".join(_DTYPES)}.'
+        raise ConfigError([Problem(setting, message, wanted)])
     if wanted == "fp16" and device.type == "cpu":
-        message = 'train.precision = "fp16" is not possible on a CPU: it takes bf16 or fp32.'
-        raise ConfigError([Problem("train.precision", message, wanted)])
+        message = f'{setting} = "fp16" is not possible on a CPU: it takes bf16 or fp32.'
+        raise ConfigError([Problem(setting, message, wanted)])
     return Precision(wanted)
 
 

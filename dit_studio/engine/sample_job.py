@@ -22,7 +22,7 @@ from dit_studio.engine.sampling import Frame, Samples, StartPoint, check_start, 
 from dit_studio.engine.solvers import NoiseSchedule, samplers_for
 from dit_studio.engine.trajectory_writer import TrajectoryWriter, trajectory_bytes
 from dit_studio.engine.warm_model import WarmModel, load_warm
-from dit_studio.errors import ConfigError, DiskFullError, RunError
+from dit_studio.errors import ConfigError, DiskFullError, Problem, RunError
 from dit_studio.events import (
     Event,
     Notice,
@@ -88,13 +88,22 @@ def draw(
         asked = parse_request(request)
         warm = yield from load_warm(model, weights, device=device, precision=precision)
         check_request(asked, warm.loaded.config)
-        point = msgspec.convert(branch, BranchPoint) if branch else None
+        point = _branch_point(branch) if branch else None
         start = start_of_branch(out, point) if point else None
         check_start(start, warm.loaded.config, NoiseSchedule(warm.loaded.config.diffusion))
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
         return
     yield from Generation(warm, asked, out, point, start).run(budget_bytes)
+
+
+def _branch_point(values: dict[str, Any]) -> BranchPoint:
+    """Raises: ConfigError if they do not say where a branch begins."""
+    try:
+        return msgspec.convert(values, BranchPoint)
+    except (msgspec.ValidationError, ValueError) as error:
+        message = f"The branch does not say where it begins: {error}. It takes entry, image and step."
+        raise ConfigError([Problem("branch", message)]) from error
 
 
 class Generation:

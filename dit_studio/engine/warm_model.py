@@ -83,10 +83,10 @@ def load_warm(
 def _load(path: str, file: Path, device_name: str, precision_name: str) -> Generator[Progress, None, WarmModel]:
     started = time.monotonic()
     yield Progress(stage="Loading the model", done=0, total=2)
-    device = devices.pick_device(device_name)
+    device = devices.pick_device(device_name, setting="device")
     devices.set_float32_matmul(device)
     loaded = load_model(file, device=device)
-    precision = devices.pick_precision(device, precision_name)
+    precision = devices.pick_precision(device, precision_name, setting="precision")
     yield Progress(stage="Warming up", done=1, total=2)
     _warm_up(loaded, precision)
     yield Progress(stage="Warming up", done=2, total=2)

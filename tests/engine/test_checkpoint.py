@@ -157,6 +157,23 @@ def test_folders_without_a_model_are_named(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
+def test_weights_that_are_not_there_are_named_with_those_that_are(
+    file: Path, description: ModelDescription, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run" / "checkpoints" / checkpoint_name(5)
+    folder.mkdir(parents=True)
+    write_weights(folder / "ema.safetensors", description.build(), msgspec.structs.replace(description, weights="ema"))
+    for path in (folder, tmp_path / "run", folder / "ema.safetensors"):
+        assert load_model(path).config.weights == "ema"
+        with pytest.raises(CheckpointError, match="holds no raw weights, only averaged ones") as raised:
+            load_model(path, weights="raw")
+        assert "Choose the averaged weights (ema)" in raised.value.remedy
+    assert load_model(file, weights="raw").config.weights == "raw"
+    assert load_model(file).config.weights == "raw", "a file without averaged weights is not asked which"
+    with pytest.raises(CheckpointError, match="holds no averaged weights, only raw ones"):
+        load_model(tmp_path)
+
+
 def test_without_classes_there_is_one_label_and_none_to_drop() -> None:
     description = ModelDescription.from_recipe(parse_recipe({}), class_names=())
     assert (description.num_classes, description.class_dropout_prob, description.in_channels) == (1, 0.0, 3)

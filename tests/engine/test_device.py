@@ -50,6 +50,20 @@ def test_a_device_that_is_not_there_is_named(machine) -> None:  # type: ignore[n
             pick_device(name)
 
 
+def test_the_setting_at_fault_is_named_as_the_caller_calls_it(machine) -> None:  # type: ignore[no-untyped-def]
+    machine()
+    for pick, field in (
+        (lambda: pick_device("mps"), "train.device"),
+        (lambda: pick_device("mps", setting="device"), "device"),
+        (lambda: pick_precision(CPU, "fp16"), "train.precision"),
+        (lambda: pick_precision(CPU, "fp16", setting="precision"), "precision"),
+        (lambda: pick_precision(CPU, "fp8", setting="precision"), "precision"),
+    ):
+        with pytest.raises(ConfigError, match=rf"^{field} = ") as raised:
+            pick()
+        assert [problem.field for problem in raised.value.problems] == [field]
+
+
 def test_the_number_format_suits_the_device(machine) -> None:  # type: ignore[no-untyped-def]
     machine(cuda=True)
     assert pick_precision(CUDA).name == "bf16"

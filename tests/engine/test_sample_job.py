@@ -156,7 +156,11 @@ def test_a_branch_can_change_its_class_and_sampler(run: Path, tmp_path: Path) ->
     [({"entry": "gone", "image": 0, "step": 1}, "not kept any more"),
      ({"entry": "../x", "image": 0, "step": 1}, "not the name"),
      ({"entry": "parent", "image": 4, "step": 1}, "choose among them"),
-     ({"entry": "parent", "image": 0, "step": 9}, "choose among them")],
+     ({"entry": "parent", "image": 0, "step": 9}, "choose among them"),
+     ({"entry": "parent", "image": "0", "step": 9}, "Expected `int`, got `str` - at `$.image`"),
+     ({"entry": 3, "image": 0, "step": 1}, "$.entry"), ({"entry": "parent", "image": 0}, "`step`"),
+     ({"entry": "\ud800", "image": 0, "step": 1}, r"'\ud800' is not the name"),
+     ({"entry": "", "image": 0, "step": 1}, "not the name")],
 )  # fmt: skip
 def test_branches_from_nowhere_are_refused(run: Path, tmp_path: Path, branch: dict[str, Any], sentence: str) -> None:
     draw(run, tmp_path / "parent")
@@ -176,6 +180,14 @@ def test_settings_at_fault_are_named_and_nothing_is_begun(run: Path, tmp_path: P
         assert isinstance(refused, SettingsRefused)
         assert [field for field, _ in refused.problems] == fields
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("wish", [{"device": "gpu"}, {"precision": "fp8"}])
+def test_what_this_machine_cannot_do_is_named_as_it_was_asked_for(run: Path, wish: dict[str, str]) -> None:
+    (refused,) = only(list(sample_job.draw(str(run), "ema", {"steps": 2}, "", **wish)), SettingsRefused)
+    ((name, value),) = wish.items()
+    assert refused.problems[0][0] == name
+    assert refused.problems[0][1].startswith(f'{name} = "{value}" is not')
 
 
 def test_stopping_keeps_what_is_finished(run: Path, tmp_path: Path) -> None:
