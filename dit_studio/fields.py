@@ -62,7 +62,7 @@ class Field:
 
 
 def _number(value: float) -> str:
-    return f"{value:g}" if abs(value) < 1e6 else f"{value:,.0f}".replace(",", " ")
+    return f"{value:g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
 @functools.cache

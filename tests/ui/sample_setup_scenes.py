@@ -39,7 +39,7 @@ def example_model(names: tuple[str, ...] = KINDS, **changes: object) -> SampleMo
     )
     values: dict[str, object] = {
         "path": "/models/landscapes",
-        "name": "landscapes · step 20 000 · EMA",
+        "name": "landscapes · step 20,000 · EMA",
         "step": 20_000,
         "fingerprint": "a1b2c3d4e5f60718",
         "class_names": names,
@@ -124,7 +124,7 @@ FOUND = FoundSettings(
     image=2,
     model=ModelReference(
         path="/data/runs/20260101-120000-landscapes/checkpoints/step-0020000",
-        name="landscapes · step 20 000 · EMA",
+        name="landscapes · step 20,000 · EMA",
         fingerprint="ffff",
         class_names=KINDS,
     ),

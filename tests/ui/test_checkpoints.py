@@ -84,7 +84,7 @@ def test_the_newest_is_first_with_its_loss_and_size(checkpoints: CheckpointList,
     checkpoints.add_validation(Validation(step=900, loss=0.5))
     checkpoints.add_validation(Validation(step=1500, loss=0.25))
     qtbot.waitUntil(lambda: cells(checkpoints, 1) == ["0.2500", "0.5000", "–"])
-    assert cells(checkpoints, 0) == ["1 500", "1 000", "500"]
+    assert cells(checkpoints, 0) == ["1,500", "1,000", "500"]
     assert cells(checkpoints, 2) == ["32 kB"] * 3
 
 
@@ -108,7 +108,7 @@ def test_a_new_one_appears_and_vanished_ones_go(checkpoints: CheckpointList, run
     checkpoints.show_step(1000)
     (run / "checkpoints/step-0000500").rename(run / "checkpoints/.gone")
     checkpoints.add_checkpoint(save_checkpoint(run, 2000))
-    qtbot.waitUntil(lambda: cells(checkpoints, 0) == ["2 000", "1 500", "1 000"])
+    qtbot.waitUntil(lambda: cells(checkpoints, 0) == ["2,000", "1,500", "1,000"])
     rows = checkpoints.findChild(QTableWidget).selectionModel().selectedRows()
     assert [row.row() for row in rows] == [2]  # the same one as before
 
@@ -146,9 +146,9 @@ def test_deleting_asks_first(checkpoints: CheckpointList, run: Path, answers: An
     assert (run / "checkpoints/step-0001000").is_dir()
     answers.says_yes = True
     press(checkpoints, "Delete…")
-    assert answers.questions == ["Delete the checkpoint of step 1 000 (32 kB)?"] * 2
+    assert answers.questions == ["Delete the checkpoint of step 1,000 (32 kB)?"] * 2
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["step-0000500", "step-0001500"]
-    assert cells(checkpoints, 0) == ["1 500", "500"]
+    assert cells(checkpoints, 0) == ["1,500", "500"]
 
 
 def test_the_only_one_is_said_to_be(checkpoints: CheckpointList, answers: Answers) -> None:
@@ -167,7 +167,7 @@ def test_a_run_at_work_keeps_its_newest(checkpoints: CheckpointList, run: Path, 
         assert "Stop it first" in says(checkpoints)
         checkpoints.show_step(500)
         press(checkpoints, "Delete…")
-    assert cells(checkpoints, 0) == ["1 500", "1 000"]
+    assert cells(checkpoints, 0) == ["1,500", "1,000"]
 
 
 def test_weights_are_exported(checkpoints: CheckpointList, tmp_path: Path, answers: Answers, qtbot: QtBot) -> None:

@@ -69,7 +69,7 @@ def test_a_dropped_folder_is_scanned_and_summed_up(make_card: MakeCard, tmp_path
     assert drop(card, folder)
     qtbot.waitUntil(lambda: card.summary is not None)
     assert launcher.calls == [("scan_data", {"path": str(folder), "classes": "auto"})]
-    assert card._line.text() == "1 797 images · 10 classes · from folders · 8×8 pixels · 2 MB"
+    assert card._line.text() == "1,797 images · 10 classes · from folders · 8×8 pixels · 2 MB"
     assert card._class_list.button.text() == "10 classes"
     assert card._class_table.view.model().rowCount() == 10
 

@@ -120,9 +120,9 @@ def test_progress_speed_and_time_left(bar: RunBar) -> None:
     bar.add_events(steps(STEPS_BEFORE_ESTIMATE + 1, 100))
     assert bar._line.text().startswith("7 min 30 s left, until ")
     assert bar._line.text().endswith(" · 2.0 it/s · 64.0 images/s · 50 s of training")
-    assert bar._steps_label.text() == "step 100 / 1 000"
+    assert bar._steps_label.text() == "step 100 / 1,000"
     assert bar._bar.value() == 100
-    assert bar.summary == "digits  running · step 100 / 1 000 · 2.0 it/s · 7 min 30 s left"
+    assert bar.summary == "digits  running · step 100 / 1,000 · 2.0 it/s · 7 min 30 s left"
 
 
 def test_the_two_speeds_agree_whatever_a_single_step_took(bar: RunBar) -> None:
@@ -142,7 +142,7 @@ def test_no_time_is_promised_again_after_a_resume(bar: RunBar) -> None:
 def test_preparing_shows_its_stages(bar: RunBar) -> None:
     bar.show_state(JobState.PREPARING)
     bar.add_events([Progress(stage="decoding", done=300, total=1797, unit="images")])
-    assert bar._line.text() == "Decoding: 300 / 1 797 images"
+    assert bar._line.text() == "Decoding: 300 / 1,797 images"
     assert (bar._bar.value(), bar._bar.maximum()) == (300, 1797)
 
 

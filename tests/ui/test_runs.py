@@ -84,7 +84,7 @@ def test_every_run_is_listed_newest_first(page: RunsPage, qtbot: QtBot) -> None:
     _show(qtbot, page, 4)
     assert _column(page, 0) == ["flowers and 數據", "landscapes-S4-cosine", "landscapes-B4", "digits-XXS"]
     assert _column(page, 1) == ["Interrupted", "Failed", "Stopped", "Finished"]
-    assert _column(page, 2) == ["90 / 2 000", "610 / 2 000", "1 240 / 2 000", "2 000 / 2 000"]
+    assert _column(page, 2) == ["90 / 2,000", "610 / 2,000", "1,240 / 2,000", "2,000 / 2,000"]
     assert _column(page, 6) == ["XS/4", "S/4", "B/4", "XXS/2"]
 
 
@@ -125,7 +125,7 @@ def test_previews_are_thumbnails_of_the_first_sample(page: RunsPage, qtbot: QtBo
 def test_sorting_by_a_number(page: RunsPage, qtbot: QtBot) -> None:
     _show(qtbot, page, 4)
     page.table.sortByColumn(2, Qt.SortOrder.AscendingOrder)
-    assert _column(page, 2) == ["90 / 2 000", "610 / 2 000", "1 240 / 2 000", "2 000 / 2 000"]
+    assert _column(page, 2) == ["90 / 2,000", "610 / 2,000", "1,240 / 2,000", "2,000 / 2,000"]
     page.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
     assert _column(page, 0)[-1] == "flowers and 數據"  # no validation loss yet: the worst
 

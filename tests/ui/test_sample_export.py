@@ -489,7 +489,7 @@ def test_progress_is_shown_and_the_folder_can_be_opened(
     action(menu, "Images as NPZ…").trigger()
     status = menu.status
     labels = status.findChildren(QLabel)
-    qtbot.waitUntil(lambda: any(label.text() == "Reading images 1 200 of 5 000 images" for label in labels))
+    qtbot.waitUntil(lambda: any(label.text() == "Reading images 1,200 of 5,000 images" for label in labels))
     gate.set()
     qtbot.waitUntil(lambda: not status.is_running)
     assert status.text() == "Saved a.npz (41 kB)."

@@ -109,7 +109,7 @@ def test_a_sentence_says_how_it_ended(ready: SampleSetUp) -> None:
         ("steps", "2000", "Steps = 2000 is not possible: it takes a whole number from 1 to 1000."),
         ("cfg", "-1", "CFG scale = -1.0 is not possible: it takes a number from 0 to 100."),
         ("cfg", "nan", "CFG scale = nan is not possible: it takes a number from 0 to 100."),
-        ("count", "none", "Count = 'none' is not possible: it takes a whole number from 1 to 10 000 000."),
+        ("count", "none", "Count = 'none' is not possible: it takes a whole number from 1 to 10,000,000."),
         ("seed", "-3", "Seed = -3 is not possible"),
     ],
 )
@@ -384,7 +384,7 @@ def test_a_run_and_one_of_its_checkpoints(qtbot: QtBot, picker: ModelPicker, run
     first = Path(chosen.args[0])
     assert first.parent == runs
     picker.set_model(str(run))
-    assert [picker.checkpoints.itemText(n) for n in range(3)] == ["Newest", "Step 1 240", "Step 500"]
+    assert [picker.checkpoints.itemText(n) for n in range(3)] == ["Newest", "Step 1,240", "Step 500"]
     with qtbot.waitSignal(picker.model_chosen) as chosen:
         picker.checkpoints.setFocus()
         qtbot.keyClick(picker.checkpoints, Qt.Key.Key_End)
@@ -451,14 +451,14 @@ def test_a_newer_checkpoint_is_said(picker: ModelPicker, runs: Path) -> None:
     assert "saved since" not in visible_text(picker)
     (runs / "landscapes-B4" / "checkpoints" / "step-0002000").mkdir()
     picker.refresh()
-    assert "Step 2 000 was saved since" in visible_text(picker)
+    assert "Step 2,000 was saved since" in visible_text(picker)
 
 
 def test_what_was_understood_of_a_model(picker: ModelPicker) -> None:
     picker.show_loading("Loading the model")
     picker.show_model(example_model())
     shown = visible_text(picker)
-    assert "landscapes · step 20 000 · EMA" in shown
+    assert "landscapes · step 20,000 · EMA" in shown
     assert "64 × 64 px · 7 classes · 33.0 M parameters · predicts epsilon · cpu, bf16 · weights a1b2c3d4" in shown
     picker.show_failure(Failure(message="It is damaged.", remedy="Choose another."))
     assert "33.0 M" not in visible_text(picker)

@@ -52,7 +52,7 @@ def ask(qtbot: QtBot, tab: SweepTab) -> Callable[..., None]:
 
 
 def test_the_count_is_live(tab: SweepTab, ask: Callable[..., None]) -> None:
-    assert tab.panel.summary == "4 cells · 16 images · 1 400 passes"  # CFG 1 costs one pass a step, the others two
+    assert tab.panel.summary == "4 cells · 16 images · 1,400 passes"  # CFG 1 costs one pass a step, the others two
     ask(("cfg", "1,4"), ("steps", "10,50"), images="2")
     assert tab.panel.summary == "4 cells · 8 images · 360 passes"
 

@@ -52,6 +52,8 @@ def test_a_form_begins_with_the_defaults(qtbot: QtBot, section: str) -> None:
         ("2e-4", float, 2e-4),
         ("1_000", int, 1000),
         ("20 000", int, 20_000),
+        ("20,000", int, 20_000),
+        ("2,00", int, "2,00"),
         ("20\u202f000", int, 20_000),
         ("1e3", int, 1000),
         ("0,5", float, 0.5),

@@ -142,9 +142,9 @@ def test_a_run_from_a_folder_to_its_end(make_page: MakePage, qtbot: QtBot, tmp_p
     assert begun[0].recipe().data.path == str(tmp_path / "digits")
     qtbot.waitUntil(lambda: page.session.state is JobState.FINISHED)
     assert not page.is_running()
-    assert said[-1] == "digits  finished · step 40 / 2 000"
+    assert said[-1] == "digits  finished · step 40 / 2,000"
     assert "saved checkpoints/step-0000040" in page.log.view.toPlainText()
-    assert "1.0 M parameters · cpu · fp32 · 1 707 images, 90 held out" in page.facts.facts.text()
+    assert "1.0 M parameters · cpu · fp32 · 1,707 images, 90 held out" in page.facts.facts.text()
 
 
 @pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.IDLE])
@@ -318,7 +318,7 @@ def test_a_reopened_page_finds_the_run_that_is_alive(make_page: MakePage, qtbot:
         page = make_page(launcher)
         qtbot.waitUntil(lambda: page.run_bar._metrics.step == 50)
         assert page.session.state is JobState.RUNNING
-        assert page.run_bar.summary.startswith("alive  running · step 50 / 2 000")
+        assert page.run_bar.summary.startswith("alive  running · step 50 / 2,000")
 
 
 def test_a_reopened_page_shows_the_run_that_was_shown_last(make_page: MakePage, qtbot: QtBot) -> None:

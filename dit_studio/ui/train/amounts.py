@@ -2,8 +2,8 @@
 
 
 def count(number: float) -> str:
-    """1240 as "1 240"."""
-    return f"{number:,.0f}".replace(",", " ")
+    """1240 as "1,240", as the engine writes it in the names of models."""
+    return f"{number:,.0f}"
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -12,7 +12,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def short(number: float) -> str:
-    """33 012 345 as "33.0 M"."""
+    """33,012,345 as "33.0 M"."""
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= limit:
             return f"{number / limit:.3g} {unit}" if number >= 100 * limit else f"{number / limit:.1f} {unit}"

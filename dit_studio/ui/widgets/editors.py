@@ -1,6 +1,7 @@
 """Editors for one setting each: text, number, choice, switch."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +13,18 @@ from dit_studio.errors import ConfigError
 from dit_studio.fields import Field, check_value
 from dit_studio.ui.widgets.basics import NoScrollComboBox
 
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _SPACES = str.maketrans("", "", "_ \u00a0\u2009\u202f")
 
 
 def read_number(text: str, kind: type) -> int | float | str:
-    """The number that a person typed: 2e-4, 1_000, 20 000 and 0,5 are numbers; what is none stays text."""
+    """The number that a person typed: 2e-4, 1_000, 20 000 and 0,5 are numbers; what is none stays text.
+
+    20,000 is a whole number where one is asked for, as it is written in this window; elsewhere a comma may be a point.
+    """
     plain = text.strip().translate(_SPACES)
+    if kind is int and _THOUSANDS.fullmatch(plain):
+        plain = plain.replace(",", "")
     if kind is float and "." not in plain and plain.count(",") == 1:
         plain = plain.replace(",", ".")
     try:
