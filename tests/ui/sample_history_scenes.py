@@ -98,7 +98,7 @@ def points_of(steps: int) -> tuple[StepPoint, ...]:
     )
 
 
-def make_sweep(root: Path, name: str, *, drawn: int = 4) -> Path:
+def make_sweep(root: Path, name: str, *, drawn: int = 4, state: str = "stopped") -> Path:
     """A sweep of CFG and steps, of which some cells are drawn."""
     axes = (SweepAxis(name="cfg", values=("1", "4", "7")), SweepAxis(name="steps", values=("10", "50")))
     cells = tuple(
@@ -125,7 +125,8 @@ def make_sweep(root: Path, name: str, *, drawn: int = 4) -> Path:
         record = SampleRecord(request=cell.request, model=DIGITS)
         Image.fromarray(picture(record, 0, 16)).save(folder / "000000.png")
     (root / name).mkdir(parents=True, exist_ok=True)
-    (root / name / "sweep.json").write_bytes(msgspec.json.encode(SweepRecord(plan=plan, states=states)))
+    record_of_sweep = SweepRecord(plan=plan, states=states, state=state)  # type: ignore[arg-type]
+    (root / name / "sweep.json").write_bytes(msgspec.json.encode(record_of_sweep))
     return root / name
 
 

@@ -135,10 +135,18 @@ def test_the_image_that_was_picked_is_compared_and_marked(
 
 
 def test_the_star_marks_and_unmarks(qtbot: QtBot, panel: HistoryPanel, history: SampleHistory) -> None:
+    spoken = panel.list.rows.index_of("b")
+    assert "favourite" not in spoken.data(Qt.ItemDataRole.AccessibleTextRole)
+    bare = panel.list.viewport().grab().toImage().pixelColor(star(panel, "b"))
     click(qtbot, panel, star(panel, "b"))
     assert history.entry("b").favourites == {0}  # type: ignore[union-attr]
+    assert spoken.data(Qt.ItemDataRole.AccessibleTextRole).endswith("1 favourite")
+    assert (
+        panel.list.viewport().grab().toImage().pixelColor(star(panel, "b")) == QColor(theme.current().warning) != bare
+    )
     click(qtbot, panel, star(panel, "b"))
     assert history.entry("b").favourites == frozenset()  # type: ignore[union-attr]
+    assert "favourite" not in spoken.data(Qt.ItemDataRole.AccessibleTextRole)
 
 
 def test_only_favourites_are_shown_on_request(qtbot: QtBot, panel: HistoryPanel) -> None:
@@ -392,7 +400,6 @@ def test_a_sweep_is_an_entry_of_its_own_kind(qtbot: QtBot, panel: HistoryPanel, 
     panel.refresh()
     row = panel.list.rows.rows[0]
     assert (row.name, row.title) == ("s", "sweep cfg=1,4,7 × steps=10,50 · digits")
-    assert "4 of 6 cells, stopped" in panel.list.rows.index(0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert row.item.image_file(0) == folder / "cells" / "001" / "000000.png"
     with qtbot.waitSignal(panel.sweep_opened) as blocker:
         press(qtbot, panel, Qt.Key.Key_Return, on="s")
@@ -401,11 +408,35 @@ def test_a_sweep_is_an_entry_of_its_own_kind(qtbot: QtBot, panel: HistoryPanel, 
         press(qtbot, panel, Qt.Key.Key_C)
     assert blocker.args[0].startswith("Open the sweep")
     words = [action.text() for action in panel.list.menu().actions() if action.text()]
-    assert words == ["Open", "Restore the settings of its first cell", "Mark as a favourite", "Delete"]
+    assert words == ["Open", "Open folder", "Delete"]
+    shown: list[Path] = []
+    panel._show_path = shown.append
+    next(action for action in panel.list.menu().actions() if action.text() == "Open folder").trigger()
+    assert shown == [folder]
+    with qtbot.waitSignal(panel.said), qtbot.assertNotEmitted(panel.restore_asked):
+        press(qtbot, panel, Qt.Key.Key_R)
     press(qtbot, panel, Qt.Key.Key_F)
     assert history.entry("s").favourites == {0}  # type: ignore[union-attr]
     qtbot.keyClicks(panel.search, "is:sweep digits cfg=7 seed=8")
     assert names(panel) == "s"
+
+
+@pytest.mark.parametrize(
+    ("state", "drawn", "words"),
+    [
+        ("drawing", 3, "3 of 6 cells, not finished, 1 cell failed"),
+        ("stopped", 3, "3 of 6 cells, stopped, 1 cell failed"),
+        ("finished", 5, "5 of 6 cells, 1 cell failed"),
+    ],
+)
+def test_a_sweep_says_how_it_ended(
+    panel: HistoryPanel, history: SampleHistory, state: str, drawn: int, words: str
+) -> None:
+    make_sweep(history.root, "s", drawn=drawn, state=state)
+    panel.refresh()
+    index = panel.list.rows.index_of("s")
+    assert words in index.data(Qt.ItemDataRole.AccessibleTextRole)
+    assert words in index.data(Qt.ItemDataRole.ToolTipRole)
 
 
 @pytest.mark.parametrize(

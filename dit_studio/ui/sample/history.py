@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from PySide6.QtCore import Signal
@@ -40,10 +41,11 @@ class HistoryPanel(QWidget):
         parent: QWidget | None = None,
         *,
         confirm: Callable[[str, str], bool] | None = None,
+        show_path: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__(parent)
         self._history = history
-        self._confirm = confirm or Dialogs().confirm
+        self._confirm, self._show_path = confirm or Dialogs().confirm, show_path or Dialogs().show_path
         self._entries: list[HistoryEntry] = []
         self._query = Query()
         self._deletions: list[list[Deletion]] = []
@@ -141,10 +143,12 @@ class HistoryPanel(QWidget):
         is_sweep = row_.item.sweep is not None
         if what == "open":
             (self.sweep_opened if is_sweep else self.opened).emit(row_.name)
+        elif what == "folder":
+            self._show_path(row_.item.path)
+        elif is_sweep:
+            self.said.emit("Open the sweep: each of its cells has settings and a folder of its own.", "info")
         elif what == "restore":
             self.restore_asked.emit(row_.name)
-        elif is_sweep:
-            self.said.emit("Open the sweep to compare or export its images.", "info")
         elif what == "compare":
             self.compare_asked.emit(row_.name, self.list.paints.picked_image(row_))
         else:

@@ -28,7 +28,7 @@ _SIDEWAYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 class HistoryList(QListView):
     """Rows to pick from. `asked` carries what is to be done with the rows that are picked."""
 
-    asked = Signal(str)  # "open", "restore", "favourite", "compare", "export", "trim" or "delete"
+    asked = Signal(str)  # "open", "restore", "favourite", "compare", "export", "folder", "trim" or "delete"
 
     def __init__(self, thumbnails: Thumbnails, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -154,8 +154,7 @@ def _entries(selected: list[HistoryRow], image: int) -> list[tuple[str, str, str
     if item.sweep:
         return [
             ("open", "Open", "Return"),
-            ("restore", "Restore the settings of its first cell", "R"),
-            ("favourite", "Unmark as a favourite" if item.favourites else "Mark as a favourite", "F"),
+            ("folder", "Open folder", ""),
             ("", "", ""),
             ("delete", "Delete", "Delete"),
         ]

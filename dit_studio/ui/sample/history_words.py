@@ -73,8 +73,11 @@ def _short(value: object) -> str:
 
 
 def state_text(item: HistoryEntry) -> str:
-    """What kept an entry from being whole; "" if it is."""
-    return _STATES.get(item.entry.state, "")
+    """What kept an entry from being whole; "" if it is. A sweep that is finished may have cells that failed."""
+    cells = item.sweep.states if item.sweep else ()
+    failed = sum(cell.state == "failed" for cell in cells)
+    words = (_STATES.get(item.entry.state, ""), f"{counted(failed, 'cell')} failed" if failed else "")
+    return ", ".join(part for part in words if part)
 
 
 def amount_text(item: HistoryEntry) -> str:
@@ -106,9 +109,10 @@ def tooltip_of(item: HistoryEntry, branch: str) -> str:
     """Everything that the row had no room for."""
     record = item.entry.record
     request = record.request
-    if item.sweep:
-        return "\n".join((record.model.path, *map(str, item.sweep.plan.axes), amount_text(item)))
     drawn = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(item.time))
+    if item.sweep:
+        how = ", ".join(part for part in (amount_text(item), state_text(item)) if part)
+        return "\n".join((record.model.path, *map(str, item.sweep.plan.axes), how, f"Begun on {drawn}"))
     steps = f"Sampler {request.sampler}, {request.steps} steps, CFG {request.cfg:g}, η {request.eta:g}"
     size = f"{item.entry.width} × {item.entry.height} pixels"
     lines = (
