@@ -331,6 +331,16 @@ def test_a_thousand_classes(qtbot: QtBot, set_up: SampleSetUp) -> None:
     set_up.grab()
 
 
+@pytest.mark.usefixtures("_look_restored")
+def test_how_many_classes_are_ticked_is_never_cut(qapp: QApplication, set_up: SampleSetUp) -> None:
+    theme.apply_theme(qapp, "dark", 150)
+    set_up.show_model(example_model(tuple(f"kind {number}" for number in range(1000)), thumbnail_size=0, data=b""))
+    set_up.classes.every.click()
+    qapp.processEvents()
+    (label,) = [one for one in set_up.classes.findChildren(QLabel) if one.text().startswith("1,000 of 1,000")]
+    assert label.contentsRect().width() >= label.fontMetrics().horizontalAdvance(label.text())
+
+
 def test_a_class_that_the_model_lacks_is_named(ready: SampleSetUp) -> None:
     ready.set_request(SampleRequest(classes=(1, 12)))
     assert ready.classes.classes() == (1,)

@@ -9,7 +9,7 @@ from dit_studio.events import SampleModel
 from dit_studio.ui import theme
 from dit_studio.ui.sample.class_list import ClassFilter, ClassModel, ClassView, row_height
 from dit_studio.ui.train.amounts import count
-from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, button, describe, row
+from dit_studio.ui.widgets.basics import Caption, WholeText, button, describe, row
 from dit_studio.ui.widgets.card import Card
 
 _ROWS = 5  # shown at once
@@ -30,7 +30,7 @@ class ClassPicker(Card):
         self.search, self.every = QLineEdit(), QCheckBox("Every class")
         self.shown_button = button("All", "Tick every class in the list, as the search leaves it.")
         self.none_button = button("None", "Take every tick away.")
-        self._count = ElidedLabel(role="caption")
+        self._count = Caption()
         self._none_found, self._problem = Caption("No class is called so."), WholeText(role="problem")
         self._build()
         self._connect()
@@ -121,7 +121,7 @@ class ClassPicker(Card):
         with QSignalBlocker(self.every):
             self.every.setChecked(chosen == total)
         shown = self._filter.rowCount()
-        self._count.setText(f"{count(chosen)} of {count(total)}")
+        self._count.setText(f"{count(chosen)} of {count(total)} ticked")
         self._none_found.setVisible(shown == 0)
         self.shown_button.setEnabled(shown > 0)
         self.none_button.setEnabled(chosen > 0)
@@ -151,12 +151,11 @@ class ClassPicker(Card):
         describe(self.search, "Search the classes", "Show the classes whose name holds these words, or one number.")
         describe(self.every, "Every class", "Tick every class, or none.")
         describe(self.view, "Classes", "Space or a click ticks a class; typing searches. They are taken in turn.")
-        self.add_action(self._count)
         self.add_action(self.every)
         line = row(self.search, self.shown_button, self.none_button)
         line.setStretch(0, 1)
         self.body.addLayout(line)
-        for widget in (self.view, self._none_found, self._problem):
+        for widget in (self.view, self._count, self._none_found, self._problem):
             self.body.addWidget(widget)
 
 
