@@ -85,6 +85,12 @@ def evenly_spaced_steps(points: Sequence[StepPoint], columns: int, spacing: str)
     return [*(steps[index] for index in chosen), len(points) + 1]
 
 
+def labelled_columns(columns: int, every: int) -> list[int]:
+    """The columns whose label is shown where there is room above every so many: the first, and always the last."""
+    last = columns - 1
+    return [*(column for column in range(0, last, every) if last - column >= every), last]
+
+
 def noise_to_pixels(x_t: NDArray[np.floating]) -> NDArray[np.uint8]:
     """x_t on a fixed scale, so that the noise is seen to go: -3 is black, +3 white. Of more than three channels the
     first three are shown. Shapes: (B, C, H, W) -> (B, H, W, 3 or 1)."""

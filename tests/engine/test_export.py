@@ -21,12 +21,13 @@ from dit_studio.engine.export.npz import open_npz
 from dit_studio.engine.export.options import SheetOptions
 from dit_studio.engine.export.png import grid
 from dit_studio.engine.export.sheet import resized
-from dit_studio.engine.export.sheet_layout import columns_of, elide, font, lay_out, time_text
+from dit_studio.engine.export.sheet_layout import columns_of, elide, font, lay_out, lay_out_contact, time_text
 from dit_studio.errors import ConfigError, DataError, DiskFullError, RunError, StudioError
 from dit_studio.events import StepPoint, Written
 from dit_studio.image_settings import read_settings
 from dit_studio.npz_count import StoppedNpz, images_in
 from dit_studio.sample_request import BranchPoint
+from dit_studio.trajectory import labelled_columns
 from tests.engine.kept_entries import final_images, write_entry
 
 
@@ -73,10 +74,55 @@ def test_a_grid_holds_every_image_and_the_whole_request(entry: Path, tmp_path: P
 
 def test_a_contact_sheet_shows_every_step_and_the_end(entry: Path, tmp_path: Path) -> None:
     assert write("contact", tmp_path / "a.png", entry, image=1, columns=5, plane="x_start").images == 13
+    layout = lay_out_contact(open_film(entry, planes=("x_start",)), 1, 5, 16)
+    assert (layout.cell, len({cell.y for cell in layout.cells}), len({cell.x for cell in layout.cells})) == (64, 3, 5)
     whole = pixels_of(tmp_path / "a.png")
-    assert whole.shape == (3 * 16 + 4, 5 * 16 + 8, 3)
-    np.testing.assert_array_equal(whole[36:, 36:52], final_images(4)[1])
-    np.testing.assert_array_equal(whole[:16, 18:34], np.load(entry / "x_start.npy")[1, 1])
+    assert whole.shape == (layout.height, layout.width, 3)
+    shown = [*np.load(entry / "x_start.npy")[:, 1], final_images(4)[1]]
+    for cell, pixels in zip(layout.cells, shown, strict=True):
+        found = whole[cell.y : cell.y + 64, cell.x : cell.x + 64]
+        np.testing.assert_array_equal(found, pixels.repeat(4, 0).repeat(4, 1))
+    found_settings = read_settings(tmp_path / "a.png")
+    assert found_settings.image == 1
+
+
+def test_each_picture_of_a_contact_sheet_has_its_time_below(entry: Path, tmp_path: Path) -> None:
+    write("contact", tmp_path / "a.png", entry, image=1, columns=5)
+    film = open_film(entry, planes=("x_start",))
+    layout = lay_out_contact(film, 1, 5, 16)
+    assert [text.words.removeprefix("t = ") for text in layout.texts] == [
+        time_text(film.points, k) for k in range(1, 14)
+    ]
+    assert layout.texts[-1].words == "t = 0"
+    whole = pixels_of(tmp_path / "a.png")
+    for cell, text in zip(layout.cells, layout.texts, strict=True):
+        assert cell.y + layout.cell < text.y < cell.y + layout.cell + 2 * text.size
+        assert text.x == cell.x + layout.cell / 2
+        assert font(text.size).getlength(text.words) <= layout.cell
+        assert whole[cell.y + layout.cell : int(text.y + text.size / 2), cell.x : cell.x + layout.cell].min() < 128
+    large = lay_out_contact(film, 1, 100, 256)
+    assert (large.cell, len({cell.y for cell in large.cells})) == (256, 1)
+
+
+@pytest.mark.parametrize(("columns", "every", "shown"), [
+    (1, 1, [0]), (5, 1, [0, 1, 2, 3, 4]), (10, 2, [0, 2, 4, 6, 9]), (9, 4, [0, 4, 8]), (10, 4, [0, 4, 9]),
+    (3, 9, [2]), (10, 9, [0, 9]),
+])  # fmt: skip
+def test_thinned_labels_keep_the_last_and_their_distance(columns: int, every: int, shown: list[int]) -> None:
+    assert labelled_columns(columns, every) == shown
+
+
+def test_thinned_heads_end_with_zero(entry: Path) -> None:
+    film = open_film(entry, planes=("x_start",))
+    for columns in range(2, 14):
+        for cell in (4, 8, 16, 24):
+            layout = lay_out(film, (0,), SheetOptions(entry="", columns=columns, cell=cell))
+            heads = [text for text in layout.texts if text.align == "middle"]
+            assert heads[-1].words.removeprefix("t = ") == "0"
+            assert heads[-1].x == layout.cells[-1].x + cell / 2
+            for one, other in pairwise(heads):
+                widths = [font(text.size).getlength(text.words) for text in (one, other)]
+                assert other.x - one.x >= sum(widths) / 2
 
 
 def test_images_side_by_side_in_colour_and_grey() -> None:

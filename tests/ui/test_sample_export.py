@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, Qt, QTimer
 from PySide6.QtGui import QAction, QGuiApplication, QImage, QPainter
@@ -22,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 from sample_history_scenes import make_entry, points_of, record_of
-from scripted import Script, ScriptedLauncher
+from scripted import Script, ScriptedJob, ScriptedLauncher
 
 from dit_studio.engine.export.job import export
 from dit_studio.engine.export.sheet_layout import columns_of
@@ -510,6 +511,50 @@ def test_cancel_ends_it_and_says_so(
     qtbot.waitUntil(lambda: not menu.status.is_running)
     assert launcher.jobs[0].is_cancelled
     assert menu.status.text() == "digits-ddim8-seed12-npz.npz was not exported: cancelled."
+
+
+def write_images(path: Path, count: int) -> None:
+    np.savez(path, arr_0=np.zeros((count, 2, 2, 3), np.uint8), arr_1=np.zeros(count, np.int64))
+
+
+@pytest.mark.parametrize("ending", ["", ".partial"])
+def test_what_a_cancelled_npz_holds_is_said(qtbot: QtBot, tmp_path: Path, shown_paths: list[Path], ending: str) -> None:
+    status = ExportStatus(show_path=shown_paths.append)
+    qtbot.addWidget(status)
+    write_images(tmp_path / "other.npz", 5)
+    if ending:
+        write_images(tmp_path / "a.npz", 2000)
+    job = ScriptedJob([Progress(stage="Sampling", done=1), threading.Event()])
+    status.run(lambda: job, tmp_path / "a.npz")
+    qtbot.waitUntil(lambda: "Sampling" in visible_words(status))
+    write_images(tmp_path / f"a{ending}.npz", 1234)
+    click(qtbot, status, "Cancel")
+    qtbot.waitUntil(lambda: not status.is_running)
+    assert status.text() == f"Stopped: a{ending}.npz holds 1,234 images."
+    click(qtbot, status, "Open folder")
+    assert shown_paths == [tmp_path]
+
+
+def test_a_cancelled_npz_that_was_there_before_is_not_said_to_be_new(qtbot: QtBot, tmp_path: Path) -> None:
+    status = ExportStatus()
+    qtbot.addWidget(status)
+    write_images(tmp_path / "a.npz", 300)
+    status.run(lambda: ScriptedJob([Progress(stage="Sampling", done=1), threading.Event()]), tmp_path / "a.npz")
+    click(qtbot, status, "Cancel")
+    qtbot.waitUntil(lambda: not status.is_running)
+    assert status.text() == "a.npz was not exported: cancelled."
+
+
+def test_what_a_failed_npz_holds_is_said(qtbot: QtBot, tmp_path: Path) -> None:
+    status = ExportStatus()
+    qtbot.addWidget(status)
+    gate = threading.Event()
+    script = [Progress(stage="Sampling", done=1), gate, Failure(message="It does not fit.", remedy="Draw fewer.")]
+    status.run(lambda: ScriptedJob(script), tmp_path / "a.npz")
+    write_images(tmp_path / "a.npz", 3)
+    gate.set()
+    qtbot.waitUntil(lambda: not status.is_running)
+    assert status.text() == "It does not fit. Draw fewer. a.npz holds 3 images."
 
 
 @pytest.mark.parametrize(

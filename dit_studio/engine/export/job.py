@@ -23,7 +23,7 @@ from dit_studio.engine.export.options import (
 )
 from dit_studio.engine.export.png import encode_png, grid
 from dit_studio.engine.export.sheet import encode_sheet_pdf, encode_sheet_png
-from dit_studio.engine.export.sheet_layout import lay_out
+from dit_studio.engine.export.sheet_layout import lay_out, lay_out_contact
 from dit_studio.errors import ConfigError, DataError, Problem
 from dit_studio.events import Event, Progress, Written
 from dit_studio.files import naming_disk_errors, write_atomically
@@ -111,9 +111,10 @@ def _grid(file: Path, options: GridOptions) -> Iterator[Event]:
 def _contact(file: Path, options: ContactOptions) -> Iterator[Event]:
     film = open_film(Path(options.entry), planes=(options.plane,))
     (image,) = picked(film, (options.image,), 1)
-    cells = [film.frame(options.plane, image, step) for step in range(1, len(film.points) + 2)]
-    whole = grid(np.stack(cells), columns=min(options.columns, len(cells)), gap=_GAP)
-    yield _write(file, encode_png(whole, film.images.record, image), images=len(cells), note=film.note)
+    side = film.images.pixels(image).shape[0]
+    layout = lay_out_contact(film, image, options.columns, side)
+    data = encode_sheet_png(film, layout, options.plane, image=image)
+    yield _write(file, data, images=len(layout.cells), note=film.note)
 
 
 def _sheet(file: Path, options: SheetOptions) -> Iterator[Event]:
@@ -122,7 +123,7 @@ def _sheet(file: Path, options: SheetOptions) -> Iterator[Event]:
     layout = lay_out(film, images, options)
     yield Progress(stage="Drawing the sheet", done=0, total=len(layout.cells), unit="cells")
     encode = encode_sheet_pdf if file.suffix.lower() == ".pdf" else encode_sheet_png
-    yield _write(file, encode(film, layout, options), images=len(images), note=film.note)
+    yield _write(file, encode(film, layout, options.plane), images=len(images), note=film.note)
 
 
 def _film(kind: str, file: Path, options: FilmOptions) -> Iterator[Event]:

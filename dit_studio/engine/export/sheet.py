@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from PIL import Image, ImageDraw
 
 from dit_studio.engine.export.film import Film, Pixels
-from dit_studio.engine.export.options import SheetOptions
 from dit_studio.engine.export.png import png_info
 from dit_studio.engine.export.sheet_layout import Cell, SheetLayout, font, font_file
 from dit_studio.errors import DataError
@@ -17,32 +16,32 @@ _POINTS = 0.75  # a pixel of 1/96 inch
 _MOST_PIXELS = 200_000_000
 
 
-def pictures(film: Film, layout: SheetLayout, options: SheetOptions) -> Iterator[tuple[Cell, Pixels]]:
+def pictures(film: Film, layout: SheetLayout, plane: str) -> Iterator[tuple[Cell, Pixels]]:
     """The cells and what they show."""
     for cell in layout.cells:
-        yield cell, film.frame(options.plane, cell.image, cell.step)
+        yield cell, film.frame(plane, cell.image, cell.step)
 
 
-def encode_sheet_png(film: Film, layout: SheetLayout, options: SheetOptions) -> bytes:
-    """Raises: DataError if the picture would be too large."""
+def encode_sheet_png(film: Film, layout: SheetLayout, plane: str, *, image: int | None = None) -> bytes:
+    """With the settings inside of all images, or of one. Raises: DataError if the picture would be too large."""
     if (pixels := layout.width * layout.height) > _MOST_PIXELS:
         raise DataError(
             f"The sheet would have {pixels / 1e6:,.0f} million pixels: {_MOST_PIXELS / 1e6:.0f} million are the most.",
             remedy="Take smaller cells, or write a PDF, which keeps images as they are.",
         )
     sheet = Image.new("RGB", (layout.width, layout.height), "white")
-    for cell, shown in pictures(film, layout, options):
+    for cell, shown in pictures(film, layout, plane):
         sheet.paste(resized(shown, layout.cell), (cell.x, cell.y))
     pen = ImageDraw.Draw(sheet)
     for text in layout.texts:
         fill = _MUTED if text.is_muted else _INK
         pen.text((text.x, text.y), text.words, fill=fill, font=font(text.size), anchor=_ANCHORS[text.align])
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", pnginfo=png_info(film.images.record), dpi=(96, 96))
+    sheet.save(buffer, "PNG", pnginfo=png_info(film.images.record, image), dpi=(96, 96))
     return buffer.getvalue()
 
 
-def encode_sheet_pdf(film: Film, layout: SheetLayout, options: SheetOptions) -> bytes:
+def encode_sheet_pdf(film: Film, layout: SheetLayout, plane: str) -> bytes:
     from reportlab.lib.utils import ImageReader
     from reportlab.pdfbase.pdfmetrics import registerFont
     from reportlab.pdfbase.ttfonts import TTFont
@@ -54,7 +53,7 @@ def encode_sheet_pdf(film: Film, layout: SheetLayout, options: SheetOptions) -> 
     canvas.setTitle(f"{film.images.record.model.name} {film.images.folder.name}".strip())
     canvas.setCreator(f"DiT Studio {film.images.record.studio_version}".strip())
     canvas.scale(_POINTS, _POINTS)
-    for cell, shown in pictures(film, layout, options):
+    for cell, shown in pictures(film, layout, plane):
         reader = ImageReader(Image.fromarray(shown))
         canvas.drawImage(reader, cell.x, layout.height - cell.y - layout.cell, layout.cell, layout.cell)
     for text in layout.texts:

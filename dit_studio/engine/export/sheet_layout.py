@@ -14,9 +14,11 @@ from dit_studio.engine.export.film import Film
 from dit_studio.engine.export.options import SheetOptions
 from dit_studio.events import StepPoint
 from dit_studio.places import resources_dir
+from dit_studio.trajectory import labelled_columns
 
 _SMALLEST_FONT, _LARGEST_FONT = 7, 26
 _FONT_TO_CELL = 0.16
+_SMALLEST_CONTACT = 64  # pixels: a cell of a contact sheet
 _WIDEST_NAME = 1.8  # cells, and at least so many letters:
 _NAME_LETTERS = 8
 _LINE = 1.3  # of the font's size
@@ -107,6 +109,36 @@ def lay_out(film: Film, images: Sequence[int], options: SheetOptions) -> SheetLa
     )
 
 
+def lay_out_contact(film: Film, image: int, columns: int, side: int) -> SheetLayout:
+    """Every step of an image and the image itself, line by line, each with its t below.
+
+    Images are made larger by a whole number where their labels would not fit.
+    """
+    steps = range(1, len(film.points) + 2)
+    cell = side * math.ceil(_SMALLEST_CONTACT / side)
+    columns, size = min(columns, len(steps)), min(max(cell * _FONT_TO_CELL, _SMALLEST_FONT), _LARGEST_FONT)
+    heads = [f"t = {time_text(film.points, step)}" for step in steps]
+    if _widest(heads, size) > cell:
+        heads = [head.removeprefix("t = ") for head in heads]
+    gap, margin, line = max(2, round(cell / 32)), max(4, round(cell / 8)), math.ceil(size * (_LINE + 0.4))
+    places = [divmod(number, columns) for number in range(len(steps))]
+    cells = tuple(
+        Cell(margin + column * (cell + gap), margin + row * (cell + line), image, step)
+        for step, (row, column) in zip(steps, places, strict=True)
+    )
+    texts = (
+        Text(place.x + cell / 2, place.y + cell + line / 2, head, size, "middle")
+        for place, head in zip(cells, heads, strict=True)
+    )
+    return SheetLayout(
+        width=2 * margin + columns * (cell + gap) - gap,
+        height=cells[-1].y + cell + line + margin // 2,
+        cell=cell,
+        cells=cells,
+        texts=tuple(texts),
+    )
+
+
 def time_text(points: Sequence[StepPoint], step: int) -> str:
     """The timestep of a step, "999"; of the finished image "0"."""
     if step > len(points):
@@ -126,9 +158,8 @@ def _heads(
     every = math.ceil((_widest(heads, size) + size / 2) / (cell + gap))
     y = top - size * 0.4 - size * _LINE / 2
     return [
-        Text(left + column * (cell + gap) + cell / 2, y, head, size, "middle")
-        for column, head in enumerate(heads)
-        if column % every == 0
+        Text(left + column * (cell + gap) + cell / 2, y, heads[column], size, "middle")
+        for column in labelled_columns(len(heads), every)
     ]
 
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from dit_studio.events import Event, Failure, Notice, Progress, SettingsRefused, Written
 from dit_studio.jobs.launch import Job
+from dit_studio.npz_count import StoppedNpz, images_in
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.train.amounts import count, counted, memory
 from dit_studio.ui.widgets.basics import BusyBar, Caption, WholeText, button
@@ -41,9 +42,12 @@ class ExportStatus(QWidget):
         self._now: _Export | None = None
         self._waiting: deque[_Export] = deque()
         self._result: tuple[str, str] = ("", "")
+        self._left: StoppedNpz | None = None  # what an end before the last image leaves
         self._folder: Path | None = None  # of the file that was saved last
         self._busy, self._then = BusyBar(), Caption()
-        self._cancel = button("Cancel", "End the export in progress; what waits behind it goes on.")
+        self._cancel = button(
+            "Cancel", "End the export in progress, and keep what is whole of it; what waits behind it goes on."
+        )
         self._results = QVBoxLayout()
         self._open = button("Open folder", "Show the file in the system's file manager.")
         self._dismiss = button("Dismiss", "Hide this message.")
@@ -84,6 +88,7 @@ class ExportStatus(QWidget):
     def _begin_next(self) -> None:
         self._now = export = self._waiting.popleft()
         name = export.path.name
+        self._left = StoppedNpz(export.path)
         self._result = (f"{name} was not written: the export ended without saying why. Try again.", "error")
         self._busy.show_progress(f"Exporting {name} …")
         self._job.run(export.begin())
@@ -111,13 +116,22 @@ class ExportStatus(QWidget):
         self._result = (f"Saved {file.name}{size}. {event.note}".strip(), "info")
 
     def _on_ended(self) -> None:
-        self._say(*self._result)
+        self._say(*self._with_what_is_left(*self._result))
         self._now = None
         if self._waiting:
             self._begin_next()
         else:
             self._busy.finish()
         self._show()
+
+    def _with_what_is_left(self, text: str, level: str) -> tuple[str, str]:
+        """Of an NPZ that was not finished, the images that are kept: what is on the disk is what is said."""
+        file = self._left.file() if self._left is not None else None
+        if level == "info" or file is None or not (images := images_in(file)):
+            return text, level
+        self._folder = file.parent
+        kept = f"{file.name} holds {count(images)} images."
+        return (f"{text} {kept}" if level == "error" else f"Stopped: {kept}"), level
 
     def _on_cancel(self) -> None:
         """Ask it to end at its next step; pressed again, it ends at once."""

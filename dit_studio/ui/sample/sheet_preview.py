@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from dit_studio.trajectory import labelled_columns
 from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import to_image
@@ -168,7 +169,7 @@ class SheetPreview(QWidget):
         widest = max((metrics.horizontalAdvance(head) for head in heads), default=0) + 4
         every = max(-(-widest // max(int(places.side), 1)), 1)
         painter.setPen(QColor(_INK))
-        for column in range(0, len(heads), every):
+        for column in labelled_columns(len(heads), every):
             centre = places.cell(0, column).center().x()
             place = QRectF(centre - widest, places.paper.top() + 2, 2 * widest, metrics.height() + 2)
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, heads[column])
