@@ -234,7 +234,7 @@ def _scheduler(sampler: Sampler, levels: Sequence[NoiseLevel], *, learned_varian
         case "euler":
             scheduler = diffusers.EulerDiscreteScheduler(**shared)
     # what it makes of β in float32 loses the noisiest levels: there 1 - β rounds to 0, and σ to infinity
-    scheduler.alphas_cumprod = torch.from_numpy(_alphas_cumprod(levels))
+    scheduler.alphas_cumprod = torch.from_numpy(_alphas_cumprod(levels)).float()  # Apple's GPUs have no float64
     scheduler.set_timesteps(len(levels))
     return scheduler
 
