@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from sample_films import film_of, forked_film, gradients
 
+from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.pixels import Pixels
 from dit_studio.ui.sample.tile import Tile
@@ -92,6 +93,23 @@ def test_guidance_is_shown_apart(qtbot: QtBot) -> None:
     boxes = [viewer.tiles[name].geometry() for name in _visible(viewer)]
     assert all(viewer.rect().contains(box) for box in boxes)
     assert not any(one.intersects(other) for one in boxes for other in boxes if one is not other)
+
+
+@pytest.mark.parametrize(("percent", "size"), [(100, (500, 240)), (150, (530, 115)), (150, (503, 245))])
+def test_titles_are_whole_above_small_pictures(
+    qtbot: QtBot, qapp: QApplication, percent: int, size: tuple[int, int]
+) -> None:
+    theme.apply_theme(qapp, "dark", percent)
+    try:
+        viewer = _viewer(qtbot, film_of(gradients(2, 32), 5), width=size[0], height=size[1])
+        viewer.show_guidance(shows=True)
+        titles = [viewer.tiles[name].shown_title for name in _visible(viewer)]
+        assert titles == ["xₜ", "x̂₀", "No class", "Class", "Difference"]
+        boxes = [viewer.tiles[name].geometry() for name in _visible(viewer)]
+        assert all(viewer.rect().contains(box) for box in boxes)
+        assert not any(one.intersects(other) for one in boxes for other in boxes if one is not other)
+    finally:
+        theme.apply_theme(qapp, "dark")
 
 
 def test_without_guidance_there_is_nothing_to_show_apart(qtbot: QtBot) -> None:

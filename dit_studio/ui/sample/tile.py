@@ -60,6 +60,30 @@ class Tile(QWidget):
     def title_height(self) -> int:
         return QFontMetrics(self.font()).height() + 6
 
+    def title_width(self) -> int:
+        """What the title takes, in small letters."""
+        return QFontMetrics(self._bold(is_small=True)).horizontalAdvance(self._title) + 2
+
+    @property
+    def shown_title(self) -> str:
+        """The title as far as there is room for it."""
+        return self._fitted_title()[1]
+
+    def _bold(self, *, is_small: bool) -> QFont:
+        result = QFont(self.font())
+        result.setWeight(QFont.Weight.DemiBold)
+        if is_small:
+            result.setPixelSize(theme.text_size(0))
+        return result
+
+    def _fitted_title(self) -> tuple[QFont, str]:
+        """In small letters where the usual ones are too wide, and cut only where these are, too."""
+        usual = self._bold(is_small=False)
+        if QFontMetrics(usual).horizontalAdvance(self._title) <= self.width():
+            return usual, self._title
+        small = self._bold(is_small=True)
+        return small, QFontMetrics(small).elidedText(self._title, Qt.TextElideMode.ElideRight, self.width())
+
     def area(self) -> QRect:
         """Where the picture may be."""
         return self.rect().adjusted(0, self.title_height(), 0, 0)
@@ -130,15 +154,15 @@ class Tile(QWidget):
 
     def _paint_title(self, painter: QPainter) -> None:
         palette = theme.current()
-        bold = QFont(self.font())
-        bold.setWeight(QFont.Weight.DemiBold)
-        left = max(round(self.target().left()), 0) if self._view.zoom == 1 else 0
+        font, title = self._fitted_title()
+        wide = QFontMetrics(font).horizontalAdvance(title)
+        picture_left = max(round(self.target().left()), 0) if self._view.zoom == 1 else 0
+        left = max(min(picture_left, self.width() - wide), 0)
         line = QRect(left, 0, self.width() - left, self.title_height() - 4)
-        painter.setFont(bold)
+        painter.setFont(font)
         painter.setPen(QColor(palette.text))
-        title = painter.fontMetrics().elidedText(self._title, Qt.TextElideMode.ElideRight, line.width())
         painter.drawText(line, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, title)
-        line.adjust(painter.fontMetrics().horizontalAdvance(self._title) + 8, 0, 0, 0)
+        line.adjust(wide + 8, 0, 0, 0)
         small = QFont(self.font())
         small.setPixelSize(theme.text_size(0))
         painter.setFont(small)

@@ -145,29 +145,55 @@ class Viewer(QWidget):
         shown = self.shown
         for name, tile in self.tiles.items():
             tile.setVisible(name in shown)
-        for name, box in zip(shown, self._boxes(len(shown)), strict=True):
+        for name, box in zip(shown, self._boxes(shown), strict=True):
             self.tiles[name].setGeometry(box)
         self.show_step(self._image, self._step)
 
-    def _boxes(self, tiles: int) -> list[QRect]:
-        """Places for so many tiles, close together in the middle: in the rows that make them largest."""
-        height, width = self._film.size[:2] if self._film else (1, 1)
+    def _boxes(self, names: list[str]) -> list[QRect]:
+        """Places for tiles, close together in the middle: in the rows that make them largest, and of those in the ones
+        that leave room for the titles."""
+        tiles = len(names)
         plans = [[tiles], [tiles // 2, tiles - tiles // 2]] if tiles > 1 else [[1]]
-        rows = max(plans, key=self._enlarged)
-        scale = self._enlarged(rows)
-        wide, high = math.ceil(width * scale), math.ceil(height * scale) + self._title_height()
+        rows = max(plans, key=lambda rows: (self._enlarged(rows), self._has_room_for_titles(names, rows)))
+        high = math.ceil(self._picture_size()[0] * self._enlarged(rows)) + self._title_height()
         top = (self.height() - len(rows) * (high + _SPACE) + _SPACE) // 2
-        result = []
+        result: list[QRect] = []
         for row, columns in enumerate(rows):
-            left = (self.width() - columns * (wide + _SPACE) + _SPACE) // 2
-            y = top + row * (high + _SPACE)
-            result += [QRect(left + column * (wide + _SPACE), y, wide, high) for column in range(columns)]
+            widths = self._widths(names[len(result) : len(result) + columns], rows)
+            left = (self.width() - sum(widths) - (columns - 1) * _SPACE) // 2
+            for width in widths:
+                result.append(QRect(left, top + row * (high + _SPACE), width, high))
+                left += width + _SPACE
         return result
+
+    def _widths(self, names: list[str], rows: list[int]) -> list[int]:
+        """Of the tiles of a row: each as wide as its picture, and as its title if all of these fit."""
+        picture = math.ceil(self._picture_size()[1] * self._enlarged(rows))
+        wanted = [max(picture, self.tiles[name].title_width()) for name in names]
+        if sum(wanted) + (len(names) - 1) * _SPACE <= self.width():
+            return wanted
+        return [max(picture, min(width, self._room(rows))) for width in wanted]
+
+    def _has_room_for_titles(self, names: list[str], rows: list[int]) -> bool:
+        lines = names[: rows[0]], names[rows[0] :]
+        return all(
+            width >= self.tiles[name].title_width()
+            for row in lines
+            for name, width in zip(row, self._widths(row, rows), strict=True)
+        )
+
+    def _picture_size(self) -> tuple[int, int]:
+        """Height and width of the film's images."""
+        return self._film.size[:2] if self._film else (1, 1)
+
+    def _room(self, rows: list[int]) -> int:
+        """How wide a tile in such rows can be."""
+        return (self.width() + _SPACE) // max(rows) - _SPACE
 
     def _enlarged(self, rows: list[int]) -> float:
         """How large pictures can be in such rows."""
-        height, width = self._film.size[:2] if self._film else (1, 1)
-        wide = (self.width() + _SPACE) // max(rows) - _SPACE
+        height, width = self._picture_size()
+        wide = self._room(rows)
         high = (self.height() + _SPACE) // len(rows) - _SPACE - self._title_height()
         return fit(QSize(width, height), QSize(max(wide, 1), max(high, 1)), self.devicePixelRatioF())
 
