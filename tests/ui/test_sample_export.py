@@ -453,6 +453,21 @@ def test_closing_the_page_ends_what_runs_and_what_waits(
     assert not menu.status.is_running
 
 
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("The worker ended.", "digits-ddim8-seed12.png was not exported: The worker ended. Try again."),
+        ("digits-ddim8-seed12.png is a folder.", "digits-ddim8-seed12.png is a folder. Try again."),
+    ],
+)
+def test_a_failure_says_which_export_it_is_about(
+    qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory, message: str, line: str
+) -> None:
+    menu = make_menu(launcher_for([Failure(message=message, remedy="Try again.")]))
+    show(menu, history, "kept")
+    assert choose(qtbot, menu, "Image…") == (line, "error")
+
+
 def test_a_notice_stands_in_the_line(
     qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory
 ) -> None:

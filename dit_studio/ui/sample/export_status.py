@@ -109,6 +109,11 @@ class ExportStatus(QWidget):
             elif isinstance(event, Notice):
                 self._say(event.message, event.level)
 
+    def _named(self, sentence: str) -> str:
+        """With the file's name before it, if it does not say which of several exports it is about."""
+        name = self._now.path.name if self._now is not None else ""
+        return sentence if name in sentence else f"{name} was not exported: {sentence}"
+
     def _on_written(self, event: Written) -> None:
         file = Path(event.file)
         self._folder = file.parent
@@ -116,7 +121,8 @@ class ExportStatus(QWidget):
         self._result = (f"Saved {file.name}{size}. {event.note}".strip(), "info")
 
     def _on_ended(self) -> None:
-        self._say(*self._with_what_is_left(*self._result))
+        text, level = self._with_what_is_left(*self._result)
+        self._say(self._named(text) if level == "error" else text, level)
         self._now = None
         if self._waiting:
             self._begin_next()
