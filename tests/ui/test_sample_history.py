@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QColor, QFontMetrics
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 from sample_history_scenes import LANDSCAPES, make_entry, make_history, make_sweep, record_of
 
@@ -16,6 +16,7 @@ from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, SampleEntry
 from dit_studio.ui import theme
 from dit_studio.ui.sample.history import HistoryPanel
+from dit_studio.ui.sample.history_delegate import cut_to
 from dit_studio.ui.sample.history_model import ROW
 from dit_studio.ui.sample.history_words import time_in_words
 from dit_studio.ui.sample.lineage import film_of
@@ -233,6 +234,21 @@ def test_what_tells_entries_apart_is_not_cut(panel: HistoryPanel) -> None:
             told = row.title.partition(" · ddim")[0].partition(" · unipc")[0]
             assert "seed" in told
             assert QFontMetrics(panel.list.font()).horizontalAdvance(told) < line.width()
+
+
+@pytest.mark.parametrize("lines", [1, 2])
+def test_a_text_that_is_cut_ends_with_dots(lines: int) -> None:
+    font = QApplication.font()
+    metrics = QFontMetrics(font)
+    text = "↳ from step 25 · sampler ddim → unipc · steps 50 → 20 · cfg 4 → 7 · t = 400"
+    width = metrics.horizontalAdvance(text) // (lines + 1)
+    cut = cut_to(text, font, width, lines)
+    assert cut.endswith("…")
+    assert text.startswith(cut[:-1])
+    height = metrics.boundingRect(0, 0, width, 999, Qt.TextFlag.TextWordWrap, cut).height()
+    assert height < (lines + 0.5) * metrics.lineSpacing()
+    assert len(cut) > len(text) // (lines + 1) * lines - 15
+    assert cut_to("short", font, width, lines) == "short"
 
 
 def test_a_row_has_a_full_star_if_any_image_is_a_favourite(

@@ -148,11 +148,12 @@ class HistoryDelegate(QStyledItemDelegate):
         for (text, size, colour), rect in zip(words, places.lines, strict=True):
             painter.setFont(_font(size))
             painter.setPen(QColor(colour))
-            if rect.height() > 2 * _line_height(size) - 1:
-                painter.drawText(rect, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, text)
-                continue
-            cut = QFontMetrics(_font(size)).elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
-            painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, cut)
+            lines = max(rect.height() // _line_height(size), 1)
+            cut = cut_to(text, _font(size), rect.width(), lines)
+            if lines > 1:
+                painter.drawText(rect, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, cut)
+            else:
+                painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, cut)
 
 
 def paint_star(painter: QPainter, rect: QRectF, *, is_on: bool, has_ground: bool = False) -> None:
@@ -167,6 +168,20 @@ def paint_star(painter: QPainter, rect: QRectF, *, is_on: bool, has_ground: bool
     points = [QPointF(rect.left() + x * rect.width(), rect.top() + y * rect.height()) for x, y in _STAR_POINTS]
     painter.drawPolygon(QPolygonF(points))
     painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def cut_to(text: str, font: QFont, width: int, lines: int) -> str:
+    """A text as far as it fits into so many lines, broken between words; cut, it ends with dots."""
+    metrics = QFontMetrics(font)
+    if lines == 1:
+        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
+    words = text.split(" ")
+    for kept in range(len(words), 0, -1):
+        shown = " ".join(words[:kept]) + ("" if kept == len(words) else "…")
+        room = metrics.boundingRect(0, 0, width, 9999, Qt.TextFlag.TextWordWrap, shown)
+        if room.height() < (lines + 0.5) * metrics.lineSpacing() and room.width() <= width:  # "→" is a little higher
+            return shown
+    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
 
 
 def _strip(left: int, top: int, room: int, images: int) -> tuple[tuple[QRect, ...], QRect]:
