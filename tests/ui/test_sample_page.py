@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
-from sample_answers import MODEL, drawn, held
+from sample_answers import MODEL, drawn, frames, held
 from scripted import Script, ScriptedLauncher
 
 from dit_studio.engine.export.png import encode_png
@@ -83,6 +83,22 @@ def test_stop_keeps_what_is_finished_and_generate_works_again(make_page: MakePag
     assert page.stage.film is not None
     assert page.stage.film.steps_done(0) == 3, "what was seen stays"
     assert page.set_up.bar.generate.isEnabled()
+
+
+def test_a_stop_pressed_twice_is_no_failure(make_page: MakePage, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    died = Failure(message="The worker process ended in the middle of its work.", code="killed")
+
+    def answer(request: dict[str, Any], folder: str, **_: object) -> Script:
+        return [*frames(request, folder, steps=3), gate, died]
+
+    page = with_model(make_page(sample=answer), qtbot)
+    page.set_up.bar.generate.click()
+    qtbot.waitUntil(lambda: page.stage.current_step == 3)
+    page.session._set_state(JobState.STOPPING)  # a scripted job would end at the first press
+    gate.set()
+    qtbot.waitUntil(lambda: page.session.state is JobState.STOPPED)
+    assert page.message.isHidden()
 
 
 def test_a_worker_that_dies_says_why_and_the_next_generate_is_served(make_page: MakePage, qtbot: QtBot) -> None:

@@ -167,6 +167,8 @@ class SampleSession(QObject):
             case SettingsRefused():
                 self._set_state(JobState.IDLE)
                 self.refused.emit(event)
+            case Failure(code="killed") if self.state is JobState.STOPPING:
+                pass  # it was asked twice to end
             case Failure():
                 self._set_state(JobState.FAILED)
                 self.failed.emit(event)

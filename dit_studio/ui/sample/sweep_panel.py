@@ -93,9 +93,6 @@ class SweepPanel(Card):
             one.show_model(model, self._path)
         self._check()
 
-    def set_running(self, is_running: bool) -> None:
-        self.show_state(JobState.RUNNING if is_running else JobState.IDLE)
-
     def show_state(self, state: JobState) -> None:
         """Of whatever is being drawn: one device does one thing at a time."""
         self.stop.setText("End at once" if state is JobState.STOPPING else "Stop")

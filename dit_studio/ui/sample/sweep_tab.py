@@ -87,6 +87,6 @@ class SweepTab(QWidget):
 
     def show_state(self, state: JobState) -> None:
         """Of whatever is being drawn: one device does one thing at a time."""
-        self.panel.set_running(state.is_active)
+        self.panel.show_state(state)
         if not state.is_active:
             self.grid.end()
