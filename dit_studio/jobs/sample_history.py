@@ -30,6 +30,7 @@ ENTRY, FAVOURITES = "entry.json", "favourites.json"
 _TRASH = ".trash"
 _LARGEST_JSON = 8 * 2**20  # bytes; a million classes in a request take less
 _LATEST = 32_503_680_000.0  # the year 3000, which every system has words for
+_MOST_MISSING = 1000  # pictures of an entry that somebody removed
 _LARGEST_SIDE = 65_536  # pixels
 _DRAWING_SECONDS = 60  # a folder that was written to in this time is still being drawn
 
@@ -250,7 +251,7 @@ def _read_entry(folder: Path) -> HistoryEntry | None:
         entry = msgspec.json.decode(_read_json(folder / ENTRY), type=SampleEntry)
     except (OSError, ValueError, RecursionError):
         return None
-    if not _makes_sense(entry, folder):
+    if not makes_sense(entry, folder):
         return None
     return HistoryEntry(
         name=folder.name,
@@ -261,13 +262,13 @@ def _read_entry(folder: Path) -> HistoryEntry | None:
     )
 
 
-def _makes_sense(entry: SampleEntry, folder: Path) -> bool:
-    """Whether what is said can be: the window shows it without looking again."""
+def makes_sense(entry: SampleEntry, folder: Path) -> bool:
+    """Whether what is said can be: the window shows it without looking again. Pictures may have been lost."""
     record, branch = entry.record, entry.record.branch
     return (
         bool(record.request.classes)
         and min(record.request.classes) >= 0
-        and 0 <= entry.images <= _pictures(folder)
+        and 0 <= entry.images <= min(record.request.count, _pictures(folder) + _MOST_MISSING)
         and 0 <= record.time <= _LATEST
         and 0 <= entry.seconds <= _LATEST
         and 0 <= min(entry.height, entry.width) <= max(entry.height, entry.width) <= _LARGEST_SIDE

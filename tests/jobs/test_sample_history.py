@@ -85,6 +85,7 @@ def test_an_entry_without_a_class_is_damaged(history: SampleHistory) -> None:
         {"images": 10**9},
         {"images": 2},
         {"images": -1},
+        {"images": 10**7, "record.request.count": 10**7},
         {"seconds": 1e300},
         {"height": -1},
         {"width": 10**9},
@@ -100,13 +101,19 @@ def test_an_entry_that_cannot_be_as_it_says_is_passed_over_and_counted(
     folder = history.root / draw(history)
     assert names(history) == [folder.name]
     values = json.loads((folder / ENTRY).read_text())
-    ((path, value),) = change.items()
-    *parents, last = path.split(".")
-    functools.reduce(dict.__getitem__, parents, values)[last] = value
+    for path, value in change.items():
+        *parents, last = path.split(".")
+        functools.reduce(dict.__getitem__, parents, values)[last] = value
     (folder / ENTRY).write_text(json.dumps(values))
     assert names(SampleHistory(history.root)) == []
     history.entries()
     assert history.passed_over == 1
+
+
+def test_an_entry_that_lost_a_picture_stays(history: SampleHistory) -> None:
+    name = draw(history)
+    (history.root / name / "000000.png").unlink()
+    assert names(history) == [name]
 
 
 def test_foreign_folders_are_counted_and_new_ones_and_files_are_not(history: SampleHistory) -> None:
@@ -124,10 +131,9 @@ def test_what_another_process_changes_is_seen(history: SampleHistory) -> None:
     other = SampleHistory(history.root)
     assert other.entries()[0].entry.state == "drawing"
     entry = msgspec.json.decode((history.root / name / ENTRY).read_bytes(), type=SampleEntry)
-    for image in range(4):
-        (history.root / name / f"{image:06d}.png").write_bytes(b"picture")
+    more = msgspec.structs.replace(entry.record, request=SampleRequest(count=4))
     temporary = history.root / name / ".tmp"
-    temporary.write_bytes(msgspec.json.encode(msgspec.structs.replace(entry, state="finished", images=4)))
+    temporary.write_bytes(msgspec.json.encode(msgspec.structs.replace(entry, state="finished", images=4, record=more)))
     temporary.replace(history.root / name / ENTRY)
     history.set_favourite(name, 2, on=True)
     (found,) = other.entries()

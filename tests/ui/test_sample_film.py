@@ -93,6 +93,9 @@ def test_damage_is_said(tmp_path: Path) -> None:
     (tmp_path / "entry.json").write_text("{")
     with pytest.raises(DataError, match="cannot be read"):
         KeptFilm(tmp_path)
+    _entry(tmp_path, images=10**7)
+    with pytest.raises(DataError, match="is damaged"):
+        KeptFilm(tmp_path)
 
 
 def test_a_branch_begins_with_its_parents_past() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dit_studio.errors import DataError
 from dit_studio.events import StepPoint
+from dit_studio.jobs.sample_history import makes_sense
 from dit_studio.sample_request import SampleEntry
 from dit_studio.trajectory import Trajectory, open_trajectory
 from dit_studio.ui.sample.pixels import Pixels, read_pixels
@@ -248,12 +249,14 @@ def _read_entry(folder: Path) -> SampleEntry | None:
     path = folder / "entry.json"
     if not path.is_file():
         return None
+    remedy = "Delete it, or draw again."
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SampleEntry)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise DataError(f"The entry {folder.name} cannot be read: {error}.", remedy="Delete it, or draw again.") from (
-            error
-        )
+        entry = msgspec.json.decode(path.read_bytes(), type=SampleEntry)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"The entry {folder.name} cannot be read: {error}.", remedy=remedy) from error
+    if not makes_sense(entry, folder):
+        raise DataError(f"The entry {folder.name} is damaged: it cannot be as it says.", remedy=remedy)
+    return entry
 
 
 def _table(rows: tuple[tuple[float, ...], ...], shape: tuple[int, int]) -> Floats:
