@@ -16,6 +16,7 @@ from dit_studio.fields import Field, check_value
 from dit_studio.image_settings import FoundSettings, read_settings
 from dit_studio.npz_count import StoppedNpz
 from dit_studio.sample_request import SampleRequest
+from dit_studio.sweep import check_axes
 from dit_studio.sweep_text import parse_axis
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def run_sample(options: argparse.Namespace) -> int:
     """Draw what is asked for, and return the exit status."""
     _check_usage(options)
     axes = [parse_axis(text) for text in options.sweep]
+    if axes:
+        check_axes(axes, model=options.model)
     found = _like(options.like) if options.like else None
     settings = (found.of_this_image() if found else {}) | _given(options)
     if options.out is not None:

@@ -110,6 +110,10 @@ class ModelLimits:
     has_null_class: bool
 
 
+_WITHOUT_MODEL = ("cfg", "steps", "seed", "checkpoint", "weights")
+_WIDEST = ModelLimits(num_classes=1, class_names=(), timesteps=4000, samplers=(), has_null_class=True)
+
+
 def open_sweep(folder: Path) -> SweepRecord:
     """The sweep of a folder. Raises: DataError."""
     try:
@@ -188,6 +192,16 @@ def plan_sweep(
     if problems := _checkpoint_problems(cells, axes):
         raise ConfigError(problems)
     return SweepPlan(axes=tuple(axes), cells=tuple(cells), columns=sizes[0], rows=sizes[1], pages=sizes[2])
+
+
+def check_axes(axes: Sequence[SweepAxis], *, model: str) -> None:
+    """What can be said of a sweep before its model is loaded. Raises: ConfigError as `plan_sweep` does."""
+    problems = _shape_problems(axes)
+    for axis in axes:
+        if axis.name in _WITHOUT_MODEL:
+            problems += _twins(axis, [_change(axis.name, value, model, _WIDEST, problems) for value in axis.values])
+    if problems:
+        raise ConfigError(problems)
 
 
 @dataclass(frozen=True)

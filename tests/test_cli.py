@@ -347,6 +347,7 @@ def test_every_option_of_a_request_has_its_help(capsys: pytest.CaptureFixture[st
         (["sample", "nowhere", "--steps", "0", "--out", "s"], 2, "from 1 to 4000"),
         (["sample", "nowhere", "--cfg", "x", "--count", "0", "--out", "s"], 2, "request.count = 0"),
         (["sample", "nowhere", "--out", "s", "--like", "none.png"], 1, "none.png cannot be read"),
+        (["sample", "nowhere", "--out", "s", "--sweep", "cfg=1,400"], 2, "cfg = 400 is not possible"),
         (["sample", "nowhere", "--out", "d.npz/full"], 1, "images that were drawn before"),
         (["sample", "{run}", "--cfg", "nan", "--out", "s"], 2, "from 0 to 100"),
         (["sample", "{run}", "--batch-size", "0", "--out", "s"], 2, "from 1 to"),

@@ -11,7 +11,16 @@ from dit_studio.checkpoint_header import DiffusionHeader, ModelHeader
 from dit_studio.engine.solvers import samplers_for
 from dit_studio.errors import ConfigError, DataError
 from dit_studio.sample_request import SampleRequest
-from dit_studio.sweep import CellState, ModelLimits, SweepAxis, SweepPlan, SweepRecord, open_sweep, plan_sweep
+from dit_studio.sweep import (
+    CellState,
+    ModelLimits,
+    SweepAxis,
+    SweepPlan,
+    SweepRecord,
+    check_axes,
+    open_sweep,
+    plan_sweep,
+)
 from dit_studio.sweep_text import parse_axis
 from tests.headers import write_header
 
@@ -203,6 +212,14 @@ def test_the_samplers_of_a_header_are_those_of_the_engine() -> None:
             num_classes=1, class_dropout_prob=0, diffusion=DiffusionHeader(objective=objective, timesteps=1)
         )
         assert header.samplers == samplers_for(objective)
+
+
+@pytest.mark.parametrize("axis", ["cfg=", "cfg=1,1", "cfg=1,1.0", "cfg=-1", "steps=4001", "seed=x", "checkpoint=/etc"])
+def test_what_needs_no_model_is_said_before_one_is_loaded(axis: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        check_axes([parse_axis(axis)], model="nowhere")
+    assert len(raised.value.problems) == 1
+    check_axes([parse_axis("class=9"), parse_axis("sampler=x"), parse_axis("cfg=1,4")], model="nowhere")
 
 
 def test_what_is_the_same_in_every_cell_is_checked_too() -> None:
