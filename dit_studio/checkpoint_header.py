@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from dit_studio.errors import CheckpointError
-from dit_studio.sample_request import Sampler
+from dit_studio.sample_request import Sampler, SampleRequest
 
 _METADATA_KEY = "dit_studio"
 _MOST_BYTES = 100 * 2**20  # of a head, as in the format's own reader
@@ -32,6 +32,19 @@ class ModelHeader(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def samplers(self) -> tuple[Sampler, ...]:
         return _OF_FLOWS if self.diffusion.objective == "flow" else _OF_NOISE
+
+    def what_it_cannot(self, request: SampleRequest) -> str:
+        """The first thing of a request that the model does not do, as a sentence; "" if there is none."""
+        if (label := max(request.classes)) >= self.num_classes:
+            there = f"classes from 0 to {self.num_classes - 1}" if self.num_classes > 1 else "0, its only class"
+            return f"it has {there}, and class {label} is to be drawn."
+        if request.steps > self.diffusion.timesteps:
+            return f"its noise schedule has {self.diffusion.timesteps} steps, and {request.steps} are asked for."
+        if request.cfg != 1 and not self.class_dropout_prob:
+            return f"it was trained without a null class, so it draws with CFG 1 only, not {request.cfg:g}."
+        if request.sampler not in self.samplers:
+            return f"it predicts {self.diffusion.objective}, and takes one of {', '.join(self.samplers)}."
+        return ""
 
 
 def is_checkpoint(path: Path) -> bool:

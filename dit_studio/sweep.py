@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from dit_studio.checkpoint_header import ModelHeader, is_checkpoint, read_header
+from dit_studio.checkpoint_header import is_checkpoint, read_header
 from dit_studio.errors import CheckpointError, ConfigError, DataError, Problem
 from dit_studio.fields import check_value, schema_fields
 from dit_studio.sample_request import SampleOptions, SampleRequest
@@ -251,28 +251,13 @@ def _checkpoint_problems(cells: Sequence[SweepCell], axes: Sequence[SweepAxis]) 
     for cell in cells if place >= 0 else ():
         value = axes[place].values[(cell.column, cell.row, cell.page)[place]]
         try:
-            what = _what_it_cannot(cell.request, read_header(Path(cell.model), cell.weights))
+            what = read_header(Path(cell.model), cell.weights).what_it_cannot(cell.request)
         except CheckpointError as error:
             what = error.message
         if what:
             sentence = f"checkpoint = {value} is not possible: {what}"
             sentences.setdefault(sentence, Problem("sweep.checkpoint", sentence, value))
     return list(sentences.values())
-
-
-def _what_it_cannot(request: SampleRequest, header: ModelHeader) -> str:
-    """The first thing of a request that a checkpoint's model does not do, as a sentence; "" if there is none."""
-    diffusion = header.diffusion
-    if (label := max(request.classes)) >= header.num_classes:
-        there = f"classes from 0 to {header.num_classes - 1}" if header.num_classes > 1 else "0, its only class"
-        return f"it has {there}, and class {label} is to be drawn."
-    if request.steps > diffusion.timesteps:
-        return f"its noise schedule has {diffusion.timesteps} steps, and {request.steps} are asked for."
-    if request.cfg != 1 and not header.class_dropout_prob:
-        return f"it was trained without a null class, so it draws with CFG 1 only, not {request.cfg:g}."
-    if request.sampler not in header.samplers:
-        return f"it predicts {diffusion.objective}, and takes one of {', '.join(header.samplers)}."
-    return ""
 
 
 def _base_problems(base: SampleRequest, axes: Sequence[SweepAxis], limits: ModelLimits) -> list[Problem]:
