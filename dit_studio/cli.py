@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from dit_studio import __version__
+from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, show
 from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
@@ -122,6 +123,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
 
+    add_evaluate_options(command("evaluate", run_evaluate, "measure images against a reference"))
+
     inspect = command("inspect", _inspect, "say what a data set, a run or a checkpoint holds")
     inspect.add_argument("path", type=Path, metavar="DIR|MODEL")
     sources = next(field for field in fields_of("data") if field.name == "classes").choices
@@ -159,7 +162,7 @@ def _is_path(word: str) -> bool:
 
 
 def _command_names() -> set[str]:
-    return {"demo", "train", "sample", "inspect", "benchmark", "doctor"}
+    return {"demo", "train", "sample", "evaluate", "inspect", "benchmark", "doctor"}
 
 
 # ------------------------------------------------------------------------------------------------- train

@@ -33,7 +33,7 @@ def saying_what_is_kept(out: Path, request: SampleRequest) -> Iterator[None]:
 def follow(events: Generator[Event, None, None], ticker: Ticker, labels: "LabelsFile | None" = None) -> list[Written]:
     """Show what a job says; the files that it wrote. Raises: ConfigError if it refuses its settings."""
     written = []
-    for event in _until_stopped(events):
+    for event in until_stopped(events):
         match event:
             case Written():
                 written.append(event)
@@ -73,7 +73,7 @@ def _stopping_at_a_step() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _until_stopped(events: Generator[Event, None, None]) -> Iterator[Event]:
+def until_stopped(events: Generator[Event, None, None]) -> Generator[Event, None, None]:
     """The events of a job, closed at the step at which a signal comes. Raises: KeyboardInterrupt."""
     with _stopping_at_a_step() as presses, closing(events):
         for event in events:

@@ -74,7 +74,9 @@ def show(event: Event, ticker: Ticker, steps: int) -> None:
     """What a person at a terminal sees of an event."""
     match event:
         case Progress(stage=stage, done=done, total=total, unit=unit):
-            ticker.show(f"{stage}: {done:,}{f' of {total:,}' if total else ''} {unit}", is_last=done == total)
+            ticker.show(
+                f"{stage}: {done:,}{f' of {total:,}' if total else ''} {unit}{_pace(event)}", is_last=done == total
+            )
         case Started():
             ticker.say(
                 f"{event.images:,} images ({event.validation_images} held out), {len(event.class_names)} classes; "
@@ -99,6 +101,14 @@ def show(event: Event, ticker: Ticker, steps: int) -> None:
             ticker.say(message)
         case StateChanged(state=state) if state is not JobState.FAILED:
             ticker.say(f"{state} at step {event.step:,}." if event.step else f"{state}.")
+
+
+def _pace(progress: Progress) -> str:
+    """ ", 123 a second, 4 min left" where that is known."""
+    if not progress.rate:
+        return ""
+    left = ((progress.total or progress.done) - progress.done) / progress.rate
+    return f", {progress.rate:.1f} a second" + (f", {left / 60:.1f} min left" if left > 1 else "")
 
 
 def number(value: float | None, *, missing: str = "not a number") -> str:

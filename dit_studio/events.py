@@ -57,12 +57,13 @@ class StateChanged(Event, frozen=True, kw_only=True, tag="state"):
 
 
 class Progress(Event, frozen=True, kw_only=True, tag="progress"):
-    """How far a stage is; `total` is None while it is not known."""
+    """How far a stage is; `total` is None while it is not known, `rate` (units a second) 0."""
 
     stage: str
     done: int
     total: int | None = None
     unit: str = ""
+    rate: float = 0.0
 
 
 class Notice(Event, frozen=True, kw_only=True, tag="notice"):
@@ -336,6 +337,15 @@ class Written(Event, frozen=True, kw_only=True, tag="written"):
     note: str = ""  # what should be known of it, for instance that a trajectory was cut short
 
 
+# ------------------------------------------------------------------------------------------------- evaluation
+
+
+class EvaluationDone(Event, frozen=True, kw_only=True, tag="evaluation"):
+    """What was measured. `result`: an `evaluation_request.EvaluationResult` as JSON."""
+
+    result: str
+
+
 AnyEvent = (
     StateChanged
     | Progress
@@ -360,6 +370,7 @@ AnyEvent = (
     | CellFailed
     | SettingsRefused
     | Written
+    | EvaluationDone
 )
 
 _encoder = msgspec.json.Encoder()

@@ -22,6 +22,8 @@ JOBS = {
     # model, weights, request, path -> Progress…, Written: straight to an NPZ, nothing held in memory
     "draw_npz": "dit_studio.engine.draw_npz:draw_npz",
     "export": "dit_studio.engine.export.job:export",  # kind, path, options -> Progress…, Written
+    # request, out, device -> Progress…, EvaluationDone
+    "evaluate": "dit_studio.engine.evaluation.evaluate:evaluate",
     "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
 }
 

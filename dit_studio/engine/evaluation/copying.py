@@ -1,0 +1,57 @@
+"""The generated images that are closest to the reference's, by name, and what to expect of ones that are no copies."""
+
+import numpy as np
+
+from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT
+from dit_studio.engine.evaluation.measurements import Pair
+from dit_studio.engine.evaluation.nearest import CLOSE_QUANTILE, NearestImages, nearest_images
+from dit_studio.engine.evaluation.sides import OpenSide, Side
+from dit_studio.evaluation_request import Copy, Copying, NearImage
+
+LISTED, NEIGHBOURS = 16, 5
+
+
+def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, halves: Pair | None) -> Copying:
+    """Raises: DataError if the reference has no images, or fewer than 2."""
+    pair.need_images()
+    k = min(NEIGHBOURS, pair.real.n - 1)
+    found = nearest_images(pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=k)
+    return Copying(
+        share_closer=found.share_closer,
+        threshold=found.threshold,
+        expected=CLOSE_QUANTILE,
+        floor=None if halves is None else _share_closer(halves),
+        exact=_exact(pair),
+        copies=tuple(_copy(found, row, pair, real, fake) for row in found.order[:LISTED].tolist()),
+    )
+
+
+def _share_closer(pair: Pair) -> float:
+    return nearest_images(pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=1).share_closer
+
+
+def _exact(pair: Pair) -> int:
+    assert pair.real.hashes is not None
+    assert pair.fake.hashes is not None
+    return int(np.isin(pair.fake.hashes, pair.real.hashes).sum())
+
+
+def _copy(found: NearestImages, row: int, pair: Pair, real: OpenSide, fake: OpenSide) -> Copy:
+    number = _number(pair.fake, row)
+    return Copy(
+        image=fake.name_of(number),
+        number=number,
+        nearest=tuple(
+            NearImage(image=real.name_of(other), number=other, distance=float(distance))
+            for other, distance in (
+                (_number(pair.real, index), distance)
+                for index, distance in zip(found.indices[row].tolist(), found.distances[row].tolist(), strict=True)
+            )
+        ),
+        is_closer=bool(found.is_closer[row]),
+    )
+
+
+def _number(side: Side, row: int) -> int:
+    assert side.numbers is not None
+    return int(side.numbers[row])

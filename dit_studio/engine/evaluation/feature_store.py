@@ -1,0 +1,157 @@
+"""Features kept on the disk: written batch by batch, found again by what they were made of and how.
+
+Rows are appended to plain files; `state.json`, replaced atomically, says how many of them count. So a process that is
+stopped or killed loses a few seconds of work, and the next one goes on behind the last row that counts.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from dit_studio.engine.evaluation.features import FeatureArray
+from dit_studio.errors import RunError
+from dit_studio.events import FileProblem
+from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.locks import locked
+from dit_studio.places import cache_dir
+
+VERSION = 1  # raise it when extraction changes what lands in the cache
+_COMMIT_SECONDS = 2.0
+_COLUMNS = {"numbers": np.dtype("<i8"), "hashes": np.dtype("<u8")}  # of each image: its number, a hash of its pixels
+_FEATURES = np.dtype("<f4")
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What extraction learned of the source's files."""
+
+    sizes: dict[str, int] = {}  # "width×height"
+    formats: dict[str, int] = {}
+    left_out: int = 0
+    problems: tuple[FileProblem, ...] = ()
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    outputs: dict[str, int]
+    rows: int
+    is_complete: bool
+    seen: Seen
+
+
+class FeatureStore:
+    """The features of one source by one extractor. `outputs`: the length of each kind of vector, by name."""
+
+    def __init__(self, folder: Path, outputs: Mapping[str, int]) -> None:
+        self._folder, self._outputs = folder, dict(outputs)
+        self._files: dict[str, BinaryIO] = {}
+        self._committed_at = time.monotonic()
+        state = self._read_state()
+        self.rows, self.is_complete, self.seen = state.rows, state.is_complete, state.seen
+
+    def append(self, numbers: NDArray[np.int64], hashes: NDArray[np.uint64], features: Mapping[str, Any]) -> None:
+        """A batch of rows. Raises: DiskFullError or RunError."""
+        columns = {"numbers": numbers, "hashes": hashes, **features}
+        with naming_disk_errors(self._folder):
+            for name, (dtype, width) in self._layout().items():
+                rows = np.ascontiguousarray(columns[name], dtype)
+                self._file(name, dtype.itemsize * width).write(rows.data)
+        self.rows += len(numbers)
+
+    def commit(self, seen: Seen, *, is_complete: bool = False, now: bool = False) -> None:
+        """Make the rows so far count, if the last time was a while ago. Raises: DiskFullError or RunError."""
+        if not (now or is_complete) and time.monotonic() - self._committed_at < _COMMIT_SECONDS:
+            return
+        with naming_disk_errors(self._folder):
+            for file in self._files.values():
+                file.flush()
+                os.fsync(file.fileno())
+        self.seen, self.is_complete = seen, is_complete
+        state = _State(
+            version=VERSION, outputs=self._outputs, rows=self.rows, is_complete=is_complete, seen=self.seen
+        )  # fmt: skip
+        write_atomically(self._folder / "state.json", msgspec.json.encode(state))
+        self._committed_at = time.monotonic()
+
+    def numbers(self) -> NDArray[np.int64]:
+        """The images' numbers in their source, row by row. Shape: (n,)."""
+        numbers: NDArray[np.int64] = np.array(self._column("numbers"))
+        return numbers
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """Equal for equal pixels. Shape: (n,)."""
+        hashes: NDArray[np.uint64] = np.array(self._column("hashes"))
+        return hashes
+
+    def features(self) -> dict[str, FeatureArray]:
+        """Each kind, memory-mapped. Shapes: (n, outputs[name]), float32."""
+        return {name: self._column(name) for name in self._outputs}
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _layout(self) -> dict[str, tuple[np.dtype[Any], int]]:
+        columns = {name: (dtype, 1) for name, dtype in _COLUMNS.items()}
+        return columns | {name: (_FEATURES, width) for name, width in self._outputs.items()}
+
+    def _column(self, name: str) -> NDArray[Any]:
+        dtype, width = self._layout()[name]
+        shape = (self.rows, width) if name in self._outputs else (self.rows,)
+        if not self.rows:
+            return np.empty(shape, dtype)
+        return np.memmap(self._path(name), dtype, mode="r", shape=shape)
+
+    def _file(self, name: str, row_bytes: int) -> BinaryIO:
+        """Open behind the last row that counts; what a killed process wrote after it goes."""
+        if name not in self._files:
+            file = self._path(name).open("ab")
+            file.truncate(self.rows * row_bytes)
+            self._files[name] = file
+        return self._files[name]
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.bin"
+
+    def _read_state(self) -> _State:
+        """As it was left; empty if it is damaged, of another layout, or its files are shorter than it says."""
+        empty = _State(version=VERSION, outputs=self._outputs, rows=0, is_complete=False, seen=Seen())
+        try:
+            state = msgspec.json.decode((self._folder / "state.json").read_bytes(), type=_State)
+            is_usable = state.version == VERSION and state.outputs == self._outputs
+            for name, (dtype, width) in self._layout().items():
+                is_usable &= not state.rows or self._path(name).stat().st_size >= state.rows * width * dtype.itemsize
+        except (OSError, msgspec.DecodeError):
+            return empty
+        return state if is_usable else empty
+
+
+@contextmanager
+def open_store(key: Mapping[str, Any], outputs: Mapping[str, int]) -> Iterator[FeatureStore]:
+    """The store of what `key` says: of which images, by which extractor. One process at a time may hold it.
+
+    Raises: RunError if another one does, or the place is not writable.
+    """
+    text = msgspec.json.encode(dict(sorted(key.items())))
+    folder = cache_dir() / "features" / hashlib.sha256(text).hexdigest()[:24]
+    with naming_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "key.json").exists():
+            write_atomically(folder / "key.json", text)
+    with locked(folder / "lock") as is_ours:
+        if not is_ours:
+            raise RunError(
+                f"The features of {key.get('source')} are being extracted by another process.",
+                remedy="Wait until it has ended.",
+            )
+        with contextlib.closing(FeatureStore(folder, outputs)) as store:
+            yield store

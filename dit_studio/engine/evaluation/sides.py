@@ -1,0 +1,129 @@
+"""The two sides of a comparison, opened: images or saved statistics, with what is known of them."""
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dit_studio.engine.evaluation.extraction import Extracted
+from dit_studio.engine.evaluation.extractors import Extractor
+from dit_studio.engine.evaluation.features import FeatureArray
+from dit_studio.engine.evaluation.image_sources import ImageSource, npz_source, picture_source
+from dit_studio.engine.evaluation.model_files import sha256_of
+from dit_studio.engine.evaluation.statistics_file import Statistics, describe_npz, read_statistics
+from dit_studio.engine.file_list import list_files, looks_like_image
+from dit_studio.errors import DataError
+from dit_studio.events import Progress
+
+_MODEL_FILES = ("run.toml", "model.safetensors", "model_index.json", "diffusion_pytorch_model.safetensors")
+_MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".bin"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSide:
+    """What a path turned out to hold. `names` are those of the images by number; empty where they have none."""
+
+    path: str
+    source: ImageSource | None
+    names: tuple[str, ...] = ()
+    statistics: Statistics | None = None
+    statistics_hash: str = ""
+
+    def name_of(self, number: int) -> str:
+        return self.names[number] if number < len(self.names) else f"#{number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What was measured of one side. Row i of every array is of the same image."""
+
+    n: int  # images; 0: the statistics do not say
+    features: dict[str, FeatureArray] = field(default_factory=dict)  # by output; empty for statistics alone
+    numbers: NDArray[np.int64] | None = None
+    hashes: NDArray[np.uint64] | None = None
+    labels: NDArray[np.int64] | None = None
+    class_names: tuple[str, ...] = ()
+    statistics: Statistics | None = None
+
+    def rows(self, rows: NDArray[np.int64]) -> "Side":
+        """Some of the images; statistics of all of them do not stand for these."""
+        return Side(
+            n=len(rows),
+            features={name: array[rows] for name, array in self.features.items()},
+            numbers=None if self.numbers is None else self.numbers[rows],
+            hashes=None if self.hashes is None else self.hashes[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            class_names=self.class_names,
+        )
+
+
+def open_reference(path: str, extractor: Extractor) -> Generator[Progress, None, OpenSide]:
+    """Images, statistics or both. Raises: DataError if it is neither, or statistics of another extractor alone."""
+    file = Path(path).expanduser()
+    _refuse_model(file, "--real")
+    if file.suffix.lower() != ".npz":
+        return (yield from _open_images(path))
+    contents = describe_npz(file)
+    source = npz_source(file) if contents.images else None
+    if not contents.has_statistics:
+        return OpenSide(path=path, source=source)
+    if contents.dimensions != extractor.dim:
+        if source is not None:
+            return OpenSide(path=path, source=source)
+        raise DataError(
+            f"{path} holds statistics of {contents.dimensions:,} numbers an image; {extractor.label} gives "
+            f"{extractor.dim:,}.",
+            remedy="Choose the extractor that made them (2,048 numbers: inception), or a folder of the images.",
+        )
+    return OpenSide(path=path, source=source, statistics=read_statistics(file), statistics_hash=sha256_of(file)[:32])
+
+
+def open_generated(path: str) -> Generator[Progress, None, OpenSide]:
+    """Images to be measured; statistics in their file are not looked at. Raises: DataError."""
+    file = Path(path).expanduser()
+    _refuse_model(file, "--fake")
+    if file.suffix.lower() == ".npz":
+        return OpenSide(path=path, source=npz_source(file))
+    return (yield from _open_images(path))
+
+
+def _open_images(path: str) -> Generator[Progress, None, OpenSide]:
+    files = yield from list_files(path)
+    source = picture_source(files)
+    names = tuple(member.name for member in files.members if looks_like_image(member.name))
+    return OpenSide(path=path, source=source, names=names if len(names) == source.count else ())
+
+
+def measured_side(opened: OpenSide, extracted: Extracted | None) -> Side:
+    """Raises: AssertionError if there is neither."""
+    statistics = opened.statistics
+    if extracted is None:
+        assert statistics is not None
+        return Side(n=statistics.n, statistics=statistics)
+    source = opened.source
+    assert source is not None
+    return Side(
+        n=len(extracted.numbers),
+        features=extracted.features,
+        numbers=extracted.numbers,
+        hashes=extracted.hashes,
+        labels=None if source.labels is None else source.labels[extracted.numbers],
+        class_names=source.class_names,
+        statistics=statistics,
+    )
+
+
+def _refuse_model(path: Path, option: str) -> None:
+    """Raises: DataError for a run or a model, with what to do instead."""
+    is_model = path.suffix.lower() in _MODEL_SUFFIXES or any((path / name).is_file() for name in _MODEL_FILES)
+    if not is_model:
+        return
+    if option == "--real":
+        raise DataError(f"{path} is a model or a run, and no reference.", remedy="Give the folder of its images.")
+    raise DataError(
+        f"{path} is a model or a run, which cannot be measured directly yet.",
+        remedy=f"Draw its images first, with dit-studio sample {path} --count 5000 --npz samples.npz, and give "
+        "samples.npz.",
+    )
