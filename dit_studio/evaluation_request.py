@@ -3,13 +3,13 @@
 The engine answers a request, the window and the command line fill one in, and `evaluations/*.json` holds the answers.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from dit_studio.errors import DataError
 from dit_studio.fields import Section, setting
-from dit_studio.sample_request import SampleRecord
+from dit_studio.sample_request import ModelReference
 
 Metric = Literal[
     "fid", "sfid", "fid-infinity", "is", "kid", "kid-subsets", "cmmd", "mmd",
@@ -86,6 +86,14 @@ class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, float] = {}  # for instance what there is of each class
 
 
+class DrawnBy(msgspec.Struct, frozen=True, kw_only=True):
+    """How generated images were drawn, as they say themselves; `settings` are some of SampleRequest's."""
+
+    model: ModelReference | None = None
+    settings: dict[str, Any] = {}
+    precision: str = ""
+
+
 class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One side: where its images came from, and which of them were measured."""
 
@@ -94,6 +102,7 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     content_hash: str
     images: int = 0  # that there are; 0: the statistics do not say
     measured: int = 0
+    statistics_images: int = 0  # that saved statistics are of; 0: none, or they do not say
     duplicates: int = 0  # of the measured ones, those that are there more than once, to the last byte
     formats: tuple[str, ...] = ()  # the most frequent first
     smallest: tuple[int, int] = (0, 0)  # width, height in pixels
@@ -104,7 +113,7 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     left_out: str = ""  # a sentence about files that could not be used
     is_from_statistics: bool = False  # Fréchet distances are of saved statistics, whether or not there are images
     statistics: dict[str, str] = {}  # what the file of statistics says of itself
-    drawn_by: SampleRecord | None = None  # the settings that the images carry, where they do
+    drawn_by: DrawnBy | None = None
 
 
 class Protocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +162,7 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     expected: float
     floor: float | None  # the share of one half of the reference that is as close to the other half
+    is_suspicious: bool  # the share is at least twice what either leads to expect, and not by chance
     exact: int  # generated images that are a reference image to the last byte
     copies: tuple[Copy, ...]  # the closest first
 

@@ -3,12 +3,14 @@
 import numpy as np
 
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT
+from dit_studio.engine.evaluation.intervals import share_interval
 from dit_studio.engine.evaluation.measurements import Pair
 from dit_studio.engine.evaluation.nearest import CLOSE_QUANTILE, NearestImages, nearest_images
 from dit_studio.engine.evaluation.sides import OpenSide, Side
-from dit_studio.evaluation_request import Copy, Copying, NearImage
+from dit_studio.evaluation_request import CautionRecord, Copy, Copying, NearImage
 
 LISTED, NEIGHBOURS = 16, 5
+_SUSPICIOUS = 2  # times what is expected
 
 
 def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, halves: Pair | None) -> Copying:
@@ -16,14 +18,29 @@ def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, halves: Pair | No
     pair.need_images()
     k = min(NEIGHBOURS, pair.real.n - 1)
     found = nearest_images(pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=k)
+    floor = None if halves is None else _share_closer(halves)
+    at_least = share_interval(found.share_closer, pair.fake.n).low
     return Copying(
         share_closer=found.share_closer,
         threshold=found.threshold,
         expected=CLOSE_QUANTILE,
-        floor=None if halves is None else _share_closer(halves),
+        floor=floor,
+        is_suspicious=at_least > _SUSPICIOUS * max(CLOSE_QUANTILE, floor or 0.0),
         exact=_exact(pair),
         copies=tuple(_copy(found, row, pair, real, fake) for row in found.order[:LISTED].tolist()),
     )
+
+
+def copying_caution(copying: Copying | None) -> tuple[CautionRecord, ...]:
+    """In words, if it looks like copying."""
+    if copying is None or not copying.is_suspicious:
+        return ()
+    message = (
+        f"{copying.share_closer:.0%} of the images lie as close to a reference image as {copying.expected:.0%} of "
+        "those do to each other: it looks like copying, and every distance rewards that. Look at the nearest images; "
+        "train for fewer steps, on more images, or a smaller model."
+    )
+    return (CautionRecord(level="red", metric="copying", message=message),)
 
 
 def _share_closer(pair: Pair) -> float:

@@ -14,9 +14,9 @@ import torch
 from dit_studio import __version__
 from dit_studio.engine.device import pick_device
 from dit_studio.engine.evaluation.comparison import cautions_for
-from dit_studio.engine.evaluation.copying import find_copies
+from dit_studio.engine.evaluation.copying import copying_caution, find_copies
 from dit_studio.engine.evaluation.extraction import Extracted, extract
-from dit_studio.engine.evaluation.extractors import NAMES, Extractor, open_extractor
+from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, NAMES, Extractor, open_extractor
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
@@ -24,17 +24,20 @@ from dit_studio.engine.evaluation.sides import OpenSide, measured_side, open_gen
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_request import (
+    CautionRecord,
     Copying,
     EvaluationRequest,
     EvaluationResult,
     Metric,
     MetricResult,
+    SourceRecord,
     encode_result,
 )
 from dit_studio.events import EvaluationDone, Event, Progress, SettingsRefused, Written
 from dit_studio.files import naming_disk_errors, write_atomically
 
-_LEAST_FOR_HALVES = 8
+_LEAST_FOR_HALVES, _MOST_IN_HALF = 8, 10_000
+_OUTPUTS: dict[Metric, str] = {"sfid": "spatial", "is": "logits"}
 
 
 def evaluate(request: dict[str, Any], out: str = "", device: str = "auto") -> Generator[Event]:
@@ -49,7 +52,7 @@ def evaluate(request: dict[str, Any], out: str = "", device: str = "auto") -> Ge
         metrics = chosen_metrics(asked.metrics, asked.extractor)
         on = pick_device(device, setting="evaluate.device")
         weights = weights_for(asked.extractor, asked.weights)
-        yield Progress(stage="Opening the extractor", done=0, total=1)
+        yield Progress(stage=f"Opening {asked.extractor}", done=0, total=1, unit="extractors")
         extractor = open_extractor(asked.extractor, device=on, files=weights.files, protocol=asked.protocol)
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
@@ -110,7 +113,11 @@ class _Evaluation:
             floor=floor,
             why_no_floor=why_no_floor,
             copying=copying,
-            cautions=cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake),
+            cautions=(
+                *copying_caution(copying),
+                *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake),
+                *_too_few(request, real, fake),
+            ),
             real=real,
             fake=fake,
             seconds=time.monotonic() - started,
@@ -118,7 +125,7 @@ class _Evaluation:
             versions=_versions(),
         )
 
-    def _extract(self, opened: OpenSide, stage: str) -> Generator[Progress, None, Extracted | None]:
+    def _extract(self, opened: OpenSide, stage: str) -> Generator[Event, None, Extracted | None]:
         if opened.source is None:
             return None
         request = self._request
@@ -151,14 +158,32 @@ class _Evaluation:
             return None, "The reference is statistics without images, which cannot be halved."
         if pair.real.n < _LEAST_FOR_HALVES:
             return None, f"{pair.real.n} reference images are too few to be halved; {_LEAST_FOR_HALVES} would do."
-        order = np.random.default_rng(self._request.seed).permutation(pair.real.n)
-        first, second = (pair.real.rows(np.sort(rows)) for rows in np.array_split(order, 2))
+        order = np.random.default_rng(self._request.seed).permutation(pair.real.n)[: 2 * _MOST_IN_HALF]
+        first, second = (pair.real.rows(np.sort(rows), self._outputs()) for rows in np.array_split(order, 2))
         return Pair(first, second, self._extractor, self._request.seed), ""
+
+    def _outputs(self) -> frozenset[str]:
+        """The features that the floor needs."""
+        needed = {MAIN_OUTPUT} | {output for metric, output in _OUTPUTS.items() if metric in self._metrics}
+        return frozenset(needed)
 
     def _copying(self, pair: Pair, real: OpenSide, fake: OpenSide, halves: Pair | None) -> Copying | None:
         if "copying" not in self._metrics or not pair.real.features:
             return None
         return find_copies(pair, real, fake, halves=halves)
+
+
+def _too_few(request: EvaluationRequest, *sides: SourceRecord) -> list[CautionRecord]:
+    """Where there were fewer images than asked for."""
+    return [
+        CautionRecord(
+            level="note",
+            metric="",
+            message=f"{request.count:,} images were asked for; {side.path} has {side.measured:,}.",
+        )
+        for side in sides
+        if request.count is not None and side.kind != "statistics" and side.measured < request.count
+    ]
 
 
 def _versions() -> dict[str, str]:

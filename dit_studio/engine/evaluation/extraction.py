@@ -17,7 +17,7 @@ from dit_studio.engine.evaluation.image_sources import Batches, ImageBatch, Imag
 from dit_studio.engine.evaluation.read_ahead import read_ahead
 from dit_studio.engine.image_files import Pixels
 from dit_studio.errors import DataError
-from dit_studio.events import Progress
+from dit_studio.events import Notice, Progress
 
 _TOLD_SECONDS = 0.1
 
@@ -34,7 +34,7 @@ class Extracted:
 
 def extract(
     source: ImageSource, extractor: Extractor, *, stage: str, count: int | None, seed: int, batch_size: int
-) -> Generator[Progress, None, Extracted]:
+) -> Generator[Notice | Progress, None, Extracted]:
     """The features of all images, or of `count` of them that the seed draws. Closed early, it keeps what there is.
 
     Raises: DataError if fewer than 2 images can be used, or features are not finite; DiskFullError or RunError.
@@ -62,11 +62,13 @@ def drawn_numbers(there: int, count: int | None, seed: int) -> NDArray[np.int64]
 def _fill(
     store: FeatureStore, source: ImageSource, extractor: Extractor, wanted: NDArray[np.int64], *, stage: str,
     batch_size: int,
-) -> Generator[Progress, None, None]:  # fmt: skip
+) -> Generator[Notice | Progress, None, None]:  # fmt: skip
     """Extract what is missing. What is left of the images falls into the same batches as without an interruption."""
     tally, rest = _Tally(store.seen), np.setdiff1d(wanted, store.numbers())
     done_before, started, told = store.rows, time.monotonic(), 0.0
     is_complete = False
+    if store.rows and len(rest) > store.seen.left_out:
+        yield Notice(message=f"{stage}: {store.rows:,} of {len(wanted):,} images are kept from before; going on.")
     yield Progress(stage=stage, done=store.rows, total=len(wanted), unit="images")
     try:
         with closing(read_ahead(_even_batches(source, rest, batch_size))) as batches:
@@ -79,11 +81,11 @@ def _fill(
                 if (now := time.monotonic()) - told > _TOLD_SECONDS:
                     told, rate = now, (store.rows - done_before) / (now - started)
                     yield Progress(stage=stage, done=store.rows, total=len(wanted), unit="images", rate=rate)
-        is_complete = True
+        is_complete = store.rows == len(wanted)  # else the others are tried again next time
     finally:
         store.commit(tally.seen(source), is_complete=is_complete, now=True)
     rate = (store.rows - done_before) / max(1e-9, time.monotonic() - started)
-    yield Progress(stage=stage, done=len(wanted), total=len(wanted), unit="images", rate=rate)
+    yield Progress(stage=stage, done=store.rows, total=store.rows, unit="images", rate=rate)
 
 
 class _Tally:

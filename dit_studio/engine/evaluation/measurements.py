@@ -14,6 +14,7 @@ from dit_studio.engine.evaluation.features import FeatureArray, unit_rows
 from dit_studio.engine.evaluation.frechet import Gaussian
 from dit_studio.engine.evaluation.inception_score import SPLITS, inception_score
 from dit_studio.engine.evaluation.kernel_inception_distance import (
+    SUBSET_SIZE,
     SUBSETS,
     kernel_distances_of_subsets,
     subset_size_used,
@@ -33,6 +34,7 @@ from dit_studio.errors import DataError, StudioError
 from dit_studio.evaluation_request import Metric, MetricResult, ValueInterval
 
 PRECISION_K, DENSITY_K = 3, 5
+MOST_PAIRED = 10_000  # images of each side that are compared pair by pair, as ADM's evaluator takes references
 _FRECHET_SUBSETS = 5
 _PROBE_IMAGES = 5000
 _NO_IMAGES = "It needs the reference's images, and the file holds statistics only."
@@ -49,9 +51,9 @@ class Pair:
 
     @cached_property
     def equal(self) -> tuple[Side, Side]:
-        """As many images of each side, drawn by the seed from the larger one."""
+        """As many images of each side, drawn by the seed where there are more."""
         self.need_images()
-        n = min(self.real.n, self.fake.n)
+        n = min(self.real.features[MAIN_OUTPUT].shape[0], self.fake.n, MOST_PAIRED)
         return _drawn(self.real, n, self.seed), _drawn(self.fake, n, self.seed)
 
     @cached_property
@@ -164,8 +166,13 @@ def _kid(pair: Pair, name: str) -> MetricResult:
 
 def _kid_subsets(pair: Pair, name: str) -> MetricResult:
     real, fake = pair.equal_features
-    values = kernel_distances_of_subsets(real, fake)
     size = subset_size_used(len(real), len(fake))
+    if size == len(real):
+        raise DataError(
+            f"Subsets of {SUBSET_SIZE:,} cannot be drawn from {size:,} images.",
+            remedy="Go by the figure over all pairs, which needs none, or give more images.",
+        )
+    values = kernel_distances_of_subsets(real, fake)
     return MetricResult(
         metric="kid-subsets", name=name, value=float(values.mean()), better="lower",
         why_no_interval=f"The subsets overlap: their spread, {values.std():.2g}, is no error of the mean.",

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dit_studio.engine.evaluation.drawn import drawn_by, drawn_words
 from dit_studio.engine.evaluation.extraction import Extracted
 from dit_studio.engine.evaluation.extractors import Extractor
 from dit_studio.engine.evaluation.sides import OpenSide
@@ -22,8 +23,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
             path=opened.path,
             kind="statistics",
             content_hash=opened.statistics_hash,
-            images=statistics.n,
-            measured=statistics.n,
+            statistics_images=statistics.n,
             is_from_statistics=True,
             statistics=_meta(opened),
         )
@@ -35,6 +35,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
         content_hash=source.content_hash,
         images=source.count,
         measured=len(extracted.numbers),
+        statistics_images=opened.statistics.n if opened.statistics is not None else 0,
         duplicates=_duplicates(extracted),
         formats=tuple(sorted(seen.formats, key=lambda name: -seen.formats[name])),
         smallest=sizes[0],
@@ -45,6 +46,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
         left_out=left_out.sentence(left_out.count + len(extracted.numbers)) if left_out.count else "",
         is_from_statistics=opened.statistics is not None,
         statistics=_meta(opened),
+        drawn_by=drawn_by(opened),
     )
 
 
@@ -65,12 +67,15 @@ def protocol_of(
         n_fake=fake.measured,
         real_hash=real.content_hash,
         fake_hash=fake.content_hash,
+        drawn=drawn_words(fake.drawn_by) if fake.drawn_by else "",
     )
 
 
 def protocol_sentence(protocol: Protocol, real: SourceRecord, fake: SourceRecord) -> str:
     """The protocol line."""
     of_real = f"{protocol.n_real:,} reference images" if protocol.n_real else "reference statistics"
+    if real.is_from_statistics and protocol.n_real:
+        of_real = f"reference statistics (and {protocol.n_real:,} images)"
     drawn = f" Drawn: {protocol.drawn}." if protocol.drawn else ""
     return (
         f"{protocol.extractor_name} (weights {protocol.weights_sha256[:8]}), resized as {protocol.resize}, "

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dit_studio.engine.evaluation.extraction import Extracted
-from dit_studio.engine.evaluation.extractors import Extractor
+from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor
 from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.engine.evaluation.image_sources import ImageSource, npz_source, picture_source
 from dit_studio.engine.evaluation.model_files import sha256_of
+from dit_studio.engine.evaluation.npz_stream import array_heads
 from dit_studio.engine.evaluation.statistics_file import Statistics, describe_npz, read_statistics
 from dit_studio.engine.file_list import list_files, looks_like_image
 from dit_studio.errors import DataError
@@ -47,11 +48,11 @@ class Side:
     class_names: tuple[str, ...] = ()
     statistics: Statistics | None = None
 
-    def rows(self, rows: NDArray[np.int64]) -> "Side":
-        """Some of the images; statistics of all of them do not stand for these."""
+    def rows(self, rows: NDArray[np.int64], outputs: frozenset[str] = frozenset({MAIN_OUTPUT})) -> "Side":
+        """Some of the images, with some of their features; statistics of all of them do not stand for these."""
         return Side(
             n=len(rows),
-            features={name: array[rows] for name, array in self.features.items()},
+            features={name: array[rows] for name, array in self.features.items() if name in outputs},
             numbers=None if self.numbers is None else self.numbers[rows],
             hashes=None if self.hashes is None else self.hashes[rows],
             labels=None if self.labels is None else self.labels[rows],
@@ -65,10 +66,10 @@ def open_reference(path: str, extractor: Extractor) -> Generator[Progress, None,
     _refuse_model(file, "--real")
     if file.suffix.lower() != ".npz":
         return (yield from _open_images(path))
+    if "arr_0" in (heads := array_heads(file)) and not heads.keys() & {"mu", "sigma"}:
+        return OpenSide(path=path, source=npz_source(file))
     contents = describe_npz(file)
     source = npz_source(file) if contents.images else None
-    if not contents.has_statistics:
-        return OpenSide(path=path, source=source)
     if contents.dimensions != extractor.dim:
         if source is not None:
             return OpenSide(path=path, source=source)
