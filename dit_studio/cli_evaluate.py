@@ -17,6 +17,7 @@ from dit_studio.fields import check_value, schema_fields
 
 _FIELDS = {field.name: field for field in schema_fields("evaluate", EvaluationOptions)}
 _LISTED_COPIES = 5
+_ROUNDING = 1e-9
 
 
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
@@ -93,14 +94,16 @@ def _evaluate(request: dict[str, Any], options: argparse.Namespace) -> Evaluatio
 def describe(result: EvaluationResult) -> list[str]:
     """The table, and what has to be known with it."""
     floors = {found.metric: found for found in result.floor}
-    rows: list[tuple[str, ...]] = [("", "value", "95 % interval", "real", "fake", "floor")]
+    floor_n = max((found.n_fake for found in result.floor), default=0)
+    floor = f"floor at {floor_n:,}" if floor_n else "no floor"
+    rows: list[tuple[str, ...]] = [("", "value", "95 % interval", "real", "fake", floor)]
     rows += [_row(found, floors.get(found.metric)) for found in result.results if found.value is not None]
     lines = _table(rows) if len(rows) > 1 else []
     lines += [f"{found.name}: none. {found.why_no_value}" for found in result.results if found.value is None]
-    lines += _copying_lines(result)
+    lines += [f"Copying: none. {result.why_no_copying}"] if result.why_no_copying else _copying_lines(result)
     lines.append(result.protocol_line)
-    for caution in result.cautions:
-        lines.append(f"{caution.level}: {caution.metric + ': ' if caution.metric else ''}{caution.message}")
+    names: dict[str, str] = {found.metric: f"{found.name}: " for found in result.results}
+    lines += [f"{caution.level}: {names.get(caution.metric, '')}{caution.message}" for caution in result.cautions]
     lines += [f"{side.path}: {side.left_out}" for side in (result.real, result.fake) if side.left_out]
     return lines
 
@@ -109,7 +112,7 @@ def _row(found: MetricResult, floor: MetricResult | None) -> tuple[str, ...]:
     interval = f"{_number(found.interval.low)} … {_number(found.interval.high)}" if found.interval else "none"
     at_floor = _number(floor.value) if floor is not None and floor.value is not None else ""
     real, fake = (f"{n:,}" if n else "" for n in (found.n_real, found.n_fake))
-    return (found.name, _number(found.value or 0.0), interval, real, fake, at_floor)
+    return (found.name, _number(found.value), interval, real, fake, at_floor)
 
 
 def _table(rows: list[tuple[str, ...]]) -> list[str]:
@@ -136,4 +139,7 @@ def _copying_lines(result: EvaluationResult) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    """Four digits; what is nothing but rounding is 0."""
+    if value is None:
+        return ""
+    return "0" if abs(value) < _ROUNDING else f"{value:.4g}"

@@ -184,6 +184,7 @@ class EvaluationResult(msgspec.Struct, frozen=True, kw_only=True):
     floor: tuple[MetricResult, ...] = ()  # one half of the reference against the other
     why_no_floor: str = ""
     copying: Copying | None = None
+    why_no_copying: str = ""  # where it was asked for
     cautions: tuple[CautionRecord, ...] = ()
     real: SourceRecord
     fake: SourceRecord

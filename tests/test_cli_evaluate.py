@@ -31,7 +31,14 @@ def test_a_table_and_everything_as_json(
     out = tmp_path / "result.json"
     assert cli.main(["evaluate", "--real", real, "--fake", fake, "--out", str(out), "--json"]) == 0
     said = capsys.readouterr()
-    for words in ("FD-random-80", "KD-random-80", "95 % interval", "floor", "random features (weights", "red: fd:"):
+    for words in (
+        "FD-random-80",
+        "KD-random-80",
+        "95 % interval",
+        "floor at 40",
+        "random features (weights",
+        "red: FD-random-80: ",
+    ):
         assert words in said.err
     answered = json.loads(said.out.splitlines()[-1])
     result = decode_result(out.read_bytes())
@@ -56,7 +63,7 @@ def test_copies_are_named(real: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "100.0% of the images" in said
     assert "30 are one, to the last byte" in said
     assert "000.png is close to" in said
-    assert "red: copying:" in said
+    assert "red: 100% of the images lie as close" in said
 
 
 @pytest.mark.parametrize(

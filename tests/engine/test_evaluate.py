@@ -19,9 +19,12 @@ from dit_studio.engine.evaluation.frechet import frechet_distance
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.statistics_file import Statistics, write_statistics
 from dit_studio.engine.evaluation.weights import weights_for
+from dit_studio.engine.export.png import encode_png
 from dit_studio.errors import CheckpointError, ConfigError, DataError, RunError
 from dit_studio.evaluation_request import EvaluationResult, decode_result, encode_result
 from dit_studio.events import EvaluationDone, Event, Progress, SettingsRefused, Written
+from dit_studio.jobs import table
+from dit_studio.sample_request import ModelReference, SampleRecord, SampleRequest
 from tests.engine.digits import shuffled_digits, write_digits, write_images, write_noise
 from tests.engine.inception_states import random_state
 
@@ -253,8 +256,43 @@ def test_statistics_serve_frechet_distances_alone(digits: dict[str, str], tmp_pa
     assert {"kid", "mmd", "precision", "coverage"} <= {found.metric for found in without}
     assert all("statistics only" in found.why_no_value for found in without if found.metric == "kid")
     assert (result.floor, result.copying) == ((), None)
+    assert "statistics only" in result.why_no_copying
     assert "halved" in result.why_no_floor
     assert not [caution for caution in result.cautions if "means nothing" in caution.message]
+
+
+def test_a_reference_batch_serves_by_its_statistics_and_its_images(digits: dict[str, str], tmp_path: Path) -> None:
+    known = open_extractor("random", device=torch.device("cpu"))
+    pixels = shuffled_digits()[0][:120]
+    features = known(pixels[:, None])["features"].astype(np.float64)
+    arrays = {"mu": features.mean(0), "sigma": np.cov(features, rowvar=False)}
+    np.savez(tmp_path / "batch.npz", arr_0=np.repeat(pixels[:50, :, :, None], 3, axis=3), **arrays)
+    result = measured(str(tmp_path / "batch.npz"), digits["train"], metrics=["fid", "kid", "precision"])
+    assert abs(result.value("fid") or 1) < 0.01  # of all 120, which its statistics are of
+    assert [found.n_real for found in result.results] == [0, 50, 50]
+    assert any("do not say" in caution.message for caution in result.cautions)
+
+
+def test_images_tell_how_they_were_drawn(digits: dict[str, str], tmp_path: Path) -> None:
+    request = SampleRequest(count=3, steps=20, cfg=4.0, seed=5)
+    model = ModelReference(path="run", name="digits · step 2,000 · raw", step=2000, weights="raw", fingerprint="ab12")
+    for number, image in enumerate(shuffled_digits()[0][:3, :, :, None]):
+        png = encode_png(image, SampleRecord(request=request, model=model), number)
+        (tmp_path / f"{number:06}.png").write_bytes(png)
+    result = measured(digits["train"], str(tmp_path), metrics=["kid"], has_floor=False)
+    assert result.fake.drawn_by is not None
+    assert result.fake.drawn_by.model == model
+    for words in ("digits · step 2,000 · raw", "ddim", "20 steps", "CFG 4", "seeds from 5"):
+        assert words in result.protocol.drawn
+        assert words in result.protocol_line
+    said = " ".join(caution.message for caution in result.cautions)
+    assert "raw weights" in said
+    assert "CFG 4" in said
+
+
+def test_it_is_in_the_table_of_jobs(digits: dict[str, str]) -> None:
+    said = list(table.call("evaluate", {"request": {"real": digits["train"], "fake": digits["noise"]}}))
+    assert isinstance(said[-1], EvaluationDone)
 
 
 def test_statistics_of_another_protocol_are_a_red_caution(digits: dict[str, str], tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ def cautions_for(
         model_weights=_model_weights(fake),
         cfg=float(fake.drawn_by.settings.get("cfg", 1.0)) if fake.drawn_by else 1.0,
     )
-    return tuple(CautionRecord(level=level, metric=name, message=text) for level, name, text in warnings_for(facts))
+    return tuple(
+        CautionRecord(level=level, metric="fid" if name == "fd" else name, message=text)
+        for level, name, text in warnings_for(facts)
+    )
 
 
 def _side(record: SourceRecord) -> Side:

@@ -22,7 +22,7 @@ from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_nam
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
 from dit_studio.engine.evaluation.sides import OpenSide, measured_side, open_generated, open_reference
 from dit_studio.engine.evaluation.weights import weights_for
-from dit_studio.errors import ConfigError, Problem
+from dit_studio.errors import ConfigError, Problem, StudioError
 from dit_studio.evaluation_request import (
     CautionRecord,
     Copying,
@@ -101,7 +101,8 @@ class _Evaluation:
         results = yield from self._measure(pair, "Measuring")
         halves, why_no_floor = self._halves(pair)
         floor = () if halves is None else (yield from self._measure(halves, "Floor"))
-        copying = self._copying(pair, opened_real, opened_fake, halves)
+        yield Progress(stage="Looking for copies", done=0, total=pair.fake.n, unit="images")
+        copying, why_no_copying = self._copying(pair, opened_real, opened_fake, halves)
         protocol = protocol_of(
             self._extractor, real, fake, seed=request.seed, are_weights_published=self._are_weights_published
         )
@@ -113,6 +114,7 @@ class _Evaluation:
             floor=floor,
             why_no_floor=why_no_floor,
             copying=copying,
+            why_no_copying=why_no_copying,
             cautions=(
                 *copying_caution(copying),
                 *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake),
@@ -167,10 +169,14 @@ class _Evaluation:
         needed = {MAIN_OUTPUT} | {output for metric, output in _OUTPUTS.items() if metric in self._metrics}
         return frozenset(needed)
 
-    def _copying(self, pair: Pair, real: OpenSide, fake: OpenSide, halves: Pair | None) -> Copying | None:
-        if "copying" not in self._metrics or not pair.real.features:
-            return None
-        return find_copies(pair, real, fake, halves=halves)
+    def _copying(self, pair: Pair, real: OpenSide, fake: OpenSide, halves: Pair | None) -> tuple[Copying | None, str]:
+        """The nearest images, or why there are none; "" if nobody asked."""
+        if "copying" not in self._metrics:
+            return None, ""
+        try:
+            return find_copies(pair, real, fake, halves=halves), ""
+        except StudioError as error:
+            return None, str(error)
 
 
 def _too_few(request: EvaluationRequest, *sides: SourceRecord) -> list[CautionRecord]:

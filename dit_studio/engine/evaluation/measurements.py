@@ -20,7 +20,7 @@ from dit_studio.engine.evaluation.kernel_inception_distance import (
     subset_size_used,
 )
 from dit_studio.engine.evaluation.kernel_sums import Kernel, KernelSums, cubic_kernel, gaussian_kernel, sum_kernel
-from dit_studio.engine.evaluation.maximum_mean_discrepancy import CMMD_SCALE, CMMD_SIGMA, median_distance
+from dit_studio.engine.evaluation.maximum_mean_discrepancy import CMMD_SCALE, CMMD_SIGMA, MEDIAN_IMAGES, median_distance
 from dit_studio.engine.evaluation.metric_names import metric_name
 from dit_studio.engine.evaluation.precision_recall import (
     DensityCoverage,
@@ -183,7 +183,7 @@ def _kid_subsets(pair: Pair, name: str) -> MetricResult:
 
 def _mmd(pair: Pair, name: str) -> MetricResult:
     real, fake = (unit_rows(features) for features in pair.equal_features)
-    sigma = median_distance(unit_rows(pair.real.features[MAIN_OUTPUT]))
+    sigma = median_distance(unit_rows(_drawn(pair.real, MEDIAN_IMAGES, 0).features[MAIN_OUTPUT]))
     found = _kernel(
         pair, "mmd", name, (real, fake), gaussian_kernel(sigma),
         estimator=f"all pairs, unbiased, Gaussian kernel of σ = {sigma:.4g}, the reference's median distance",
