@@ -180,7 +180,7 @@ def test_both_films_are_led_through_their_times(qtbot: QtBot, view: CompareView,
 
 def test_swapping_stays_at_the_timestep_and_the_zoom(qtbot: QtBot, view: CompareView, pins: tuple[Pin, Pin]) -> None:
     qtbot.keyClick(view, Qt.Key.Key_Home)
-    choose(view, "Plane", "x_t (noisy)")
+    choose(view, "Plane", "Noisy image xₜ")
     qtbot.keyClick(view.canvas, Qt.Key.Key_Plus)
     number = view.number_text()
     view.show_pins(pins[1], pins[0])
@@ -192,7 +192,7 @@ def test_swapping_stays_at_the_timestep_and_the_zoom(qtbot: QtBot, view: Compare
 
 def test_the_noisy_plane_can_be_chosen(qtbot: QtBot, view: CompareView, pins: tuple[Pin, Pin]) -> None:
     qtbot.keyClick(view, Qt.Key.Key_Home)
-    choose(view, "Plane", "x_t (noisy)")
+    choose(view, "Plane", "Noisy image xₜ")
     shown = [pin.film.picture("x_t", 0, 1) for pin in pins]
     assert shown[0] is not None
     assert shown[1] is not None

@@ -17,7 +17,7 @@ _MODES = (
     (DIFFERENCE, "Difference", "|A − B|, brightened: black where they agree."),
 )
 _GAINS = (1, 4, 16)
-_PLANES = (("x_start", "x̂₀ (clean)"), ("x_t", "x_t (noisy)"))
+_PLANES = (("x_start", "Predicted clean image"), ("x_t", "Noisy image xₜ"))
 
 
 class CompareView(QWidget):
@@ -41,7 +41,6 @@ class CompareView(QWidget):
         self._place = Caption()
         self._build()
         self._connect()
-        self.setFocusProxy(self.canvas)
 
     def show_pins(self, first: Pin, second: Pin) -> None:
         """Compare two pins, at their end; the same two, swapped, stay where they are."""

@@ -39,7 +39,7 @@ class Comparing(QObject):
         if first is not None and second is not None:
             self.view.show_pins(first, second)
             self.shown.emit()
-            self.view.setFocus()
+            self.view.canvas.setFocus()
 
     def _on_pins_changed(self) -> None:
         if not self.view.isVisible():

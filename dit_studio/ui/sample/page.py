@@ -33,6 +33,7 @@ from dit_studio.ui.sample.sweep_tab import SweepTab
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 _LEFT, _RIGHT = 312, 280  # pixels
 
@@ -47,8 +48,9 @@ class SamplePage(QWidget):
         self._settings = settings
         self.history = SampleHistory(samples_dir())
         self.session = SampleSession(launcher, self)
-        self.set_up, self.stage, self.sweep = SampleSetUp(settings), Stage(), SweepTab(settings)
-        self.entries, self.exports, self.message = HistoryPanel(self.history), ExportMenu(launcher), MessageCard()
+        self.exports = ExportMenu(launcher)
+        self.set_up, self.stage, self.sweep = SampleSetUp(settings), Stage(extra=self.exports), SweepTab(settings)
+        self.entries, self.message = HistoryPanel(self.history), MessageCard()
         self.comparing = Comparing(self.history, self)
         self.on_stage = OnStage(self.history, self.stage, self.exports)
         self._branch: BranchPoint | None = None  # of the next Generate
@@ -244,7 +246,7 @@ class SamplePage(QWidget):
 
     def _compare_entry(self, name: str, image: int) -> None:
         self._obey(lambda: self._say_unless(self.comparing.pin(name, image), "compared"))
-        self._side.setCurrentWidget(self.comparing.pins)
+        self._side.setCurrentWidget(self._pins)
 
     def _say_unless(self, is_done: bool, what: str) -> None:
         if not is_done:
@@ -398,7 +400,7 @@ class SamplePage(QWidget):
 
     def _build(self) -> None:
         self._images = QStackedWidget()
-        self._images.setContentsMargins(0, 8, 0, 0)  # below the corner's button
+        self._images.setContentsMargins(0, 8, 0, 0)
         self._images.addWidget(self.stage)
         self._images.addWidget(self.comparing.view)
         self._tabs = QTabWidget(documentMode=True)
@@ -406,14 +408,12 @@ class SamplePage(QWidget):
         self._tabs.tabBar().setAccessibleName("Views of what is drawn")
         self._tabs.setTabToolTip(self._tabs.addTab(self._images, "Images"), "The images, and every step of each.")
         self._tabs.setTabToolTip(self._tabs.addTab(self.sweep, "Sweep"), "Many settings side by side.")
-        self._tabs.setCornerWidget(self.exports)
+        self._pins = Scrolling(self.comparing.pins)
         self._side = QTabWidget(documentMode=True)
         self._side.tabBar().setDrawBase(False)
         self._side.tabBar().setAccessibleName("What was drawn")
         self._side.setTabToolTip(self._side.addTab(self.entries, "History"), "What was drawn before.")
-        self._side.setTabToolTip(
-            self._side.addTab(self.comparing.pins, "Compare"), "Two images or trajectories, pinned."
-        )
+        self._side.setTabToolTip(self._side.addTab(self._pins, "Compare"), "Two images or trajectories, pinned.")
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(8, 0, 8, 0)

@@ -42,7 +42,8 @@ class Stage(QWidget):
     star_toggled = Signal(int)
     compare_asked = Signal(int)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, extra: QWidget | None = None) -> None:
+        """`extra` stands among the buttons below the slider."""
         super().__init__(parent)
         self._film: Film | None = None
         self._image, self._step = 0, 1
@@ -72,7 +73,7 @@ class Stage(QWidget):
         self._is_stale = False
         self._layout: Layout = "both"
         self._is_split_by_user = False
-        self._build()
+        self._build(extra)
         self._connect()
         self.show_film(None)
 
@@ -359,7 +360,7 @@ class Stage(QWidget):
         self.guidance.toggled.connect(self._on_guidance_toggled)
         self._refresh_timer.timeout.connect(self._on_refresh_timeout)
 
-    def _build(self) -> None:
+    def _build(self, extra: QWidget | None) -> None:
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.every.setChecked(True)
         self.guidance.setCheckable(True)
@@ -367,7 +368,7 @@ class Stage(QWidget):
             press.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.branch.setIcon(icon("branch"))
         describe(
-            self._memory, "Memory", "What the steps of these images take, for scrubbing. The budget is in the settings."
+            self._memory, "Memory", "What the steps of these images take: up to 256 MB in memory, more on the disk."
         )
         describe(self._readout, "Step", "The step, its time t, and σ: noise over signal.")
         layout = QVBoxLayout(self._lower)
@@ -383,10 +384,12 @@ class Stage(QWidget):
         layout.addLayout(readout)
         layout.addWidget(self.scrubber)
         bar = FlowLayout()
-        for widget in (self.playback_bar, self.branch, self._memory):
+        extras = (extra,) if extra is not None else ()
+        for widget in (self.playback_bar, self.branch, *extras, self._memory):
             bar.addWidget(widget)
         layout.addLayout(bar)
-        below = (self.live, *self.axis.buttons.values(), self.scrubber, *self.playback_bar.controls, self.branch)
+        readouts = (self.live, *self.axis.buttons.values())
+        below = (*readouts, self.scrubber, *self.playback_bar.controls, self.branch, *extras)
         self._split.addWidget(self.grid)
         self._split.addWidget(self._lower)
         self._split.setStretchFactor(1, 1)
