@@ -1,5 +1,6 @@
 """The job that measures: digits in the order that they must have, the cache, interruption, and what is refused."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from dit_studio import events
 from dit_studio.engine.evaluation import evaluate as job
 from dit_studio.engine.evaluation import extraction
 from dit_studio.engine.evaluation.extractors import Extractor, Features, open_extractor
-from dit_studio.engine.evaluation.feature_store import FeatureStore, Seen, open_store
+from dit_studio.engine.evaluation.feature_store import FeatureStore, Seen, open_store, remove_oldest
 from dit_studio.engine.evaluation.frechet import frechet_distance
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.statistics_file import Statistics, write_statistics
@@ -197,6 +198,43 @@ def test_going_on_with_an_archive_of_which_some_are_wanted(
     assert figures(result_of(job.evaluate(request))) == figures(whole)
 
 
+def test_going_on_with_mixed_sizes_and_a_broken_file(
+    digits: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, draws = tmp_path / "mixed", np.random.default_rng(3)
+    folder.mkdir()
+    for number in range(90):
+        height, width = draws.integers(5, 8, 2)
+        Image.fromarray(draws.integers(0, 256, (height, width, 3), dtype=np.uint8)).save(folder / f"{number:03}.png")
+    (folder / "040.png").write_bytes(b"broken")
+    request = {"real": str(folder), "fake": digits["noise"], "batch_size": 4, "metrics": ["fid", "kid", "copying"]}
+    whole = result_of(job.evaluate(request))
+    for stop_at in (8, 40, 70):
+        monkeypatch.setenv("DIT_STUDIO_CACHE", str(tmp_path / str(stop_at)))
+        monkeypatch.setattr(extraction, "_TOLD_SECONDS", 0.0)
+        stopped = job.evaluate(request)
+        for event in stopped:
+            if isinstance(event, Progress) and event.stage == "Reference" and event.done >= stop_at:
+                break
+        stopped.close()
+        again = result_of(job.evaluate(request))
+        assert figures(again) == figures(whole)
+        assert (again.real.measured, again.real.left_out) == (89, whole.real.left_out)
+
+
+def test_classes_are_matched_by_name(digits: dict[str, str], tmp_path: Path) -> None:
+    images, labels = shuffled_digits()
+    kept = labels[200:300] >= 5  # numbered 0 … 4 on their own
+    fake = write_images(tmp_path / "high", images[200:300][kept], labels[200:300][kept])
+    found = measured(digits["train"], fake, metrics=["agreement"], has_floor=False).results[0]
+    assert found.value is not None
+    assert found.value > 0.75
+    assert {"5", "9", "of_real"} <= found.details.keys()
+    other = write_images(tmp_path / "other", images[:20], labels[:20] + 7)
+    (refused,) = measured(digits["train"], other, metrics=["agreement"], has_floor=False).results
+    assert "that the reference lacks" in refused.why_no_value
+
+
 def test_what_a_killed_process_wrote_last_does_not_count(tmp_path: Path) -> None:
     key, outputs = {"source": "a"}, {"features": 2}
     numbers, rows = np.arange(3), np.arange(6, dtype=np.float32).reshape(3, 2)
@@ -217,6 +255,16 @@ def test_what_a_killed_process_wrote_last_does_not_count(tmp_path: Path) -> None
     folder = next(path.parent for path in (tmp_path / "cache" / "features").glob("*/state.json"))
     (folder / "features.bin").write_bytes(b"short")
     assert FeatureStore(folder, outputs).rows == 0
+
+
+def test_the_features_that_were_used_longest_ago_make_room(tmp_path: Path) -> None:
+    for age, name in enumerate(("new", "old", "older")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "features.bin").write_bytes(bytes(1000))
+        os.utime(tmp_path / name, (10**9 - age, 10**9 - age))
+    remove_oldest(tmp_path, keeping=tmp_path / "older", most_bytes=2500)
+    assert {path.name for path in tmp_path.iterdir()} >= {"new", "older"}
+    assert not (tmp_path / "old").exists()
 
 
 def test_progress_has_a_rate(digits: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -410,6 +458,7 @@ def test_a_model_is_told_how_to_be_measured(digits: dict[str, str], tmp_path: Pa
         ({"protocol": "clean"}, "one protocol"),
         ({"count": 1}, "count"),
         ({"colour": 1}, "colour"),
+        ({"weights": "a.pth"}, "takes no weights"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(
@@ -422,6 +471,20 @@ def test_requests_that_make_no_sense_are_refused(
     ]
     assert isinstance(said, SettingsRefused)
     assert sentence in said.problems[0][1]
+
+
+def test_where_nothing_can_be_written_it_says_so_before_the_work(digits: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is a folder"):
+        next(job.evaluate({"real": digits["train"], "fake": digits["noise"]}, out=str(tmp_path)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of files are text there")
+def test_names_that_are_no_text(digits: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"b\xff")
+    write_images(folder, shuffled_digits()[0][:5])
+    result = measured(digits["train"], str(folder), metrics=["copying"])
+    assert "udcff" in result.fake.path
+    assert result.copying is not None
 
 
 def test_too_few_for_what_was_asked_is_said(digits: dict[str, str]) -> None:

@@ -22,7 +22,8 @@ from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_nam
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
 from dit_studio.engine.evaluation.sides import OpenSide, measured_side, open_generated, open_reference
 from dit_studio.engine.evaluation.weights import weights_for
-from dit_studio.errors import ConfigError, Problem, StudioError
+from dit_studio.engine.left_out import shown
+from dit_studio.errors import ConfigError, Problem, RunError, StudioError
 from dit_studio.evaluation_request import (
     CautionRecord,
     Copying,
@@ -34,7 +35,7 @@ from dit_studio.evaluation_request import (
     encode_result,
 )
 from dit_studio.events import EvaluationDone, Event, Progress, SettingsRefused, Written
-from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.files import naming_disk_errors, why_not_writable, write_atomically
 
 _LEAST_FOR_HALVES, _MOST_IN_HALF = 8, 10_000
 _OUTPUTS: dict[Metric, str] = {"sfid": "spatial", "is": "logits"}
@@ -47,6 +48,7 @@ def evaluate(request: dict[str, Any], out: str = "", device: str = "auto") -> Ge
     served is answered with SettingsRefused. Raises: DataError, CheckpointError, DiskFullError or RunError.
     """
     started = time.monotonic()
+    _check_target(out)
     try:
         asked = parse_request(request)
         metrics = chosen_metrics(asked.metrics, asked.extractor)
@@ -68,6 +70,14 @@ def evaluate(request: dict[str, Any], out: str = "", device: str = "auto") -> Ge
         yield Written(file=out, size_bytes=len(text))
 
 
+def _check_target(out: str) -> None:
+    """Before the work, not after it. Raises: RunError."""
+    if out and Path(out).is_dir():
+        raise RunError(f"{out} is a folder, and the result goes into a file.", remedy="Name a file, as result.json.")
+    if out and (why := why_not_writable(Path(out).parent)):
+        raise RunError(why, remedy="Choose a folder that you may write to.")
+
+
 def parse_request(request: dict[str, Any]) -> EvaluationRequest:
     """Raises: ConfigError if a field is unknown, out of range or names no extractor."""
     try:
@@ -77,6 +87,8 @@ def parse_request(request: dict[str, Any]) -> EvaluationRequest:
     if asked.extractor not in NAMES:
         message = f'There is no extractor "{asked.extractor}": it takes one of {", ".join(NAMES)}.'
         raise ConfigError([Problem("evaluate.extractor", message, asked.extractor)])
+    if asked.weights and asked.extractor == "random":
+        raise ConfigError([Problem("evaluate.weights", "The extractor random takes no weights: leave them out.")])
     return asked
 
 
@@ -107,7 +119,7 @@ class _Evaluation:
             self._extractor, real, fake, seed=request.seed, are_weights_published=self._are_weights_published
         )
         return EvaluationResult(
-            request=request,
+            request=msgspec.structs.replace(request, real=shown(request.real), fake=shown(request.fake)),
             protocol=protocol,
             protocol_line=protocol_sentence(protocol, real, fake),
             results=results,

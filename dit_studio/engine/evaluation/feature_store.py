@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.errors import RunError
 from dit_studio.events import FileProblem
-from dit_studio.files import naming_disk_errors, write_atomically
-from dit_studio.locks import locked
+from dit_studio.files import naming_disk_errors, remove_folder, write_atomically
+from dit_studio.locks import is_locked, locked
 from dit_studio.places import cache_dir
 
 VERSION = 1  # raise it when extraction changes what lands in the cache
 _COMMIT_SECONDS = 2.0
+MOST_KEPT_BYTES = 20 * 2**30  # in all; beyond it the features that were used longest ago go
 _COLUMNS = {"numbers": np.dtype("<i8"), "hashes": np.dtype("<u8")}  # of each image: its number, a hash of its pixels
 _FEATURES = np.dtype("<f4")
 
@@ -147,6 +148,8 @@ def open_store(key: Mapping[str, Any], outputs: Mapping[str, int]) -> Iterator[F
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "key.json").exists():
             write_atomically(folder / "key.json", text)
+        os.utime(folder)  # it was used
+    remove_oldest(folder.parent, keeping=folder)
     with locked(folder / "lock") as is_ours:
         if not is_ours:
             raise RunError(
@@ -155,3 +158,17 @@ def open_store(key: Mapping[str, Any], outputs: Mapping[str, int]) -> Iterator[F
             )
         with contextlib.closing(FeatureStore(folder, outputs)) as store:
             yield store
+
+
+def remove_oldest(parent: Path, *, keeping: Path, most_bytes: int = MOST_KEPT_BYTES) -> None:
+    """Take away whole stores, unless somebody is writing them, until no more than `most_bytes` are left."""
+    stores = [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    sizes = {path: sum(file.stat().st_size for file in path.iterdir()) for path in stores}
+    total = sum(sizes.values())
+    for path in sorted(stores, key=lambda path: path.stat().st_mtime):
+        if total <= most_bytes:
+            return
+        if path != keeping and not is_locked(path / "lock"):
+            with naming_disk_errors(path):
+                remove_folder(path)
+            total -= sizes[path]

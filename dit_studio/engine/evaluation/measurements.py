@@ -1,5 +1,6 @@
 """Each metric of a pair of sides, with its interval or the reason why there is none."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,7 +91,10 @@ def measure(metric: Metric, pair: Pair) -> MetricResult:
     """The figure, or the reason why there is none: one that cannot be computed keeps no other from being."""
     name = metric_name(metric, pair.extractor, pair.fake.n)
     try:
-        return _MEASURES[metric](pair, name)
+        found = _MEASURES[metric](pair, name)
+        if found.value is not None and not math.isfinite(found.value):
+            raise DataError(f"It came out as {found.value}.", remedy="Look for images that are all alike.")
+        return found
     except StudioError as error:
         return MetricResult(metric=metric, name=name, why_no_value=str(error), n_real=pair.real.n, n_fake=pair.fake.n)
 

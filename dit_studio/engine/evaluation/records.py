@@ -9,7 +9,7 @@ from dit_studio.engine.evaluation.drawn import drawn_by, drawn_words
 from dit_studio.engine.evaluation.extraction import Extracted
 from dit_studio.engine.evaluation.extractors import Extractor
 from dit_studio.engine.evaluation.sides import OpenSide
-from dit_studio.engine.left_out import LeftOut
+from dit_studio.engine.left_out import LeftOut, shown
 from dit_studio.evaluation_request import Protocol, SourceRecord
 
 
@@ -20,7 +20,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
         statistics = opened.statistics
         assert statistics is not None
         return SourceRecord(
-            path=opened.path,
+            path=shown(opened.path),
             kind="statistics",
             content_hash=opened.statistics_hash,
             statistics_images=statistics.n,
@@ -30,7 +30,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
     sizes = sorted(_size(text) for text in extracted.seen.sizes)
     seen, left_out = extracted.seen, LeftOut(extracted.seen.problems, count=extracted.seen.left_out)
     return SourceRecord(
-        path=opened.path,
+        path=shown(opened.path),
         kind=source.kind,
         content_hash=source.content_hash,
         images=source.count,

@@ -15,6 +15,7 @@ from dit_studio.engine.evaluation.model_files import sha256_of
 from dit_studio.engine.evaluation.npz_stream import array_heads
 from dit_studio.engine.evaluation.statistics_file import Statistics, describe_npz, read_statistics
 from dit_studio.engine.file_list import list_files, looks_like_image
+from dit_studio.engine.left_out import shown
 from dit_studio.errors import DataError
 from dit_studio.events import Progress
 
@@ -33,7 +34,7 @@ class OpenSide:
     statistics_hash: str = ""
 
     def name_of(self, number: int) -> str:
-        return self.names[number] if number < len(self.names) else f"#{number}"
+        return shown(self.names[number]) if number < len(self.names) else f"#{number}"
 
 
 @dataclass(frozen=True, kw_only=True)
