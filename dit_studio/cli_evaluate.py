@@ -11,7 +11,7 @@ import msgspec
 from dit_studio.cli_job import until_stopped
 from dit_studio.cli_output import Ticker, answer, say, show
 from dit_studio.errors import ConfigError, Problem
-from dit_studio.evaluation_request import EvaluationOptions, EvaluationResult, MetricResult, decode_result
+from dit_studio.evaluation_request import METRICS, EvaluationOptions, EvaluationResult, MetricResult, decode_result
 from dit_studio.events import EvaluationDone, SettingsRefused
 from dit_studio.fields import check_value, schema_fields
 
@@ -24,7 +24,7 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--real", required=True, metavar="DIR|NPZ|STATS", help="the reference: images, or saved statistics")
     add("--fake", required=True, metavar="DIR|NPZ", help="the images to be measured")
-    add("--metrics", metavar="fid,kid,…", help="by name (default: all that the features serve)")
+    add("--metrics", metavar="fid,kid,…", help=f"of {', '.join(METRICS)} (default: all that the features serve)")
     add("--features", dest="extractor", metavar="NAME", help=_help("extractor"))
     add("--protocol", metavar="NAME", help=_help("protocol"))
     add("--weights", metavar="FILE|DIR", help=_help("weights"))
@@ -39,7 +39,8 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
 def _help(name: str) -> str:
     field = _FIELDS[name]
     default = f" (default: {field.default})" if field.default not in ("", None) else ""
-    return f"{field.description}{default}".replace("%", "%%")
+    choices = f" {field.range_text.capitalize()}." if field.choices else ""
+    return f"{field.description}{choices}{default}".replace("%", "%%")
 
 
 def run_evaluate(options: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from dit_studio.errors import DataError
 from dit_studio.fields import Section, setting
 from dit_studio.sample_request import ModelReference
 
+ExtractorName = Literal["random", "inception", "clip-b32", "clip-l14-336", "siglip", "align", "dinov2"]
 Metric = Literal[
     "fid", "sfid", "fid-infinity", "is", "kid", "kid-subsets", "cmmd", "mmd",
     "precision", "recall", "density", "coverage", "agreement", "copying",
@@ -28,7 +29,8 @@ class EvaluationOptions(Section, frozen=True, kw_only=True, forbid_unknown_field
     """How images are measured, whatever they are."""
 
     extractor: Annotated[
-        str, setting("The network that turns images into features; random needs no download.", title="Features")
+        ExtractorName,
+        setting("The network that turns images into features; random needs no download.", title="Features"),
     ] = "random"
     protocol: Annotated[str, setting("The way of resizing; empty: the extractor's usual one.")] = ""
     weights: Annotated[

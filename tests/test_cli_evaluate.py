@@ -70,7 +70,7 @@ def test_copies_are_named(real: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     ("words", "status", "sentence"),
     [
         (["--metrics", "fod"], 2, 'no metric "fod"'),
-        (["--features", "vgg"], 2, 'no extractor "vgg"'),
+        (["--features", "clip-b23"], 2, 'Did you mean "clip-b32"?'),
         (["--count", "one"], 2, "count"),
         (["--seed", "-1"], 2, "seed"),
         (["--device", "abacus"], 2, "abacus"),

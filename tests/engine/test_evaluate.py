@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from dit_studio import events
 from dit_studio.engine.evaluation import evaluate as job
 from dit_studio.engine.evaluation import extraction
-from dit_studio.engine.evaluation.extractors import Extractor, Features, open_extractor
+from dit_studio.engine.evaluation.extractors import NAMES, Extractor, Features, open_extractor
 from dit_studio.engine.evaluation.feature_store import FeatureStore, Seen, open_store, remove_oldest
 from dit_studio.engine.evaluation.frechet import frechet_distance
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
@@ -22,7 +22,7 @@ from dit_studio.engine.evaluation.statistics_file import Statistics, write_stati
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.export.png import encode_png
 from dit_studio.errors import CheckpointError, ConfigError, DataError, RunError
-from dit_studio.evaluation_request import EvaluationResult, decode_result, encode_result
+from dit_studio.evaluation_request import EvaluationResult, ExtractorName, decode_result, encode_result
 from dit_studio.events import EvaluationDone, Event, Progress, SettingsRefused, Written
 from dit_studio.jobs import table
 from dit_studio.sample_request import ModelReference, SampleRecord, SampleRequest
@@ -80,6 +80,10 @@ def test_names_say_what_it_is_and_of_how_many() -> None:
     ]
     names = [metric_name(metric, extractor, 10) for metric in chosen_metrics((), "random")]
     assert not any("FID" in name or "KID" in name for name in names)
+
+
+def test_the_request_knows_every_extractor() -> None:
+    assert get_args(ExtractorName) == NAMES
 
 
 def test_each_figure_has_an_interval_or_says_why_not(digits: dict[str, str]) -> None:
@@ -454,7 +458,7 @@ def test_a_model_is_told_how_to_be_measured(digits: dict[str, str], tmp_path: Pa
         ({"metrics": ["fod"]}, "no metric"),
         ({"metrics": ["sfid"]}, "Inception"),
         ({"metrics": ["cmmd"]}, "CLIP ViT-L/14-336"),
-        ({"extractor": "vgg"}, "no extractor"),
+        ({"extractor": "vgg"}, "vgg"),
         ({"protocol": "clean"}, "one protocol"),
         ({"count": 1}, "count"),
         ({"colour": 1}, "colour"),

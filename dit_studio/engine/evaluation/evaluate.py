@@ -16,7 +16,7 @@ from dit_studio.engine.device import pick_device
 from dit_studio.engine.evaluation.comparison import cautions_for
 from dit_studio.engine.evaluation.copying import copying_caution, find_copies
 from dit_studio.engine.evaluation.extraction import Extracted, extract
-from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, NAMES, Extractor, open_extractor
+from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor, open_extractor
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
@@ -79,14 +79,11 @@ def _check_target(out: str) -> None:
 
 
 def parse_request(request: dict[str, Any]) -> EvaluationRequest:
-    """Raises: ConfigError if a field is unknown, out of range or names no extractor."""
+    """Raises: ConfigError if a field is unknown or out of range."""
     try:
         asked = msgspec.convert(request, EvaluationRequest)
     except msgspec.ValidationError as error:
         raise ConfigError([Problem("evaluate", f"The request cannot be read: {error}.")]) from error
-    if asked.extractor not in NAMES:
-        message = f'There is no extractor "{asked.extractor}": it takes one of {", ".join(NAMES)}.'
-        raise ConfigError([Problem("evaluate.extractor", message, asked.extractor)])
     if asked.weights and asked.extractor == "random":
         raise ConfigError([Problem("evaluate.weights", "The extractor random takes no weights: leave them out.")])
     return asked
