@@ -135,6 +135,13 @@ def test_the_protocol_names_everything(digits: dict[str, str]) -> None:
     assert {"dit-studio", "torch", "numpy"} <= result.versions.keys()
 
 
+def test_figures_of_one_reference_and_one_extractor_share_an_axis(digits: dict[str, str]) -> None:
+    options = {"metrics": ["kid"], "has_floor": False}
+    first, second = (measured(digits["train"], digits[name], **options).protocol for name in ("held out", "noise"))
+    other = measured(digits["held out"], digits["noise"], **options).protocol
+    assert first.key == second.key != other.key
+
+
 def test_a_result_survives_its_file(digits: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "evaluations" / "one.json"
     said = list(job.evaluate({"real": digits["train"], "fake": digits["noise"]}, out=str(out)))

@@ -105,12 +105,13 @@ class _Evaluation:
         read_real = yield from self._extract(opened_real, "Reference")
         read_fake = yield from self._extract(opened_fake, "Generated images")
         real, fake = source_record(opened_real, read_real), source_record(opened_fake, read_fake)
-        pair = Pair(measured_side(opened_real, read_real), measured_side(opened_fake, read_fake), self._extractor)
-        pair.seed = request.seed
+        sides = measured_side(opened_real, read_real), measured_side(opened_fake, read_fake)
+        pair = Pair(*sides, self._extractor, request.seed)
         results = yield from self._measure(pair, "Measuring")
         halves, why_no_floor = self._halves(pair)
         floor = () if halves is None else (yield from self._measure(halves, "Floor"))
-        yield Progress(stage="Looking for copies", done=0, total=pair.fake.n, unit="images")
+        if "copying" in self._metrics:
+            yield Progress(stage="Looking for copies", done=0, total=pair.fake.n, unit="images")
         copying, why_no_copying = self._copying(pair, opened_real, opened_fake, halves)
         protocol = protocol_of(
             self._extractor, real, fake, seed=request.seed, are_weights_published=self._are_weights_published
