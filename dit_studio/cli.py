@@ -424,7 +424,7 @@ def _scrubbing() -> dict[str, float]:
     figures = measure_scrubbing()
     for line in figures.lines:
         say(line)
-    return figures.values
+    return {f"scrubbing_{name}": value for name, value in figures.values.items()}
 
 
 def _doctor(options: argparse.Namespace) -> int:
