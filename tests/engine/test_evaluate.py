@@ -86,6 +86,12 @@ def test_the_request_knows_every_extractor() -> None:
     assert get_args(ExtractorName) == NAMES
 
 
+def test_a_name_tells_how_many_it_is_of_where_fewer_are_compared(digits: dict[str, str]) -> None:
+    result = measured(digits["copied"], digits["noise"], metrics=["fid", "kid", "precision"], has_floor=False)
+    assert [found.name for found in result.results] == ["FD-random-120", "KD-random-60", "Precision-random-60"]
+    assert [(found.n_real, found.n_fake) for found in result.results] == [(60, 120), (60, 60), (60, 60)]
+
+
 def test_each_figure_has_an_interval_or_says_why_not(digits: dict[str, str]) -> None:
     result = measured(digits["train"], digits["held out"])
     for found in (*result.results, *result.floor):

@@ -94,7 +94,7 @@ def measure(metric: Metric, pair: Pair) -> MetricResult:
         found = _MEASURES[metric](pair, name)
         if found.value is not None and not math.isfinite(found.value):
             raise DataError(f"It came out as {found.value}.", remedy="Look for images that are all alike.")
-        return found
+        return msgspec.structs.replace(found, name=metric_name(metric, pair.extractor, found.n_fake))
     except StudioError as error:
         return MetricResult(metric=metric, name=name, why_no_value=str(error), n_real=pair.real.n, n_fake=pair.fake.n)
 
