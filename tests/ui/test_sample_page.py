@@ -299,7 +299,7 @@ def test_a_sweep_is_drawn_found_again_and_gives_its_settings(make_page: MakePage
     assert request.cfg == 4.0
     assert again._branch is None
     again.sweep.grid.evaluate.click()
-    assert "no evaluation in this version" in again.message.text()
+    assert "dit-studio evaluate" in again.message.text()
 
 
 def test_a_sweep_waits_for_its_model(make_page: MakePage, qtbot: QtBot) -> None:

@@ -271,8 +271,8 @@ class SamplePage(QWidget):
 
     def _evaluate(self, folder: Path) -> None:
         self._say(
-            f"The samples are in {folder}: a folder a cell, with labels.csv. There is no evaluation in this version; "
-            "any evaluator reads these folders.",
+            f"The samples are in {folder}, with labels.csv. There is no page for evaluation yet; "
+            f"dit-studio evaluate --real IMAGES --fake {folder} measures them.",
             "info",
         )
 
