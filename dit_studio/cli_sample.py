@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dit_studio.cli_branch import read_branch
 from dit_studio.cli_job import follow, saying_what_is_kept
 from dit_studio.cli_out import check_folder, clear_folder
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
@@ -15,7 +16,7 @@ from dit_studio.errors import ConfigError, Problem, StudioError
 from dit_studio.fields import Field, check_value
 from dit_studio.image_settings import FoundSettings, read_settings
 from dit_studio.npz_count import StoppedNpz
-from dit_studio.sample_request import SampleRequest
+from dit_studio.sample_request import BranchPoint, SampleRequest
 from dit_studio.sweep import check_axes
 from dit_studio.sweep_text import parse_axis
 
@@ -49,6 +50,7 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
     add("--out", type=_path, metavar="DIR", help="a folder for the PNG files")
     add("--overwrite", action="store_true", help="clear what was drawn into the folder before")
     add("--npz", type=_path, metavar="FILE", help="write an NPZ for evaluators instead of PNG files")
+    add("--branch", metavar="DIR:IMAGE:STEP", help="go on from a step of an image that --trajectory kept beside --out")
     add("--trajectory", action="store_true", help="keep every step, and draw an evolution sheet (PNG, PDF) and a GIF")
     add(
         "--sweep", action="append", default=[], metavar="cfg=1,4,7", type=str,
@@ -81,7 +83,8 @@ def run_sample(options: argparse.Namespace) -> int:
     if axes:
         check_axes(axes, model=options.model)
     found = _like(options.like) if options.like else None
-    settings = (found.of_this_image() if found else {}) | _given(options)
+    branch, left = read_branch(options.branch, out=options.out) if options.branch else (None, {})
+    settings = left | (found.of_this_image() if found else {}) | _given(options)
     if options.out is not None:
         check_folder(options.out, is_sweep=bool(axes), may_overwrite=options.overwrite)
     ticker, started = Ticker(), time.monotonic()
@@ -93,8 +96,8 @@ def run_sample(options: argparse.Namespace) -> int:
         extra = _sweep(options, request, [msgspec.to_builtins(axis) for axis in axes], ticker)
     elif options.npz:
         extra = _npz(options, request, ticker)
-    elif options.trajectory:
-        extra = _trajectory(options, request, warm, ticker)
+    elif options.trajectory or branch:
+        extra = _trajectory(options, request, warm, ticker, branch)
     else:
         extra = _images(options, request, warm, ticker)
     seconds, place = time.monotonic() - started, options.npz or options.out
@@ -116,6 +119,8 @@ def _check_usage(options: argparse.Namespace) -> None:
     if options.npz is not None and (options.npz.suffix.lower() != ".npz" or options.npz.is_dir()):
         what = "is a folder" if options.npz.is_dir() else "does not end in .npz"
         raise UsageError(f"--npz {options.npz} {what}: choose another name.")
+    if options.branch and (options.out is None or options.sweep):
+        raise UsageError("--branch takes --out DIR, and neither --npz nor --sweep.")
     if options.trajectory and options.sweep:
         raise UsageError("--sweep keeps no steps: leave out --trajectory.")
 
@@ -245,13 +250,22 @@ def _npz(options: argparse.Namespace, request: SampleRequest, ticker: Ticker) ->
 
 
 def _trajectory(
-    options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker
+    options: argparse.Namespace,
+    request: SampleRequest,
+    warm: "WarmModel",
+    ticker: Ticker,
+    branch: BranchPoint | None,
 ) -> dict[str, Any]:
     from dit_studio.engine.export.job import export
     from dit_studio.engine.sample_files import LabelsFile
     from dit_studio.engine.sample_job import draw
 
-    job = draw(**_job_parameters(options, request), folder=str(options.out), budget_bytes=_MEMORY_BYTES)
+    job = draw(
+        **_job_parameters(options, request),
+        folder=str(options.out),
+        branch=None if branch is None else msgspec.to_builtins(branch),
+        budget_bytes=_MEMORY_BYTES,
+    )
     with saying_what_is_kept(options.out, request), LabelsFile(options.out, warm.record(request)) as labels:
         follow(job, ticker, labels)
     entry: dict[str, Any] = {"entry": str(options.out)}

@@ -257,6 +257,38 @@ def test_a_foreign_picture_gives_what_fits(trained: Path, tmp_path: Path, capsys
     assert "unknown here and left out: Size" in captured.err
 
 
+def test_a_branch_goes_on_from_a_step_that_was_kept(trained: Path, tmp_path: Path) -> None:
+    words = ["sample", str(trained), "--precision", "fp32"]
+    one, same, other = (tmp_path / name for name in ("one", "same", "other"))
+    first = [*words, "--steps", "6", "--count", "2", "--seed", "5", "--sampler", "ddpm", "--trajectory"]
+    assert cli.main([*first, "--out", str(one)]) == 0
+    assert cli.main([*words, "--branch", f"{one}:1:3", "--out", str(same)]) == 0
+    assert cli.main([*words, "--branch", f"{one}:1:3", "--seed", "99", "--out", str(other)]) == 0
+    images = [np.asarray(Image.open(path)) for path in (one / "000001.png", same / "000000.png", other / "000000.png")]
+    assert np.array_equal(images[0], images[1]), "with nothing changed it is the parent's image"
+    assert not np.array_equal(images[0], images[2])
+    assert (other / "trajectory" / "evolution.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("branch", "sentence", "status"),
+    [
+        ("one", "is no place in a trajectory", 2),
+        ("one:0:0x1", "is no place in a trajectory", 2),
+        ("far/away:0:1", "has to lie beside --out", 2),
+        ("gone:0:1", "holds no trajectory", 1),
+    ],
+)
+def test_a_branch_from_nowhere_is_a_sentence(
+    branch: str, sentence: str, status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["sample", "model", "--branch", branch, "--out", "new"]) == status
+    assert sentence in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_trajectory_comes_with_its_sheet_and_film(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
