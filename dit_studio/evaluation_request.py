@@ -9,7 +9,7 @@ import msgspec
 
 from dit_studio.errors import DataError
 from dit_studio.fields import Section, setting
-from dit_studio.sample_request import ModelReference
+from dit_studio.sample_request import ModelReference, SampleRequest
 
 ExtractorName = Literal["random", "inception", "clip-b32", "clip-l14-336", "siglip", "align", "dinov2"]
 Metric = Literal[
@@ -53,11 +53,17 @@ class EvaluationOptions(Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class EvaluationRequest(EvaluationOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to measure (`fake`) against what (`real`); without metrics, all that the extractor supports."""
+    """What to measure (`fake`) against what (`real`); without metrics, all that the extractor supports.
+
+    Either may be a folder, an archive or an .npz; `real` also saved statistics or a run, whose data set is meant;
+    `fake` also a run, a checkpoint or a model's file, whose images are drawn as `sample` says.
+    """
 
     real: str
     fake: str
     metrics: tuple[str, ...] = ()
+    sample: SampleRequest | None = None  # of a model; without it the run's own settings, the classes taken in turn
+    model_weights: Literal["ema", "raw"] = "ema"
 
 
 class ValueInterval(msgspec.Struct, frozen=True, kw_only=True):

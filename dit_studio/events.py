@@ -346,6 +346,94 @@ class EvaluationDone(Event, frozen=True, kw_only=True, tag="evaluation"):
     result: str
 
 
+class PointStarted(Event, frozen=True, kw_only=True, tag="point_started"):
+    """A plan of evaluations came to a point; `index` is its place in the plan."""
+
+    index: int
+
+
+class PointDone(Event, frozen=True, kw_only=True, tag="point"):
+    """A point is measured and on the disk. `result`: an EvaluationResult as JSON; `samples`: where its images are."""
+
+    index: int
+    result: str
+    samples: str = ""
+    seconds: float = 0.0
+
+
+class PointFailed(Event, frozen=True, kw_only=True, tag="point_failed"):
+    index: int
+    message: str
+    remedy: str = ""
+
+
+class SourceDescribed(Event, frozen=True, kw_only=True, tag="source"):
+    """What a path turned out to be, before anything is measured. Of a model `images` is 0."""
+
+    path: str
+    role: str  # "real" or "fake"
+    source: str  # "folder", "zip", "tar", "npz", "statistics", "data set" or "model"
+    images: int = 0  # that there seem to be; 0: statistics that do not say
+    classes: tuple[str, ...] = ()
+    has_labels: bool = False
+    facts: tuple[tuple[str, str], ...] = ()  # for the card: ("step", "20,000"), ("protocol", "adm-tf1")
+    warnings: tuple[str, ...] = ()
+    steps: tuple[int, ...] = ()  # of a run's checkpoints
+    samplers: tuple[str, ...] = ()
+    timesteps: int = 0
+    has_null_class: bool = False
+    settings: str = ""  # of a run: its own SampleRequest as JSON, the classes taken in turn
+
+
+class Pictures(WithBytes, frozen=True, kw_only=True, tag="pictures"):
+    """Some images of a source, each fitted into a square. `data`: (images, S, S, 3) uint8, in the order asked for."""
+
+    path: str
+    numbers: tuple[int, ...]
+    size: int  # S
+    missing: tuple[int, ...] = ()  # of the numbers, those that cannot be read; grey in `data`
+
+
+class ModelFileInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A file, or a model of several, that an extractor needs, and its state on this machine."""
+
+    name: str  # of the file, or of the model on the hub: what the jobs take
+    title: str
+    extractor: str
+    is_on_hub: bool
+    size_bytes: int  # 0: not known beforehand
+    sha256: str  # empty: the hub names it
+    licence: str
+    url: str
+    condition: str  # "missing", "truncated", "wrong hash", "unverified" or "verified"
+    path: str = ""  # where it was found
+    sentence: str = ""
+    arrived_bytes: int = 0  # of a download that was not finished
+    is_chosen: bool = False  # a folder or file that the user chose
+
+
+class ModelFiles(Event, frozen=True, kw_only=True, tag="model_files"):
+    """All files that extractors need; `folder` is where this program keeps them."""
+
+    files: tuple[ModelFileInfo, ...]
+    folder: str = ""
+    hub_folder: str = ""
+
+
+class Measured(Event, frozen=True, kw_only=True, tag="measured"):
+    """A figure of the averaged weights, taken while training on few images: not to be compared with others."""
+
+    step: int
+    metric: str
+    name: str  # with its extractor and number: "FD-random-256"
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None  # of one half of the reference against the other, as many images
+    n: int = 0
+    seconds: float = 0.0
+
+
 AnyEvent = (
     StateChanged
     | Progress
@@ -371,6 +459,13 @@ AnyEvent = (
     | SettingsRefused
     | Written
     | EvaluationDone
+    | PointStarted
+    | PointDone
+    | PointFailed
+    | SourceDescribed
+    | Pictures
+    | ModelFiles
+    | Measured
 )
 
 _encoder = msgspec.json.Encoder()

@@ -25,3 +25,8 @@ def resources_dir() -> Path:
 def samples_dir() -> Path:
     """Where drawn images and their history are kept: $DIT_STUDIO_SAMPLES, else a folder of the user's data."""
     return Path(os.environ.get("DIT_STUDIO_SAMPLES") or platformdirs.user_data_path("dit-studio") / "samples")
+
+
+def evaluations_dir() -> Path:
+    """Where evaluations and what was drawn for them are kept: $DIT_STUDIO_EVALUATIONS, else in the user's data."""
+    return Path(os.environ.get("DIT_STUDIO_EVALUATIONS") or platformdirs.user_data_path("dit-studio") / "evaluations")

@@ -11,7 +11,7 @@ from dit_studio.jobs import table, training
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
-_ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export")
+_ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "download_model_file")
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -31,6 +31,7 @@ class Launcher:
     def __init__(self, *, in_process: bool = False) -> None:
         self.in_process = in_process
         self._scanner, self._planner, self._sampler, self._exporter = (Worker() for _ in range(4))
+        self._evaluator, self._shower, self._fetcher = (Worker() for _ in range(3))
 
     def call(self, job: str, **params: Any) -> Job:
         """A job of the table that answers a question."""
@@ -39,7 +40,11 @@ class Launcher:
     def _worker_for(self, job: str) -> Worker:
         if job in ("describe_sampling", "sample", "sweep", "draw_npz"):
             return self._sampler  # which keeps the model
-        return {"scan_data": self._scanner, "export": self._exporter}.get(job, self._planner)
+        return {
+            "scan_data": self._scanner, "export": self._exporter, "report": self._exporter,
+            "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
+            "model_files": self._fetcher, "download_model_file": self._fetcher, "add_model_file": self._fetcher,
+        }.get(job, self._planner)  # fmt: skip
 
     def train(self, folder: RunFolder, *, resume: bool = False) -> Job:
         """Start training and follow it. Cancelling stops following; the run goes on unless it is in this process."""
@@ -52,7 +57,9 @@ class Launcher:
         return _Following(folder, None)
 
     def close(self) -> None:
-        for worker in (self._scanner, self._planner, self._sampler, self._exporter):
+        for worker in (
+            self._scanner, self._planner, self._sampler, self._exporter, self._evaluator, self._shower, self._fetcher,
+        ):  # fmt: skip
             worker.kill()
 
 

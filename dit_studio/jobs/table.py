@@ -24,6 +24,18 @@ JOBS = {
     "export": "dit_studio.engine.export.job:export",  # kind, path, options -> Progress…, Written
     # request, out, device -> Progress…, EvaluationDone
     "evaluate": "dit_studio.engine.evaluation.evaluate:evaluate",
+    # plan (EvaluationPlan; {}: go on), folder, device -> PointStarted, Progress…, PointDone or PointFailed, …
+    "evaluate_plan": "dit_studio.engine.evaluation.plan_job:evaluate_plan",
+    # path, role -> SourceDescribed
+    "describe_source": "dit_studio.engine.evaluation.describe:describe_source",
+    # path, numbers, size -> Pictures; path may be a run, whose data set is meant
+    "pictures": "dit_studio.engine.evaluation.pictures_job:pictures",
+    "model_files": "dit_studio.engine.evaluation.files_job:list_files",  # -> ModelFiles
+    "download_model_file": "dit_studio.engine.evaluation.files_job:download_file",  # name -> Progress…, ModelFiles
+    "add_model_file": "dit_studio.engine.evaluation.files_job:add_file",  # path, extractor -> Progress…, ModelFiles
+    "report": "dit_studio.engine.evaluation.report.job:report",  # folders, path -> Progress…, Written; by the suffix
+    # request (EvaluationRequest), path -> Progress…, Written: the reference's statistics as .npz
+    "save_statistics": "dit_studio.engine.evaluation.statistics_job:save_statistics",
     "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
 }
 
