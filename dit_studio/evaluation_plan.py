@@ -76,7 +76,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CopyList(msgspec.Struct, frozen=True, kw_only=True):
-    """Every generated image with the reference images nearest to it, the closest first. `*_path`: to open them again."""
+    """Every generated image with the reference images nearest to it, the closest first; the paths open them again."""
 
     real_path: str
     fake_path: str
