@@ -15,6 +15,8 @@ import tomli_w
 from msgspec.structs import asdict, replace
 
 from dit_studio.errors import ConfigError, Problem
+from dit_studio.evaluation_metrics import chosen_metrics
+from dit_studio.evaluation_request import ExtractorName, Metric
 from dit_studio.fields import Field, Section, check_value, schema_fields, setting
 from dit_studio.sample_request import SampleOptions, Sampler
 
@@ -218,6 +220,25 @@ class SampleConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seed: Annotated[int, setting("Seed of the first preview image.", advanced=True, ge=0, le=2**31 - 1)] = 0
 
 
+class EvaluateConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Metrics while training: the averaged weights against the training images, both few."""
+
+    every: Annotated[int, setting("Measure the averaged weights this often; 0: never.", unit="steps", ge=0)] = 0
+    count: Annotated[
+        int, setting("Images drawn each time, and training images beside them.", unit="images", ge=16, le=50_000)
+    ] = 256
+    extractor: Annotated[
+        ExtractorName,
+        setting("The network that turns images into features; random needs no download.", title="Features"),
+    ] = "random"
+    metrics: Annotated[
+        str, setting("Names with commas between them, as in fid,kid; empty: all that the features serve.")
+    ] = "fid,kid"
+    batch_size: Annotated[
+        int, setting("Images drawn and measured at once.", title="Batch", unit="images", advanced=True, ge=1, le=4096)
+    ] = 64
+
+
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that makes a run repeatable."""
 
@@ -227,6 +248,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -235,6 +257,7 @@ SECTIONS: dict[str, type[Section]] = {
     "diffusion": DiffusionConfig,
     "train": TrainConfig,
     "sample": SampleConfig,
+    "evaluate": EvaluateConfig,
 }
 _SCHEMAS = SECTIONS | {"request": SampleOptions}
 
@@ -340,7 +363,25 @@ def check_recipe(recipe: Recipe) -> list[Problem]:
     if recipe.sample.steps > recipe.diffusion.timesteps:
         limit = recipe.diffusion.timesteps
         add("sample.steps", recipe.sample.steps, f"the noise schedule has {limit} steps, so at most {limit}.")
-    return problems
+    return problems + _metrics_problems(recipe.evaluate)
+
+
+def metrics_while_training(evaluate: EvaluateConfig) -> tuple[Metric, ...]:
+    """Those of the recipe. Raises: ConfigError for an unknown one, or one that the features do not serve."""
+    asked = tuple(name for name in evaluate.metrics.split(",") if name.strip())
+    chosen = chosen_metrics(asked, evaluate.extractor)
+    if asked and "copying" in chosen:
+        message = "evaluate.metrics = copying is not possible while training; measure the run on the Evaluate page."
+        raise ConfigError([Problem("evaluate.metrics", message, evaluate.metrics)])
+    return tuple(metric for metric in chosen if metric != "copying")
+
+
+def _metrics_problems(evaluate: EvaluateConfig) -> list[Problem]:
+    try:
+        metrics_while_training(evaluate)
+    except ConfigError as error:
+        return [Problem("evaluate.metrics", problem.message, evaluate.metrics) for problem in error.problems]
+    return []
 
 
 def _signal_left(diffusion: DiffusionConfig) -> float:

@@ -35,6 +35,7 @@ _OTHERS = {
     "train.accumulate": ("train.batch_size",),
     "diffusion.beta_end": ("diffusion.beta_start", "diffusion.timesteps"),
     "sample.steps": ("diffusion.timesteps",),
+    "evaluate.metrics": ("evaluate.extractor",),
 }
 
 
@@ -55,6 +56,7 @@ class SetUp(QWidget):
             "diffusion": self.model.diffusion,
             "train": self.training.form,
             "sample": self.training.sample,
+            "evaluate": self.training.evaluate,
         }
         self._problems: list[Problem] = []
         self._questions = Questions(launcher, self)

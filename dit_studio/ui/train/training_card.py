@@ -1,4 +1,4 @@
-"""The training card: how long, how fast, how often saved, and what the previews look like."""
+"""The training card: how long, how fast, how often saved, what the previews look like, and what is measured."""
 
 from PySide6.QtWidgets import QWidget
 
@@ -8,10 +8,10 @@ from dit_studio.ui.widgets.form import Form
 
 
 class TrainingCard(Card):
-    """Two sections of the recipe."""
+    """Three sections of the recipe."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Training", parent=parent)
-        self.form, self.sample = Form("train"), Form("sample")
-        for widget in (self.form, Title("Previews"), self.sample):
+        self.form, self.sample, self.evaluate = Form("train"), Form("sample"), Form("evaluate")
+        for widget in (self.form, Title("Previews"), self.sample, Title("Metrics while training"), self.evaluate):
             self.body.addWidget(widget)
