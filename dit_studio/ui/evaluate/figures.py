@@ -1,0 +1,56 @@
+"""Figures as text: as many digits as they deserve, and what is nothing but rounding is 0."""
+
+import math
+
+from dit_studio.evaluation_request import MetricResult, ValueInterval
+
+_ROUNDING = 1e-9
+_DIGITS = 4  # of a figure
+_INTERVAL_DIGITS = 2  # of the width of an interval: what lies below says nothing
+_SMALLEST, _GREATEST = 1e-4, 1e6  # beyond, powers of ten
+
+
+def number(value: float | None) -> str:
+    """Four digits; "" for none."""
+    return "" if value is None else _fixed(value, _decimals(value, _DIGITS))
+
+
+def value_and_interval(value: float, interval: ValueInterval | None) -> tuple[str, str]:
+    """("0.325", "[0.311, 0.340]"), with the same digits after the point; without an interval ("0.3249", "")."""
+    if interval is None:
+        return number(value), ""
+    greatest = max(abs(value), abs(interval.low), abs(interval.high))
+    width = interval.high - interval.low
+    decimals = _decimals(greatest, _DIGITS)
+    if width > _ROUNDING:
+        decimals = min(decimals, _decimals(width, _INTERVAL_DIGITS))
+    low, high = _fixed(interval.low, decimals), _fixed(interval.high, decimals)
+    return _fixed(value, decimals), f"[{low}, {high}]"
+
+
+def figure_text(result: MetricResult) -> str:
+    """For instance "0.325 [0.311, 0.340]"; "" for none."""
+    if result.value is None:
+        return ""
+    return " ".join(part for part in value_and_interval(result.value, interval_of(result)) if part)
+
+
+def interval_of(result: MetricResult) -> ValueInterval | None:
+    """The interval around the figure; one at another number of images is not around it."""
+    interval = result.interval
+    return interval if interval is not None and interval.n in (0, result.n_fake) else None
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Digits after the point that leave so many that count."""
+    if abs(value) < _ROUNDING:
+        return 0
+    return max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+
+
+def _fixed(value: float, decimals: int) -> str:
+    if abs(value) < _ROUNDING:
+        return "0"
+    if not _SMALLEST <= abs(value) < _GREATEST:
+        return f"{value:.{_DIGITS}g}"
+    return f"{value:,.{decimals}f}"
