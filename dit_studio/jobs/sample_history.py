@@ -2,16 +2,11 @@
 
 <root>/20260301-142233-9f3a/   entry.json (SampleEntry), favourites.json, 000000.png …, perhaps a trajectory
                                or a sweep: sweep.json, cells/000/000000.png …
-<root>/.trash/                 deleted entries, until they have lain there for some days
-
-Every question is answered from the disk, so that several windows can have the same history open.
+(EntryFolders has the folders themselves, and the trash.)
 """
 
 import os
-import secrets
-import shutil
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +15,7 @@ import msgspec
 
 from dit_studio.errors import RunError
 from dit_studio.files import naming_disk_errors, remove_leftovers, write_atomically
+from dit_studio.jobs.entry_folders import Deletion, EntryFolders, file_size, is_plain, modified_ns
 from dit_studio.jobs.sweep_entry import drawn_cells, is_being_drawn, read_sweep
 from dit_studio.sample_request import SampleEntry
 from dit_studio.sweep import INDEX as SWEEP
@@ -27,7 +23,6 @@ from dit_studio.sweep import SweepRecord
 from dit_studio.trajectory import INDEX, PLANES
 
 ENTRY, FAVOURITES = "entry.json", "favourites.json"
-_TRASH = ".trash"
 _LARGEST_JSON = 8 * 2**20  # bytes; a million classes in a request take less
 _LATEST = 32_503_680_000.0  # the year 3000, which every system has words for
 _MOST_MISSING = 1000  # pictures of an entry that somebody removed
@@ -63,51 +58,33 @@ class HistoryEntry:
         return self.path / f"{image:06d}.png"
 
 
-@dataclass(frozen=True)
-class Deletion:
-    """An entry that went into the trash; `SampleHistory.undo` takes it."""
-
-    name: str
-    trashed: Path
-
-
-_Stamp = tuple[int, int]
-
-
 class SampleHistory:
     """The entries below a folder. Reading keeps what has not changed since, so that asking often is cheap."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.passed_over = 0  # folders that `entries` could not read, the last time it was asked
-        self._known: dict[str, tuple[_Stamp, HistoryEntry | None]] = {}
+        self._folders = EntryFolders(
+            root, _read_entry, indices=(ENTRY, SWEEP), again="Draw it again with the same settings."
+        )
 
     def new_folder(self) -> Path:
         """A new, empty folder for an entry: YYYYMMDD-HHMMSS-xxxx. Raises: RunError or DiskFullError."""
-        with naming_disk_errors(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            while True:
-                folder = self.root / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-                with suppress(FileExistsError):
-                    folder.mkdir()
-                    return folder
+        return self._folders.new()
 
     # ------------------------------------------------------------------------------------------------- reading
 
     def entries(self) -> list[HistoryEntry]:
         """All entries, the newest first. Damaged and foreign folders are passed over, and counted."""
-        found = dict(self._read_folders())
-        self._known = {name: self._known[name] for name in found}
-        self.passed_over = sum(entry is None for entry in found.values())
-        entries = [entry for entry in found.values() if entry is not None]
-        return sorted(entries, key=lambda entry: (entry.time, entry.name), reverse=True)
+        return sorted(self._folders.read_all(), key=lambda entry: (entry.time, entry.name), reverse=True)
+
+    @property
+    def passed_over(self) -> int:
+        """Folders that `entries` could not read, the last time it was asked."""
+        return self._folders.passed_over
 
     def entry(self, name: str) -> HistoryEntry | None:
         """One entry; None if it is gone or cannot be read."""
-        try:
-            return self._read(str(self.root / name), name) if _is_plain(name) else None
-        except OSError:
-            return None
+        return self._folders.read(name)
 
     def children_of(self, name: str) -> list[HistoryEntry]:
         """The branches that go on from an entry."""
@@ -115,71 +92,37 @@ class SampleHistory:
 
     def has(self, name: str) -> bool:
         """Whether there is such an entry."""
-        return _is_plain(name) and (self.root / name / ENTRY).is_file()
+        return is_plain(name) and (self.root / name / ENTRY).is_file()
 
     def size_bytes(self, name: str) -> int:
         """What an entry takes on the disk, with its trajectory."""
-        return sum(_size(file) for file in (self.root / name).rglob("*"))
-
-    def _read_folders(self) -> Iterator[tuple[str, HistoryEntry | None]]:
-        try:
-            folders = [item for item in os.scandir(self.root) if not item.name.startswith(".")]
-        except OSError:
-            return
-        for item in folders:
-            with suppress(OSError):  # a folder that goes away while it is read, or that is new
-                if item.is_dir() and ((entry := self._read(item.path, item.name)) or any(Path(item.path).iterdir())):
-                    yield item.name, entry
-
-    def _read(self, folder: str, name: str) -> HistoryEntry | None:
-        """Raises: OSError if there is no such folder."""
-        stamp = _stamp(folder)
-        known = self._known.get(name)
-        if known is None or known[0] != stamp:
-            known = self._known[name] = (stamp, _read_entry(Path(folder)))
-        return known[1]
+        return self._folders.size_bytes(name)
 
     # ------------------------------------------------------------------------------------------------- changing
 
     def set_favourite(self, name: str, image: int, on: bool) -> None:
         """Mark an image, or unmark it. Raises: RunError or DiskFullError."""
-        folder = self._there(name)
+        folder = self._folders.there(name)
         images = _read_favourites(folder)
         changed = images | {image} if on else images - {image}
         if changed != images:
             write_atomically(folder / FAVOURITES, msgspec.json.encode({"images": sorted(changed)}))
-            self._known.pop(name, None)
+            self._folders.forget(name)
 
     def delete(self, name: str) -> Deletion:
         """Move an entry into the trash. Its branches stay. Raises: RunError if it is being drawn or cannot be moved."""
-        folder = self._there(name)
+        self._folders.there(name)
         if self._is_being_drawn(name):
             raise RunError(f"{name} is still being drawn.", remedy="Stop it, or wait a minute, and delete it then.")
-        trashed = self.root / _TRASH / f"{name}~{secrets.token_hex(4)}"
-        with naming_disk_errors(folder):
-            trashed.parent.mkdir(exist_ok=True)
-            folder.rename(trashed)
-            os.utime(trashed)  # from now on it lies there
-        self._known.pop(name, None)
-        return Deletion(name, trashed)
+        return self._folders.delete(name)
 
     def undo(self, deletion: Deletion) -> None:
         """Bring a deleted entry back. Raises: RunError if it is no longer in the trash."""
-        folder = self.root / deletion.name
-        if not deletion.trashed.is_dir() or folder.exists():
-            raise RunError(
-                f"{deletion.name} is no longer in the trash.", remedy="Draw it again with the same settings."
-            )
-        with naming_disk_errors(folder):
-            deletion.trashed.rename(folder)
+        self._folders.undo(deletion)
 
     def empty_trash(self, *, older_than_days: float = 7) -> None:
         """Remove for good what was deleted so long ago."""
-        limit = time.time() - older_than_days * 86_400
-        for trashed in (self.root / _TRASH).glob("*"):
-            with suppress(OSError):  # another window empties the same trash
-                if trashed.stat().st_mtime <= limit:
-                    shutil.rmtree(trashed, ignore_errors=True)
+        self._folders.empty_trash(older_than_days=older_than_days)
 
     def clear_up(self) -> None:
         """Remove what processes that were killed left half-written in the entries they were drawing."""
@@ -192,23 +135,16 @@ class SampleHistory:
 
     def remove_trajectory(self, name: str) -> int:
         """Free the space of a trajectory; the images stay. Gives the bytes freed. Raises: RunError."""
-        folder = self._there(name)
+        folder = self._folders.there(name)
         if self._is_being_drawn(name):
             raise RunError(f"{name} is still being drawn.", remedy="Wait until it has ended.")
         freed = 0
         for file in (folder / INDEX, *(folder / f"{plane}.npy" for plane in PLANES)):
             with naming_disk_errors(file):
-                freed += _size(file)
+                freed += file_size(file)
                 file.unlink(missing_ok=True)
-        self._known.pop(name, None)
+        self._folders.forget(name)
         return freed
-
-    def _there(self, name: str) -> Path:
-        """The folder of an entry. Raises: RunError if another window deleted it."""
-        folder = self.root / name
-        if not folder.is_dir():
-            raise RunError(f"{name} is gone: it was deleted, perhaps in another window.")
-        return folder
 
     def _is_being_drawn(self, name: str) -> bool:
         """Whether a process writes into the folder, as far as its files tell; killed ones leave their state."""
@@ -217,28 +153,8 @@ class SampleHistory:
             return is_being_drawn(entry.path)
         if entry is None or entry.entry.state != "drawing":
             return False
-        newest = max((_modified_ns(file) for file in entry.path.iterdir()), default=0)
+        newest = max((modified_ns(file) for file in entry.path.iterdir()), default=0)
         return time.time() - newest / 1e9 < _DRAWING_SECONDS
-
-
-def _is_plain(name: str) -> bool:
-    """Whether a name, perhaps from a foreign file, stays in the folder."""
-    return bool(name) and not name.startswith(".") and Path(name).name == name
-
-
-def _stamp(folder: str) -> _Stamp:
-    """Changes with every file that comes, goes or is replaced in a folder. With thousands of folders this is what takes
-    the time, hence no Path."""
-    changed = os.stat(folder).st_mtime_ns  # noqa: PTH116
-    return changed, _modified_ns(f"{folder}/{ENTRY}") or _modified_ns(f"{folder}/{SWEEP}")
-
-
-def _modified_ns(path: str | Path) -> int:
-    """0 if there is no such file."""
-    try:
-        return os.stat(path).st_mtime_ns  # noqa: PTH116
-    except OSError:
-        return 0
 
 
 def _read_entry(folder: Path) -> HistoryEntry | None:
@@ -297,10 +213,3 @@ def _read_json(path: Path) -> bytes:
     if len(data) > _LARGEST_JSON:
         raise ValueError(f"{path} is larger than {_LARGEST_JSON} bytes")
     return data
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except OSError:
-        return 0

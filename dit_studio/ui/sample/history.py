@@ -10,7 +10,8 @@ from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QFrame, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
-from dit_studio.jobs.sample_history import Deletion, HistoryEntry, SampleHistory
+from dit_studio.jobs.entry_folders import Deletion
+from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
 from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.history_list import HistoryList
 from dit_studio.ui.sample.history_model import HistoryRow, arrange
