@@ -30,9 +30,10 @@ JOBS = {
     "describe_source": "dit_studio.engine.evaluation.describe:describe_source",
     # path, numbers, size -> Pictures; path may be a run, whose data set is meant
     "pictures": "dit_studio.engine.evaluation.pictures_job:pictures",
-    "model_files": "dit_studio.engine.evaluation.files_job:list_files",  # -> ModelFiles
+    "model_files": "dit_studio.engine.evaluation.files_job:list_files",  # -> Progress…, ModelFiles
     "download_model_file": "dit_studio.engine.evaluation.files_job:download_file",  # name -> Progress…, ModelFiles
-    "add_model_file": "dit_studio.engine.evaluation.files_job:add_file",  # path, extractor -> Progress…, ModelFiles
+    # path, extractor -> Progress…, ModelFiles; an empty path forgets what was chosen for the extractor
+    "add_model_file": "dit_studio.engine.evaluation.files_job:add_file",
     "report": "dit_studio.engine.evaluation.report.job:report",  # folders, path -> Progress…, Written; by the suffix
     # request (EvaluationRequest), path -> Progress…, Written: the reference's statistics as .npz
     "save_statistics": "dit_studio.engine.evaluation.statistics_job:save_statistics",
