@@ -418,6 +418,7 @@ class ModelFiles(Event, frozen=True, kw_only=True, tag="model_files"):
     files: tuple[ModelFileInfo, ...]
     folder: str = ""
     hub_folder: str = ""
+    searched: tuple[str, ...] = ()  # the folders in which files are looked for
 
 
 class Measured(Event, frozen=True, kw_only=True, tag="measured"):

@@ -21,22 +21,38 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 # Runs in a process of its own, which can be stopped at once; the hub's own cache lets the next one go on.
 _FETCH = """
-import sys
+import errno, sys
 from huggingface_hub import HfApi, snapshot_download
 repo, folder, endpoint = sys.argv[1], sys.argv[2], sys.argv[3] or None
-files = HfApi(endpoint=endpoint).list_repo_files(repo)
-weights = "model.safetensors" if "model.safetensors" in files else "pytorch_model.bin"
-wanted = ["config.json", "preprocessor_config.json", weights]
-snapshot_download(repo, cache_dir=folder, endpoint=endpoint, allow_patterns=wanted, max_workers=1)
+try:
+    tree = HfApi(endpoint=endpoint).list_repo_tree(repo, recursive=True)
+    sizes = {entry.path: getattr(entry, "size", 0) for entry in tree}
+    weights = "model.safetensors" if "model.safetensors" in sizes else "pytorch_model.bin"
+    wanted = ["config.json", "preprocessor_config.json", weights]
+    print(sum(sizes.get(name, 0) for name in wanted), flush=True)
+    snapshot_download(repo, cache_dir=folder, endpoint=endpoint, allow_patterns=wanted, max_workers=1)
+except Exception as error:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        sys.exit(f"there is no room left in {folder}")
+    words = str(error).strip().splitlines() or [type(error).__name__]
+    sys.exit(f"the hub answers {status}" if status else f"the hub cannot be reached ({words[0]})")
 """
 
 
 class HubModel(NamedTuple):
-    """A published model; `weights_sha256` is not listed here: the hub names each large file by its hash."""
+    """A published model. Its hash is not listed here: the hub names each large file by it."""
 
     repo: str
     extractor: str
+    title: str
+    parameters: int  # of text and image side, in float32
     licence: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its weights, but for a few thousand."""
+        return 4 * self.parameters
 
     @property
     def url(self) -> str:
@@ -53,11 +69,11 @@ class HubState(NamedTuple):
 
 
 MODELS = (
-    HubModel("openai/clip-vit-base-patch32", "clip-b32", "MIT"),
-    HubModel("openai/clip-vit-large-patch14-336", "clip-l14-336", "MIT"),
-    HubModel("google/siglip-base-patch16-224", "siglip", "Apache-2.0"),
-    HubModel("kakaobrain/align-base", "align", "as stated on its page"),
-    HubModel("facebook/dinov2-large", "dinov2", "Apache-2.0"),
+    HubModel("openai/clip-vit-base-patch32", "clip-b32", "CLIP ViT-B/32", 151_277_313, "MIT"),
+    HubModel("openai/clip-vit-large-patch14-336", "clip-l14-336", "CLIP ViT-L/14-336", 427_944_193, "MIT"),
+    HubModel("google/siglip-base-patch16-224", "siglip", "SigLIP base-p16-224", 203_155_970, "Apache-2.0"),
+    HubModel("kakaobrain/align-base", "align", "ALIGN base", 172_424_627, "as stated on its page"),
+    HubModel("facebook/dinov2-large", "dinov2", "DINOv2 ViT-L/14", 304_368_640, "Apache-2.0"),
 )
 
 
@@ -97,7 +113,7 @@ def hub_folder(extractor: str) -> Path:
 
 
 def download_model(repo: str, *, endpoint: str = "") -> Generator[Progress, None, HubState]:
-    """Fetch a model into the hub's usual cache; the generator's value is its state. The total is not known beforehand.
+    """Fetch a model into the hub's usual cache; the generator's value is its state.
 
     Closing it stops at once; the next download goes on with what arrived. `endpoint`: another address than the hub's.
     Raises: DataError if the hub cannot be reached or `huggingface_hub` fails; CheckpointError if what came is damaged.
@@ -106,24 +122,30 @@ def download_model(repo: str, *, endpoint: str = "") -> Generator[Progress, None
         return state
     command = [sys.executable, "-c", _FETCH, repo, str(hugging_face_dir()), endpoint]
     environment = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, env=environment, stdout=told, stderr=log, stdin=subprocess.DEVNULL)
         try:
-            yield _progress(repo)
+            yield _progress(repo, told)
             while not _has_ended(process):
-                yield _progress(repo)
+                yield _progress(repo, told)
         finally:
             process.kill()
             process.wait()
         if process.returncode:
             raise DataError(
-                f"{repo} could not be fetched: {_last_line(log)}", remedy="Check the connection; try again."
+                f"{repo} could not be fetched: {_last_line(log)}.",
+                remedy="Check the connection and try again: it goes on where it stopped. Or add the model's folder.",
             )
-    yield _progress(repo)
+        yield _progress(repo, told)
     state = hub_state(repo)
     if state.folder is None:
         raise CheckpointError(state.sentence, remedy="Try again.")
     return state
+
+
+def arrived_bytes(repo: str) -> int:
+    """What the cache holds of a model, finished or not."""
+    return sum(file.stat().st_size for file in _place(repo).glob("blobs/*") if file.is_file())
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -134,9 +156,11 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return True
 
 
-def _progress(repo: str) -> Progress:
-    arrived = sum(file.stat().st_size for file in _place(repo).glob("blobs/*") if file.is_file())
-    return Progress(stage=f"Downloading {repo}", done=arrived, unit="bytes")
+def _progress(repo: str, told: IO[bytes]) -> Progress:
+    """`told`: how many bytes there are, once the hub has said so."""
+    told.seek(0)
+    total = int(told.readline().strip() or 0) or None
+    return Progress(stage=f"Downloading {repo}", done=arrived_bytes(repo), total=total, unit="bytes")
 
 
 def _last_line(log: IO[bytes]) -> str:

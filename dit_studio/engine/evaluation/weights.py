@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from dit_studio.engine.evaluation.chosen_files import chosen_path
 from dit_studio.engine.evaluation.hub_models import MODELS, hub_state
 from dit_studio.engine.evaluation.model_files import FILES, hugging_face_dir, models_dir, sha256_of, state_of
 from dit_studio.errors import CheckpointError
@@ -17,7 +18,7 @@ class Weights(NamedTuple):
 
 
 def weights_for(extractor: str, chosen: str = "") -> Weights:
-    """The `chosen` file or folder, else what lies in the usual places.
+    """The `chosen` file or folder, else the one that was chosen once and is still there, else the usual places'.
 
     Raises: CheckpointError that names the file, its size and hash, where it comes from and where it goes.
     """
@@ -25,6 +26,8 @@ def weights_for(extractor: str, chosen: str = "") -> Weights:
         return Weights({}, are_published=True)
     if chosen:
         return _chosen(extractor, Path(chosen).expanduser())
+    if (remembered := chosen_path(extractor)) is not None and remembered.exists():
+        return _chosen(extractor, remembered)
     if extractor == "inception":
         _need_file(extractor)
         return Weights({}, are_published=True)

@@ -144,11 +144,31 @@ def _read(path: Path) -> dict[str, Tensor]:
         *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, StopIteration),
         *(pickle.UnpicklingError, zipfile.BadZipFile, SafetensorError),
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path} cannot be read as weights: {reason}", remedy=_REMEDY) from error
+        raise CheckpointError(f"{path} cannot be read as weights: {_why_not(path)}.", remedy=_REMEDY) from error
     if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
         raise CheckpointError(f"{path} holds something else than named tensors.", remedy=_REMEDY)
     return found
+
+
+def _why_not(path: Path) -> str:
+    """By what the file begins with, in our words: those of the libraries speak of code."""
+    if path.is_dir():
+        return "it is a folder"
+    try:
+        with path.open("rb") as file:
+            start = file.read(64).lstrip()
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    if path.suffix == ".safetensors":
+        return "it is no safetensors file, or it is truncated"
+    known = {
+        b"PK": "its archive is damaged or truncated, or holds other things than tensors",
+        b"\x80": "its pickle is damaged, or asks for other things than tensors",
+        b"<": "it is a web page",
+        b"version https://git-lfs": "it is the pointer of Git LFS that stands for the file",
+    }
+    by_start = (words for prefix, words in known.items() if start.startswith(prefix))
+    return next(by_start, "it is no weights file" if start else "it is empty")
 
 
 def _check(path: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:

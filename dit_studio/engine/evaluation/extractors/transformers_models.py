@@ -5,6 +5,7 @@ is an error here.
 """
 
 import importlib
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -88,17 +89,22 @@ def open_published(name: str, folder: Path, *, device: torch.device) -> Extracto
 
 def load_whole(class_name: str, folder: Path) -> Any:
     """A model of this class with every one of its tensors from the folder. Raises: CheckpointError."""
+    if folder.is_file():
+        raise CheckpointError(f"{folder} is a file, not a model's folder.", remedy="Choose the folder it lies in.")
     if not (folder / "config.json").is_file():
         raise CheckpointError(f"{folder} holds no config.json.", remedy="Choose the folder of a downloaded model.")
-    transformers = _transformers()
+    transformers = import_transformers()
     try:
         model, info = getattr(transformers, class_name).from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
         )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    except (
+        *(OSError, EOFError, ValueError, RuntimeError, LookupError, TypeError, AttributeError),
+        *(SafetensorError, pickle.UnpicklingError),
+    ) as error:
         raise CheckpointError(
-            f"{folder} cannot be opened as {class_name}: {reason}", remedy="Download the model again."
+            f"{folder} cannot be opened as {class_name}: {_why_not(folder, error)}.",
+            remedy="Download the model again, or choose the folder of this very model.",
         ) from error
     missing = sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])])
     if missing:
@@ -109,16 +115,36 @@ def load_whole(class_name: str, folder: Path) -> Any:
     return model
 
 
+def differences(published: PublishedModel, config: Any) -> str:
+    """What the configuration of a vision model says otherwise, in words; empty if it is that model's."""
+    found = {key: getattr(config, key, None) for key in published.geometry}
+    words = [
+        f"its {key} is {found[key]} in place of {it}" for key, it in published.geometry.items() if found[key] != it
+    ]
+    return ", ".join(words)
+
+
 def _check_geometry(published: PublishedModel, config: Any, folder: Path) -> None:
-    for key, expected in published.geometry.items():
-        if (found := getattr(config, key, None)) != expected:
-            raise CheckpointError(
-                f"{folder} is not {published.label}: its {key} is {found} in place of {expected}.",
-                remedy="Choose the folder of that model, or the extractor that the folder holds.",
-            )
+    if words := differences(published, config):
+        raise CheckpointError(
+            f"{folder} is not {published.label}: {words}.",
+            remedy="Choose the folder of that model, or the extractor that the folder holds.",
+        )
 
 
-def _transformers() -> Any:
+def _why_not(folder: Path, error: Exception) -> str:
+    """In our words: those of the libraries speak of code."""
+    if not any(folder.glob("model*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
+        return "it holds neither model.safetensors nor pytorch_model.bin"
+    if isinstance(error, SafetensorError | pickle.UnpicklingError | EOFError):
+        return "its weights are damaged or truncated"
+    if isinstance(error, OSError):
+        return "its configuration or its weights cannot be read"
+    return "its configuration and its weights are not those of such a model"
+
+
+def import_transformers() -> Any:
+    """The package, which is not needed for anything else. Raises: CheckpointError if it is not installed."""
     try:
         transformers = importlib.import_module("transformers")
     except ImportError as error:
