@@ -10,11 +10,13 @@ from PySide6.QtWidgets import QWidget
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
 
-Kind = Literal["run", "data", "recipe", "model", "picture", "nothing"]
+Kind = Literal["run", "data", "recipe", "model", "picture", "arrays", "nothing"]
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
 _IN_A_MODEL = ("ema.safetensors", "model.safetensors", "model_index.json")
-_POSSIBLE = "Choose a folder, zip or tar of images, a run, a recipe, a checkpoint, or a PNG that was drawn here."
+_POSSIBLE = (
+    "Choose a folder, zip or tar of images, a run, a recipe, a checkpoint, an .npz, or a PNG that was drawn here."
+)
 
 
 def kind_of(path: Path) -> Kind:
@@ -28,7 +30,12 @@ def kind_of(path: Path) -> Kind:
     if path.name == "run.toml":
         return "run"
     suffix = path.suffix.lower()
-    by_suffix: dict[str, Kind] = {".toml": "recipe", ".png": "picture", **dict.fromkeys(_WEIGHTS, "model")}
+    by_suffix: dict[str, Kind] = {
+        ".toml": "recipe",
+        ".png": "picture",
+        ".npz": "arrays",
+        **dict.fromkeys(_WEIGHTS, "model"),
+    }
     return by_suffix.get(suffix, "data" if path.name.lower().endswith(_ARCHIVES) else "nothing")
 
 
@@ -83,6 +90,7 @@ class DropSheet(QWidget):
             "recipe": "Drop to use the recipe",
             "model": "Drop to sample from the model",
             "picture": "Drop to take the settings of the picture",
+            "arrays": "Drop to measure, or to measure against",
             "nothing": "This cannot be opened",
         }
         self._text = texts[kind_of(path)]

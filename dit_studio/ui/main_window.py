@@ -1,6 +1,6 @@
 """The window: a rail, the pages, a status bar; what is dropped, opened, closed and remembered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
@@ -9,7 +9,7 @@ from PySide6.QtCore import QByteArray, QTimer, Signal, SignalInstance
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from dit_studio.events import Failure
+from dit_studio.events import Failure, ModelFiles
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.closing import CloseChoice, ask_about_run
 from dit_studio.ui.device_label import DeviceLabel
@@ -23,12 +23,15 @@ from dit_studio.ui.widgets.message import MessageCard
 PAGES = (
     PageEntry("train", "Train", "Choose images and a model, train, and watch."),
     PageEntry("sample", "Sample", "Draw images from a model, and see how they come out of noise."),
+    PageEntry("evaluate", "Evaluate", "Measure images and models, and compare them."),
     PageEntry("runs", "Runs", "All runs: open, resume, compare."),
-    PageEntry("settings", "Settings", "Folders, theme, text size.", is_last=True),
+    PageEntry("files", "Model files", "The networks that metrics need: what is here, and how to get it.", is_last=True),
+    PageEntry("settings", "Settings", "Folders, theme, text size."),
 )
 DEFAULT_SIZE = (1280, 800)
 MINIMUM_SIZE = (1024, 640)
 _END_CHECK_MS = 100
+_MEASURED = ("run", "model", "data")  # what the Evaluate page takes
 
 
 class TrainPageLike(Protocol):
@@ -36,6 +39,7 @@ class TrainPageLike(Protocol):
 
     status_changed: SignalInstance  # str: the run in progress, in a line
     sample_asked: SignalInstance  # Path: of a run or checkpoint
+    evaluate_asked: SignalInstance  # Path: of a run or checkpoint
 
     def open_data(self, path: Path) -> None: ...
     def open_run(self, path: Path) -> None: ...
@@ -50,9 +54,26 @@ class SamplePageLike(Protocol):
     """What the window needs of its Sample page."""
 
     status_changed: SignalInstance  # str: what is being drawn, in a line
+    evaluate_asked: SignalInstance  # Path: of a folder of samples
+    evaluate_sweep_asked: SignalInstance  # Path: of a sweep
 
     def open_model(self, path: Path) -> None: ...
     def open_picture(self, path: Path) -> None: ...
+    def close_page(self) -> None: ...
+
+
+class EvaluatePageLike(Protocol):
+    """What the window needs of its Evaluate page."""
+
+    status_changed: SignalInstance  # str: what is being measured, in a line
+    model_files_asked: SignalInstance  # str: the extractor whose file is missing
+
+    def open_reference(self, path: Path) -> None: ...
+    def open_model(self, path: Path) -> None: ...
+    def open_images(self, paths: Sequence[Path]) -> None: ...
+    def open_dropped(self, path: Path) -> None: ...
+    def open_sweep(self, folder: Path) -> None: ...
+    def show_model_files(self, files: ModelFiles) -> None: ...
     def close_page(self) -> None: ...
 
 
@@ -71,12 +92,14 @@ class MainWindow(QMainWindow):
         *,
         make_train_page: MakePage | None = None,
         make_sample_page: MakePage | None = None,
+        make_evaluate_page: MakePage | None = None,
         ask: Callable[[QWidget, bool], CloseChoice] = ask_about_run,
     ) -> None:
         super().__init__()
         self._settings, self._launcher, self._ask = settings, launcher, ask
         self._make_train_page = make_train_page or _train_page
         self._make_sample_page = make_sample_page or _sample_page
+        self._make_evaluate_page = make_evaluate_page or _evaluate_page
         self._pages: dict[str, QWidget] = {}
         self._is_leaving = False
         self._refusal = ""  # the newest one of what could not be opened
@@ -113,9 +136,13 @@ class MainWindow(QMainWindow):
     def sample_page(self) -> SamplePageLike:
         return cast(SamplePageLike, self.page("sample"))
 
+    @property
+    def evaluate_page(self) -> EvaluatePageLike:
+        return cast(EvaluatePageLike, self.page("evaluate"))
+
     def open_path(self, path: Path) -> None:
         """Open a run, model or recipe, take the settings of a picture, or a folder or archive as data set; or say why
-        not. A run that comes while the Sample page is shown is sampled from."""
+        not. Where the Sample page is shown a run is sampled from; the Evaluate page measures what it is given."""
         kind = kind_of(path)
         if kind == "nothing":
             self._refusal = refusal(path)
@@ -123,6 +150,10 @@ class MainWindow(QMainWindow):
             return
         if self._message.text() == self._refusal:
             self._message.clear()
+        if kind == "arrays" or (kind in _MEASURED and self._rail.shown() == "evaluate"):
+            self.show_page("evaluate")
+            self._open_in_evaluate(path, kind)
+            return
         if kind in ("model", "picture") or (kind == "run" and self._rail.shown() == "sample"):
             self.show_page("sample")
             opens = self.sample_page.open_picture if kind == "picture" else self.sample_page.open_model
@@ -157,11 +188,23 @@ class MainWindow(QMainWindow):
             train = cast(TrainPageLike, page)
             train.status_changed.connect(self._on_status)
             train.sample_asked.connect(self.sample_from)
+            train.evaluate_asked.connect(self.evaluate_model)
             return page
         if key == "sample":
             page = self._make_sample_page(self._settings, self._launcher)
-            cast(SamplePageLike, page).status_changed.connect(self._notes.setText)
+            sample = cast(SamplePageLike, page)
+            sample.status_changed.connect(self._notes.setText)
+            sample.evaluate_asked.connect(self.evaluate_images)
+            sample.evaluate_sweep_asked.connect(self.evaluate_sweep)
             return page
+        if key == "evaluate":
+            page = self._make_evaluate_page(self._settings, self._launcher)
+            evaluate = cast(EvaluatePageLike, page)
+            evaluate.status_changed.connect(self._notes.setText)
+            evaluate.model_files_asked.connect(self._show_model_file)
+            return page
+        if key == "files":
+            return self._make_files_page()
         if key == "runs":
             from dit_studio.ui.runs.page import RunsPage  # each page is imported when it is first shown
 
@@ -169,6 +212,7 @@ class MainWindow(QMainWindow):
             runs.open_run.connect(self.open_path)
             runs.resume_run.connect(self._resume_run)
             runs.sample_run.connect(self.sample_from)
+            runs.evaluate_run.connect(self.evaluate_model)
             runs.train_asked.connect(partial(self.show_page, "train"))
             return runs
         from dit_studio.ui.settings_page import SettingsPage
@@ -179,6 +223,45 @@ class MainWindow(QMainWindow):
         """Show the Sample page with the model of a run or checkpoint."""
         self.show_page("sample")
         self.sample_page.open_model(path)
+
+    def evaluate_model(self, path: Path) -> None:
+        """Show the Evaluate page with a run or checkpoint to be measured."""
+        self.show_page("evaluate")
+        self.evaluate_page.open_model(path)
+
+    def evaluate_images(self, path: Path) -> None:
+        """Show the Evaluate page with a folder of samples to be measured."""
+        self.show_page("evaluate")
+        self.evaluate_page.open_images([path])
+
+    def evaluate_sweep(self, folder: Path) -> None:
+        """Show the Evaluate page with the cells of a sweep to be measured."""
+        self.show_page("evaluate")
+        self.evaluate_page.open_sweep(folder)
+
+    def _open_in_evaluate(self, path: Path, kind: str) -> None:
+        """A model is measured; of images the first are the reference, and those that follow are measured."""
+        if kind in ("run", "model"):
+            self.evaluate_page.open_model(path.parent if path.name == "run.toml" else path)
+        else:
+            self.evaluate_page.open_dropped(path)
+
+    def _make_files_page(self) -> QWidget:
+        from dit_studio.ui.model_files.page import ModelFilesPage
+
+        files = ModelFilesPage(self._settings, self._launcher)
+        files.files_changed.connect(self._on_model_files)
+        return files
+
+    def _on_model_files(self, files: ModelFiles) -> None:
+        if "evaluate" in self._pages:
+            self.evaluate_page.show_model_files(files)
+
+    def _show_model_file(self, extractor: str) -> None:
+        from dit_studio.ui.model_files.page import ModelFilesPage
+
+        self.show_page("files")
+        cast(ModelFilesPage, self.page("files")).show_extractor(extractor)
 
     def _resume_run(self, path: Path) -> None:
         self.open_path(path)
@@ -300,3 +383,9 @@ def _sample_page(settings: Settings, launcher: Launcher) -> QWidget:
     from dit_studio.ui.sample.page import SamplePage
 
     return SamplePage(settings, launcher)
+
+
+def _evaluate_page(settings: Settings, launcher: Launcher) -> QWidget:
+    from dit_studio.ui.evaluate.page import EvaluatePage
+
+    return EvaluatePage(settings, launcher)

@@ -22,7 +22,7 @@ class PageEntry:
     key: str
     title: str
     tooltip: str
-    is_last: bool = False  # stands at the bottom of the rail
+    is_last: bool = False  # stands, with those after it, at the bottom of the rail
 
 
 class Rail(QFrame):

@@ -1,14 +1,18 @@
 """Pages that only note what the window asks of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from dit_studio.events import ModelFiles
+
 
 class PlaceholderPage(QWidget):
     status_changed = Signal(str)
     sample_asked = Signal(object)
+    evaluate_asked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,6 +46,8 @@ class PlaceholderSamplePage(QWidget):
     """A Sample page that only notes what the window asks of it."""
 
     status_changed = Signal(str)
+    evaluate_asked = Signal(object)
+    evaluate_sweep_asked = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,6 +59,39 @@ class PlaceholderSamplePage(QWidget):
 
     def open_picture(self, path: Path) -> None:
         self.calls.append(("open_picture", path))
+
+    def close_page(self) -> None:
+        """Nothing to close."""
+
+
+class PlaceholderEvaluatePage(QWidget):
+    """An Evaluate page that only notes what the window asks of it."""
+
+    status_changed = Signal(str)
+    model_files_asked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, object]] = []
+        QVBoxLayout(self).addWidget(QLabel("Evaluate"))
+
+    def open_reference(self, path: Path) -> None:
+        self.calls.append(("open_reference", path))
+
+    def open_model(self, path: Path) -> None:
+        self.calls.append(("open_model", path))
+
+    def open_images(self, paths: Sequence[Path]) -> None:
+        self.calls.append(("open_images", list(paths)))
+
+    def open_dropped(self, path: Path) -> None:
+        self.calls.append(("open_dropped", path))
+
+    def open_sweep(self, folder: Path) -> None:
+        self.calls.append(("open_sweep", folder))
+
+    def show_model_files(self, files: ModelFiles) -> None:
+        self.calls.append(("show_model_files", files))
 
     def close_page(self) -> None:
         """Nothing to close."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import PySide6
 import pytest
-from placeholder import PlaceholderPage, PlaceholderSamplePage
+from placeholder import PlaceholderEvaluatePage, PlaceholderPage, PlaceholderSamplePage
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
@@ -43,12 +43,18 @@ def sample_page() -> PlaceholderSamplePage:
 
 
 @pytest.fixture
+def evaluate_page() -> PlaceholderEvaluatePage:
+    return PlaceholderEvaluatePage()
+
+
+@pytest.fixture
 def open_window(
     qtbot: QtBot,
     settings: Settings,
     launcher: ScriptedLauncher,
     page: PlaceholderPage,
     sample_page: PlaceholderSamplePage,
+    evaluate_page: PlaceholderEvaluatePage,
 ) -> Open:
     def open_it(choice: CloseChoice = CloseChoice.KEEP_RUNNING) -> MainWindow:
         window = MainWindow(
@@ -56,6 +62,7 @@ def open_window(
             launcher,
             make_train_page=lambda *_: page,
             make_sample_page=lambda *_: sample_page,
+            make_evaluate_page=lambda *_: evaluate_page,
             ask=lambda _window, _can_keep: choice,  # type: ignore[arg-type]
         )
         qtbot.addWidget(window)
@@ -102,7 +109,7 @@ def test_the_rail_and_the_shortcuts_show_pages(open_window: Open, qtbot: QtBot, 
     qtbot.mouseClick(_button(window, "Runs"), Qt.MouseButton.LeftButton)
     assert settings.now.page == "runs"
     assert "No runs yet" in _texts(window)
-    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_6, Qt.KeyboardModifier.ControlModifier)
     assert settings.now.page == "settings"
     assert _button(window, "Settings").isChecked()
 
@@ -385,3 +392,46 @@ def test_a_recipe_goes_into_the_forms(open_window: Open, page: PlaceholderPage, 
     assert _drag(window, recipe) == (True, "Drop to use the recipe")
     _drop(window, recipe)
     assert page.calls == [("open_recipe", recipe)]
+
+
+def test_where_the_evaluate_page_is_shown_it_takes_what_is_opened(
+    open_window: Open, page: PlaceholderPage, evaluate_page: PlaceholderEvaluatePage, tmp_path: Path
+) -> None:
+    run = RunFolder.create(tmp_path / "run", Recipe()).path
+    images = tmp_path / "images"
+    images.mkdir()
+    window = open_window()
+    window.show_page("evaluate")
+    window.open_path(run)
+    window.open_path(images)
+    assert evaluate_page.calls == [("open_model", run), ("open_dropped", images)]
+    assert page.calls == []
+
+
+def test_arrays_are_measured_whatever_page_is_shown(
+    open_window: Open, evaluate_page: PlaceholderEvaluatePage, tmp_path: Path, settings: Settings
+) -> None:
+    arrays = tmp_path / "samples.npz"
+    arrays.write_bytes(b"")
+    window = open_window()
+    assert _drag(window, arrays) == (True, "Drop to measure, or to measure against")
+    _drop(window, arrays)
+    assert settings.now.page == "evaluate"
+    assert evaluate_page.calls == [("open_dropped", arrays)]
+
+
+def test_other_pages_ask_for_an_evaluation(
+    open_window: Open, page: PlaceholderPage, sample_page: PlaceholderSamplePage,
+    evaluate_page: PlaceholderEvaluatePage, settings: Settings,
+) -> None:  # fmt: skip
+    window = open_window()
+    window.show_page("sample")
+    page.evaluate_asked.emit(Path("/runs/a/checkpoints/step-0000001"))
+    sample_page.evaluate_asked.emit(Path("/samples/s/cells/000"))
+    sample_page.evaluate_sweep_asked.emit(Path("/samples/s"))
+    assert settings.now.page == "evaluate"
+    assert evaluate_page.calls == [
+        ("open_model", Path("/runs/a/checkpoints/step-0000001")),
+        ("open_images", [Path("/samples/s/cells/000")]),
+        ("open_sweep", Path("/samples/s")),
+    ]

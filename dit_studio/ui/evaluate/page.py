@@ -68,6 +68,10 @@ class EvaluatePage(QWidget):
         """Measure folders or files of images."""
         self.set_up.set_images([str(path) for path in paths], [path.name for path in paths])
 
+    def open_dropped(self, path: Path) -> None:
+        """Images that were dropped: the reference if there is none, else what is measured."""
+        self.set_up.take_images(str(path))
+
     def open_sweep(self, folder: Path) -> None:
         """Measure the cells of a sweep that was drawn."""
         self.set_up.set_sweep(folder)

@@ -64,6 +64,7 @@ class RunsPage(QWidget):
     open_run = Signal(object)  # Path
     resume_run = Signal(object)  # Path
     sample_run = Signal(object)  # Path
+    evaluate_run = Signal(object)  # Path
     train_asked = Signal()
 
     def __init__(
@@ -124,6 +125,12 @@ class RunsPage(QWidget):
         if len(rows) == 1:
             self.sample_run.emit(rows[0].path)
 
+    def evaluate_selected(self) -> None:
+        """Measure the run that is selected."""
+        rows = self.selected()
+        if len(rows) == 1:
+            self.evaluate_run.emit(rows[0].path)
+
     def show_selected(self) -> None:
         if rows := self.selected():
             self._show(rows[0].path)
@@ -158,6 +165,7 @@ class RunsPage(QWidget):
         self.open.setEnabled(len(rows) == 1)
         self.folder.setEnabled(len(rows) == 1)
         self.sample.setEnabled(len(rows) == 1)
+        self.evaluate.setEnabled(len(rows) == 1)
         why_not = rows[0].why_not_resume if len(rows) == 1 else "select one run."
         self.resume.setEnabled(not why_not)
         self.resume.setToolTip(f"{_RESUME}\nOff: {why_not}" if why_not else _RESUME)
@@ -178,6 +186,9 @@ class RunsPage(QWidget):
         self.open = button("Open", "Show the run on the Train page (Enter).", kind="primary")
         self.resume = button("Resume", _RESUME, icon=icon("resume"))
         self.sample = button("Sample", "Draw images from the run's newest checkpoint.", icon=icon("sample"))
+        self.evaluate = button(
+            "Evaluate", "Measure the run's images, or a curve over its checkpoints.", icon=icon("evaluate")
+        )
         self.folder = button("Show folder", "Open the run's folder in the file manager.", icon=icon("folder"))
         self.delete = button(
             "Delete", "Move the run to the trash (Delete).", kind="danger", icon=icon("trash", "error")
@@ -196,7 +207,7 @@ class RunsPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self._split, 1)
-        actions = row(self.open, self.resume, self.sample, self.folder, self.delete)
+        actions = row(self.open, self.resume, self.sample, self.evaluate, self.folder, self.delete)
         actions.addWidget(self._hint, 1)
         column.addLayout(actions)
         self.empty = EmptyState(
@@ -221,6 +232,7 @@ class RunsPage(QWidget):
         self.open.clicked.connect(self.open_selected)
         self.resume.clicked.connect(self.resume_selected)
         self.sample.clicked.connect(self.sample_selected)
+        self.evaluate.clicked.connect(self.evaluate_selected)
         self.folder.clicked.connect(self.show_selected)
         self.delete.clicked.connect(self.delete_selected)
         self.table.doubleClicked.connect(self.open_selected)

@@ -42,6 +42,8 @@ class SamplePage(QWidget):
     """Draws images from a model, and shows every step of it."""
 
     status_changed = Signal(str)  # one line for the status bar
+    evaluate_asked = Signal(object)  # Path of a folder of samples
+    evaluate_sweep_asked = Signal(object)  # Path of a sweep
 
     def __init__(self, settings: Settings, launcher: Launcher, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -269,13 +271,6 @@ class SamplePage(QWidget):
         if menu is not None and self.on_stage.name == name:
             menu.popup(QCursor.pos())
 
-    def _evaluate(self, folder: Path) -> None:
-        self._say(
-            f"The samples are in {folder}, with labels.csv. There is no page for evaluation yet; "
-            f"dit-studio evaluate --real IMAGES --fake {folder} measures them.",
-            "info",
-        )
-
     # --------------------------------------------------------------------------------------------- the model
 
     def _load(self, path: str, weights: str) -> None:
@@ -396,7 +391,8 @@ class SamplePage(QWidget):
         self.sweep.start_asked.connect(self._draw_sweep)
         self.sweep.stop_asked.connect(session.stop)
         self.sweep.restore_asked.connect(self._restore)
-        self.sweep.evaluate_asked.connect(self._evaluate)
+        self.sweep.evaluate_asked.connect(self.evaluate_asked)
+        self.sweep.evaluate_all_asked.connect(self.evaluate_sweep_asked)
 
     def _build(self) -> None:
         self._images = QStackedWidget()

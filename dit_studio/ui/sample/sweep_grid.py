@@ -37,6 +37,7 @@ class SweepGrid(QWidget):
 
     restore_asked = Signal(object, str, str)
     evaluate_asked = Signal(object)
+    evaluate_all_asked = Signal(object)
 
     def __init__(self, show_path: Callable[[Path], None] | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,7 +51,8 @@ class SweepGrid(QWidget):
         self._lens: SweepLens | None = None
         self.open = button("Open folder", "Show the folder of the chosen cell's images.", icon=icon("folder"))
         self.use = button("Use these settings", "Put the settings of the chosen cell into the form on the left.")
-        self.evaluate = button("Evaluate these samples…", "Measure the chosen cell's images against a data set.")
+        self.evaluate = button("Evaluate this cell…", "Measure the chosen cell's images against a data set.")
+        self.evaluate_all = button("Evaluate all cells…", "Measure every cell: a curve over the sweep's settings.")
         self._build()
         self._connect()
 
@@ -184,6 +186,10 @@ class SweepGrid(QWidget):
         if (shown := self.chosen()) and shown.folder is not None:
             self.evaluate_asked.emit(shown.folder)
 
+    def _evaluate_all(self) -> None:
+        if self._folder is not None:
+            self.evaluate_all_asked.emit(self._folder)
+
     # --------------------------------------------------------------------------------------------- how
 
     def _show_summary(self) -> None:
@@ -216,6 +222,7 @@ class SweepGrid(QWidget):
         self.open.clicked.connect(self._open_folder)
         self.use.clicked.connect(self._restore)
         self.evaluate.clicked.connect(self._evaluate)
+        self.evaluate_all.clicked.connect(self._evaluate_all)
         theme.theme_changed.connect(self.view.viewport().update)
 
     def _build(self) -> None:
@@ -225,7 +232,7 @@ class SweepGrid(QWidget):
         self.pages.hide()
         describe(self.view, "Cells of the sweep", "A cell each combination. Enter or a click shows it large.")
         buttons = FlowLayout()
-        for press in (self.use, self.open, self.evaluate):
+        for press in (self.use, self.open, self.evaluate, self.evaluate_all):
             buttons.addWidget(press)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -23,7 +23,8 @@ class SweepTab(QWidget):
     start_asked = Signal(list)
     stop_asked = Signal()
     restore_asked = Signal(object, str, str)  # SampleRequest, model and weights of a cell
-    evaluate_asked = Signal(object)  # Path
+    evaluate_asked = Signal(object)  # Path of a cell
+    evaluate_all_asked = Signal(object)  # Path of the sweep
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,6 +38,7 @@ class SweepTab(QWidget):
         self.panel.stop_asked.connect(self.stop_asked)
         self.grid.restore_asked.connect(self.restore_asked)
         self.grid.evaluate_asked.connect(self.evaluate_asked)
+        self.grid.evaluate_all_asked.connect(self.evaluate_all_asked)
 
     def _build(self) -> None:
         content = QWidget()

@@ -53,6 +53,7 @@ class CheckpointList(QWidget):
 
     resume_requested = Signal(Path)
     sample_requested = Signal(Path)
+    evaluate_requested = Signal(Path)
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class CheckpointList(QWidget):
         self._pages = QStackedWidget()
         self._resume = button("Resume from here", "Go on training from this checkpoint.")
         self._sample = button("Sample", "Draw images from this checkpoint on the Sample page.")
+        self._evaluate = button("Evaluate", "Measure this checkpoint's images on the Evaluate page.")
         self._save = button("Export weights…", "Copy the averaged (EMA) weights to a .safetensors file.")
         self._open = button("Open folder", "Show the checkpoint's files.")
         self._delete = button("Delete…", "Delete this checkpoint for ever.", kind="danger")
@@ -147,7 +149,7 @@ class CheckpointList(QWidget):
         return self._shown[rows[0].row()] if rows and rows[0].row() < len(self._shown) else None
 
     def _update_buttons(self) -> None:
-        for action in (self._resume, self._sample, self._save, self._open, self._delete):
+        for action in (self._resume, self._sample, self._evaluate, self._save, self._open, self._delete):
             action.setEnabled(self._chosen() is not None)
         self._save.setEnabled(self._save.isEnabled() and self._export is None)
 
@@ -158,6 +160,10 @@ class CheckpointList(QWidget):
     def _sample_chosen(self) -> None:
         if chosen := self._chosen():
             self.sample_requested.emit(chosen.path)
+
+    def _evaluate_chosen(self) -> None:
+        if chosen := self._chosen():
+            self.evaluate_requested.emit(chosen.path)
 
     def _open_chosen(self) -> None:
         if chosen := self._chosen():
@@ -230,6 +236,7 @@ class CheckpointList(QWidget):
         self._table.itemSelectionChanged.connect(self._update_buttons)
         self._resume.clicked.connect(self._resume_chosen)
         self._sample.clicked.connect(self._sample_chosen)
+        self._evaluate.clicked.connect(self._evaluate_chosen)
         self._save.clicked.connect(self._export_chosen)
         self._open.clicked.connect(self._open_chosen)
         self._delete.clicked.connect(self._delete_chosen)
@@ -238,7 +245,9 @@ class CheckpointList(QWidget):
         self._build_table()
         buttons = QGridLayout()
         buttons.setSpacing(8)
-        actions: tuple[QPushButton, ...] = (self._resume, self._sample, self._save, self._open, self._delete)
+        actions: tuple[QPushButton, ...] = (
+            self._resume, self._sample, self._evaluate, self._save, self._open, self._delete,
+        )  # fmt: skip
         for index, action in enumerate(actions):
             is_last = index == len(actions) - 1
             buttons.addWidget(action, index // 2, index % 2, 1, 2 if is_last and index % 2 == 0 else 1)

@@ -38,6 +38,7 @@ class TrainPage(QWidget):
     status_changed = Signal(str)  # one line for the status bar
     run_started = Signal(object)  # RunFolder
     sample_asked = Signal(object)  # Path of a checkpoint
+    evaluate_asked = Signal(object)  # Path of a checkpoint
 
     def __init__(
         self,
@@ -321,6 +322,7 @@ class TrainPage(QWidget):
         self.plots.checkpoint_clicked.connect(self.checkpoints.show_step)
         self.checkpoints.resume_requested.connect(self._resume)
         self.checkpoints.sample_requested.connect(self.sample_asked)
+        self.checkpoints.evaluate_requested.connect(self.evaluate_asked)
 
     def _on_settings_wanted(self, recipe: object) -> None:
         self.set_up.recipe_card.chosen.emit(recipe)
