@@ -16,10 +16,10 @@ from dit_studio.jobs.sample_history import ENTRY, SampleHistory
 from dit_studio.sample_request import BranchPoint, SampleEntry
 from dit_studio.ui import theme
 from dit_studio.ui.sample.history import HistoryPanel
-from dit_studio.ui.sample.history_delegate import cut_to
-from dit_studio.ui.sample.history_model import ROW
 from dit_studio.ui.sample.history_words import time_in_words
 from dit_studio.ui.sample.lineage import film_of
+from dit_studio.ui.widgets.row_painting import cut_to
+from dit_studio.ui.widgets.rows_model import ROW
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QFrame, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.jobs.entry_folders import Deletion
@@ -20,6 +20,7 @@ from dit_studio.ui.sample.history_thumbnails import Thumbnails
 from dit_studio.ui.train.amounts import counted, memory
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import Caption, EmptyState, WholeText, button, describe, row
+from dit_studio.ui.widgets.undo_bar import UndoBar
 
 _T = TypeVar("_T")
 _LIST, _EMPTY, _NO_MATCH = range(3)
@@ -58,9 +59,7 @@ class HistoryPanel(QWidget):
         self._pages = QStackedWidget()
         self._no_match = EmptyState(icon("sample", "muted"), "No match", "", "Show all")
         self._footer = Caption()
-        self._undo_bar = QFrame()
-        self._undo_text = WholeText()
-        self._undo = button("Undo", "Bring back what was deleted last (Ctrl+Z).")
+        self._undo_bar = UndoBar()
         self._build()
         self._connect()
 
@@ -130,7 +129,7 @@ class HistoryPanel(QWidget):
     # ------------------------------------------------------------------------------------------------- doing
 
     def _on_asked(self, what: str) -> None:
-        row_, selected = self.list.current_row(), self.list.selected_rows()
+        row_, selected = self.list.current(), self.list.selected()
         if what == "delete":
             self._delete(selected)
         elif what == "trim":
@@ -184,8 +183,8 @@ class HistoryPanel(QWidget):
         self._show_undo_bar()
 
     def _show_undo_bar(self) -> None:
-        self._undo_bar.setVisible(bool(self._deletions))
         if not self._deletions:
+            self._undo_bar.show_text("")
             return
         names = {deletion.name for deletion in self._deletions[-1]}
         orphans = sum(item.parent in names for item in self._entries)
@@ -193,7 +192,7 @@ class HistoryPanel(QWidget):
         if orphans:
             stay = "stays, without the past it shared" if orphans == 1 else "stay, without the past they shared"
             text += f" {counted(orphans, 'branch', 'branches')} of it {stay}."
-        self._undo_text.setText(text)
+        self._undo_bar.show_text(text)
 
     def _remove_trajectories(self, rows: list[HistoryRow]) -> None:
         names = [row_.name for row_ in rows if row_.item.has_trajectory]
@@ -224,7 +223,7 @@ class HistoryPanel(QWidget):
         self._star.toggled.connect(self._show)
         self._no_match.clicked.connect(self._show_all)
         self.list.asked.connect(self._on_asked)
-        self._undo.clicked.connect(self.undo)
+        self._undo_bar.asked.connect(self.undo)
 
     def _build(self) -> None:
         describe(self.search, "Search the history", HELP)
@@ -233,12 +232,6 @@ class HistoryPanel(QWidget):
         self._star.setAccessibleName("Favourites only")
         self._problem.hide()
         self._footer.hide()
-        self._undo_bar.hide()
-        self._undo_bar.setProperty("panel", "message")
-        bar = row(self._undo_text, self._undo)
-        bar.setContentsMargins(8, 8, 8, 8)
-        bar.setStretch(0, 1)
-        self._undo_bar.setLayout(bar)
         text = "Every generation is kept here with its settings, and can be opened, restored or compared."
         for page in (self.list, EmptyState(icon("sample", "muted"), "Nothing yet", text), self._no_match):
             self._pages.addWidget(page)

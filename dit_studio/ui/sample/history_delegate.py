@@ -2,17 +2,18 @@
 
 import time
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPen, QPolygonF
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from dit_studio.ui import theme
-from dit_studio.ui.sample.history_model import ROW, HistoryRow
+from dit_studio.ui.sample.history_model import HistoryRow
 from dit_studio.ui.sample.history_thumbnails import Thumbnails
 from dit_studio.ui.sample.history_words import amount_text, state_text, time_in_words
+from dit_studio.ui.widgets.row_painting import font_of, line_height, paint_ground, paint_text
+from dit_studio.ui.widgets.rows_model import ROW
 
 _PAD, _GAP = 8, 4  # pixels around a row, between its parts
 _THUMBNAIL, _INDENT, _STAR = 40, 12, 16  # pixels at 100 % text
@@ -41,8 +42,8 @@ class RowPlaces:
 class HistoryDelegate(QStyledItemDelegate):
     """Paints rows. `picked` holds the image of an entry that keys and menus mean, `shown` the entry in the centre."""
 
-    def __init__(self, thumbnails: Thumbnails, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, thumbnails: Thumbnails) -> None:
+        super().__init__()
         self.picked: dict[str, int] = {}
         self.shown = ""
         self._thumbnails = thumbnails
@@ -90,17 +91,8 @@ class HistoryDelegate(QStyledItemDelegate):
         painter.restore()
 
     def _paint_ground(self, painter: QPainter, rect: QRect, row: HistoryRow, state: QStyle.StateFlag) -> None:
-        palette = theme.current()
-        if state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(rect, QColor(palette.selection))
-        elif state & QStyle.StateFlag.State_MouseOver:
-            painter.fillRect(rect, QColor(palette.raised))
-        if row.name == self.shown:
-            painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height()), QColor(palette.accent))
-        if state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(QPen(QColor(palette.accent), 1))
-            painter.drawRect(QRectF(rect).adjusted(0.5, 0.5, -1.5, -0.5))
-        painter.setPen(QColor(palette.line))
+        paint_ground(painter, rect, state, is_shown=row.name == self.shown)
+        painter.setPen(QColor(theme.current().line))
         for level in range(min(row.depth, _DEEPEST)):  # a guide for each branching above
             x = rect.left() + _PAD + level * theme.scaled(_INDENT) + 3
             painter.drawLine(x, rect.top(), x, rect.bottom())
@@ -115,12 +107,12 @@ class HistoryDelegate(QStyledItemDelegate):
             if image in row.item.favourites:
                 paint_star(painter, _corner(rect), is_on=True, has_ground=True)
         if not places.more.isEmpty():
-            painter.setFont(_font(0))
+            painter.setFont(font_of(0))
             painter.setPen(QColor(palette.muted))
             hidden = row.item.entry.images - len(places.thumbnails)
             painter.drawText(places.more, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, f"+{hidden}")
         if not places.thumbnails:
-            painter.setFont(_font(0))
+            painter.setFont(font_of(0))
             painter.setPen(QColor(palette.muted))
             strip = QRect(places.lines[0].left(), places.lines[0].top() - theme.scaled(_THUMBNAIL) - _GAP, 1, 1)
             strip.setSize(QSize(places.lines[0].width(), theme.scaled(_THUMBNAIL)))
@@ -146,14 +138,7 @@ class HistoryDelegate(QStyledItemDelegate):
         when = (state, amount_text(row.item), time_in_words(row.item.time, time.time()))
         words.append((" · ".join(part for part in when if part), 0, palette.warning if state else palette.muted))
         for (text, size, colour), rect in zip(words, places.lines, strict=True):
-            painter.setFont(_font(size))
-            painter.setPen(QColor(colour))
-            lines = max(rect.height() // _line_height(size), 1)
-            cut = cut_to(text, _font(size), rect.width(), lines)
-            if lines > 1:
-                painter.drawText(rect, Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap, cut)
-            else:
-                painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, cut)
+            paint_text(painter, rect, text, size=size, colour=colour)
 
 
 def paint_star(painter: QPainter, rect: QRectF, *, is_on: bool, has_ground: bool = False) -> None:
@@ -170,26 +155,12 @@ def paint_star(painter: QPainter, rect: QRectF, *, is_on: bool, has_ground: bool
     painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
-def cut_to(text: str, font: QFont, width: int, lines: int) -> str:
-    """A text as far as it fits into so many lines, broken between words; cut, it ends with dots."""
-    metrics = QFontMetrics(font)
-    if lines == 1:
-        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
-    words = text.split(" ")
-    for kept in range(len(words), 0, -1):
-        shown = " ".join(words[:kept]) + ("" if kept == len(words) else "…")
-        room = metrics.boundingRect(0, 0, width, 9999, Qt.TextFlag.TextWordWrap, shown)
-        if room.height() < (lines + 0.5) * metrics.lineSpacing() and room.width() <= width:  # "→" is a little higher
-            return shown
-    return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
-
-
 def _strip(left: int, top: int, room: int, images: int) -> tuple[tuple[QRect, ...], QRect]:
     """Thumbnails side by side, as many as there is room for; the rest is a number behind them."""
     side = theme.scaled(_THUMBNAIL)
     fitting = max((room + _GAP) // (side + _GAP), 1)
     if images > fitting:
-        number = QFontMetrics(_font(0)).horizontalAdvance(f"+{images}")
+        number = QFontMetrics(font_of(0)).horizontalAdvance(f"+{images}")
         fitting = max((room - number) // (side + _GAP), 1)
     rects = tuple(QRect(left + place * (side + _GAP), top, side, side) for place in range(min(images, fitting)))
     if images <= fitting:
@@ -211,23 +182,5 @@ def _centred(picture: QImage, rect: QRect, ratio: float) -> QRectF:
 def _line_heights(row: HistoryRow) -> list[int]:
     """Of the title, of what it branched from if it did, of its time. Large text takes two lines where it is cut."""
     times = 2 if theme.scaled(100) > _LARGE_TEXT else 1
-    title, small = _line_height(1), _line_height(0)
+    title, small = line_height(1), line_height(0)
     return [times * title, *([times * small] if row.branch else []), small]
-
-
-def _font(size: int) -> QFont:
-    font = QFont()
-    font.setPixelSize(theme.text_size(size))
-    return font
-
-
-def _line_height(size: int) -> int:
-    return _height_of(theme.text_size(size))
-
-
-@cache
-def _height_of(pixels: int) -> int:
-    """Of a line of text of this size; kept, as the list asks for every row."""
-    font = QFont()
-    font.setPixelSize(pixels)
-    return QFontMetrics(font).height() + 2

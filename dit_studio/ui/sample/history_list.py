@@ -1,17 +1,18 @@
 """The list of the history: keys, clicks on thumbnails and stars, and the menu of a row."""
 
-from functools import partial
+from typing import cast
 
-from PySide6.QtCore import QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QAbstractItemView, QListView, QMenu, QWidget
+from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtWidgets import QWidget
 
-from dit_studio.ui import theme
 from dit_studio.ui.sample.history_delegate import HistoryDelegate
-from dit_studio.ui.sample.history_model import ROW, HistoryModel, HistoryRow
+from dit_studio.ui.sample.history_model import HistoryRow
 from dit_studio.ui.sample.history_thumbnails import Thumbnails
 from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.widgets.basics import describe
+from dit_studio.ui.widgets.entry_list import EntryList, MenuEntry
+from dit_studio.ui.widgets.rows_model import ROW
 
 _KEYS = {
     Qt.Key.Key_Return: "open",
@@ -25,26 +26,13 @@ _KEYS = {
 _SIDEWAYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 
 
-class HistoryList(QListView):
-    """Rows to pick from. `asked` carries what is to be done with the rows that are picked."""
-
-    asked = Signal(str)  # "open", "restore", "favourite", "compare", "export", "folder", "trim" or "delete"
+class HistoryList(EntryList):
+    """`asked` says "open", "restore", "favourite", "compare", "export", "folder", "trim" or "delete"."""
 
     def __init__(self, thumbnails: Thumbnails, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.rows = HistoryModel(self)
-        self.paints = HistoryDelegate(thumbnails, self)
-        self.setModel(self.rows)
-        self.setItemDelegate(self.paints)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setResizeMode(QListView.ResizeMode.Adjust)
-        self.setMouseTracking(True)
-        self.verticalScrollBar().setSingleStep(24)
+        self.paints = HistoryDelegate(thumbnails)
+        super().__init__(self.paints, keys=_KEYS, menu_entries=self._entries, parent=parent)
         thumbnails.loaded.connect(self.viewport().update)
-        theme.theme_changed.connect(self._on_theme_changed)
-        self.doubleClicked.connect(partial(self._ask, "open"))
         describe(
             self,
             "History",
@@ -52,19 +40,12 @@ class HistoryList(QListView):
             "Delete deletes.",
         )
 
-    def current_row(self) -> HistoryRow | None:
-        row: HistoryRow | None = self.currentIndex().data(ROW) if self.currentIndex().isValid() else None
-        return row
+    def current(self) -> HistoryRow | None:
+        return cast(HistoryRow | None, self.current_row())
 
-    def selected_rows(self) -> list[HistoryRow]:
+    def selected(self) -> list[HistoryRow]:
         """The rows that are selected, from the top."""
-        places = sorted(index.row() for index in self.selectionModel().selectedIndexes())
-        return [self.rows.rows[place] for place in places]
-
-    def select_only(self, index: QModelIndex) -> None:
-        """Make a row the current one, and the only one that is selected: `setCurrentIndex` adds while a key is held."""
-        flags = QItemSelectionModel.SelectionFlag
-        self.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        return cast(list[HistoryRow], self.selected_rows())
 
     def mark_shown(self, name: str) -> None:
         """Mark the entry that is shown in the centre."""
@@ -76,20 +57,21 @@ class HistoryList(QListView):
         self.paints.picked[row.name] = min(max(image, 0), max(row.item.entry.images - 1, 0))
         self.viewport().update()
 
+    def ask(self, what: str) -> None:
+        row = self.current()
+        if what == "favourite" and row is not None:
+            self.pick_image(row, self.paints.picked_image(row))  # it stays the one, though no longer a favourite
+        super().ask(what)
+
     # ------------------------------------------------------------------------------------------------- the user
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        key, row = Qt.Key(event.key()), self.current_row()
+        key, row = Qt.Key(event.key()), self.current()
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
-        if row is not None and plain and key in _KEYS:
-            self._ask(_KEYS[key])
-        elif row is not None and plain and key in _SIDEWAYS:
+        if row is not None and plain and key in _SIDEWAYS:
             self.pick_image(row, self.paints.picked_image(row) + _SIDEWAYS[key])
         else:
             super().keyPressEvent(event)
-
-    def keyboardSearch(self, _text: str) -> None:
-        """Letters are commands here; the search box finds."""
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         super().mousePressEvent(event)
@@ -103,48 +85,15 @@ class HistoryList(QListView):
         if (image := places.image_at(place)) >= 0:
             self.pick_image(row, image)
         elif places.star.adjusted(-4, -4, 4, 4).contains(place):
-            self._ask("favourite")
+            self.ask("favourite")
 
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        if self.current_row() is not None and self.selected_rows():
-            menu = self.menu()
-            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            menu.popup(event.globalPos() if event.reason() == event.Reason.Mouse else self._below_current())
-
-    def menu(self) -> QMenu:
-        """What can be done with the selected rows."""
-        menu = QMenu(self)
-        selected, row = self.selected_rows(), self.current_row()
-        for key, text, shortcut in _entries(selected, self.paints.picked_image(row) if row else 0):
-            if not key:
-                menu.addSeparator()
-                continue
-            action = menu.addAction(text, partial(self._ask, key))
-            action.setShortcut(shortcut)
-            action.setShortcutVisibleInContextMenu(True)
-        return menu
-
-    def _ask(self, what: str, _of: object = None) -> None:
-        row = self.current_row()
-        if what == "favourite" and row is not None:
-            self.pick_image(row, self.paints.picked_image(row))  # it stays the one, though no longer a favourite
-        self.asked.emit(what)
-
-    def _below_current(self) -> QPoint:
-        return self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).center())
-
-    def _on_theme_changed(self) -> None:
-        self.scheduleDelayedItemsLayout()
-
-    def currentChanged(
-        self, current: QModelIndex | QPersistentModelIndex, previous: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        super().currentChanged(current, previous)
-        self.viewport().update()
+    def _entries(self) -> list[MenuEntry]:
+        row = self.current()
+        return _entries(self.selected(), self.paints.picked_image(row) if row else 0)
 
 
-def _entries(selected: list[HistoryRow], image: int) -> list[tuple[str, str, str]]:
-    """Key, text and shortcut of the menu's entries; an empty key is a line between them."""
+def _entries(selected: list[HistoryRow], image: int) -> list[MenuEntry]:
+    """Of the menu of some rows; `image` is the one that is picked."""
     kept = [row for row in selected if row.item.has_trajectory]
     free = ("trim", "Remove the trajectory…" if len(kept) == 1 else "Remove the trajectories…", "")
     if len(selected) > 1:

@@ -5,13 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
-
 from dit_studio.jobs.sample_history import HistoryEntry
 from dit_studio.ui.sample.history_words import amount_text, branch_text, state_text, time_in_words, title_of, tooltip_of
 from dit_studio.ui.train.amounts import counted
-
-ROW = Qt.ItemDataRole.UserRole
 
 
 @dataclass(frozen=True)
@@ -26,6 +22,17 @@ class HistoryRow:
     @property
     def name(self) -> str:
         return self.item.name
+
+    def tooltip(self) -> str:
+        return tooltip_of(self.item, self.branch)
+
+    def spoken(self) -> str:
+        item = self.item
+        favourites = counted(len(item.favourites), "favourite") if item.favourites else ""
+        when = time_in_words(item.time, time.time())
+        return ", ".join(
+            part for part in (self.title, self.branch, when, amount_text(item), state_text(item), favourites) if part
+        )
 
 
 def arrange(entries: Sequence[HistoryEntry], matches: Callable[[HistoryEntry], bool]) -> list[HistoryRow]:
@@ -88,89 +95,3 @@ def _row(item: HistoryEntry, depth: int, parent: HistoryEntry | None, shared: in
     """Kept, as an entry stays the same object until it changes."""
     title = title_of(item, with_model=depth == 0)  # a branch has the model of what it goes on from
     return HistoryRow(item, depth, title, branch_text(item, parent, shared))
-
-
-class HistoryModel(QAbstractListModel):
-    """The rows as Qt asks for them. Showing others changes only what is different."""
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.rows: list[HistoryRow] = []
-
-    def rowCount(self, parent: QModelIndex | QPersistentModelIndex | None = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
-
-    def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not index.isValid() or index.row() >= len(self.rows):
-            return None
-        row = self.rows[index.row()]
-        if role == ROW:
-            return row
-        if role == Qt.ItemDataRole.DisplayRole:
-            return row.title
-        if role == Qt.ItemDataRole.ToolTipRole:
-            return tooltip_of(row.item, row.branch)
-        return spoken(row) if role == Qt.ItemDataRole.AccessibleTextRole else None
-
-    def index_of(self, name: str) -> QModelIndex:
-        for place, row in enumerate(self.rows):
-            if row.name == name:
-                return self.index(place)
-        return QModelIndex()
-
-    def show(self, rows: list[HistoryRow]) -> None:
-        """Show these rows; selected ones that stay remain selected."""
-        self._remove_all_but({row.name for row in rows})
-        self._order_as(rows)
-        self._insert(rows)
-        for place, row in enumerate(rows):
-            if self.rows[place] != row:
-                self.rows[place] = row
-                self.dataChanged.emit(self.index(place), self.index(place))
-
-    def _remove_all_but(self, names: set[str]) -> None:
-        for first, last in reversed(_runs([place for place, row in enumerate(self.rows) if row.name not in names])):
-            self.beginRemoveRows(QModelIndex(), first, last)
-            del self.rows[first : last + 1]
-            self.endRemoveRows()
-
-    def _order_as(self, rows: list[HistoryRow]) -> None:
-        place_of = {row.name: place for place, row in enumerate(rows)}
-        ordered = sorted(self.rows, key=lambda row: place_of[row.name])
-        if ordered == self.rows:
-            return
-        self.layoutAboutToBeChanged.emit()
-        before = self.persistentIndexList()
-        new_place = {row.name: place for place, row in enumerate(ordered)}
-        after = [self.index(new_place[self.rows[index.row()].name]) for index in before]
-        self.rows = ordered
-        self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit()
-
-    def _insert(self, rows: list[HistoryRow]) -> None:
-        known = {row.name for row in self.rows}
-        for first, last in _runs([place for place, row in enumerate(rows) if row.name not in known]):
-            self.beginInsertRows(QModelIndex(), first, last)
-            self.rows[first:first] = rows[first : last + 1]
-            self.endInsertRows()
-
-
-def spoken(row: HistoryRow) -> str:
-    """A row as a screen reader says it."""
-    item = row.item
-    favourites = counted(len(item.favourites), "favourite") if item.favourites else ""
-    when = time_in_words(item.time, time.time())
-    return ", ".join(
-        part for part in (row.title, row.branch, when, amount_text(item), state_text(item), favourites) if part
-    )
-
-
-def _runs(places: list[int]) -> list[tuple[int, int]]:
-    """Neighbouring places put together: [1, 2, 5] -> [(1, 2), (5, 5)]."""
-    runs: list[tuple[int, int]] = []
-    for place in places:
-        if runs and runs[-1][1] == place - 1:
-            runs[-1] = (runs[-1][0], place)
-        else:
-            runs.append((place, place))
-    return runs
