@@ -430,7 +430,8 @@ class Measured(Event, frozen=True, kw_only=True, tag="measured"):
     value: float | None
     low: float | None = None
     high: float | None = None
-    floor: float | None = None  # of one half of the reference against the other, as many images
+    floor: float | None = None  # of one half of the training images that were drawn against the other
+    floor_n: int = 0  # images of a half: `n`, where there are so many
     n: int = 0
     seconds: float = 0.0
 

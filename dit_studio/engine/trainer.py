@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from dit_studio.engine.checkpoint import (
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.diffusion import BANDS, Diffusion, Loss, Model
 from dit_studio.engine.ema import Ema
+from dit_studio.engine.evaluation.training_metrics import TrainingMetrics
 from dit_studio.engine.export.png import encode_png, grid
 from dit_studio.engine.sampling import Samples, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
-from dit_studio.events import CheckpointSaved, Metrics, Notice, PreviewSaved, Validation
+from dit_studio.events import CheckpointSaved, Event, Metrics, Notice, PreviewSaved, Validation
 from dit_studio.files import remove_folder, set_aside, write_atomically
 from dit_studio.sample_request import SampleRequest
 
@@ -69,6 +71,7 @@ class Trainer:
         self.batches = Batches(
             images, self.train_indices, batch_size=train.batch_size, seed=train.seed, flip=recipe.data.flip
         )
+        self._metrics = TrainingMetrics(recipe, images, self.train_indices, self.description, run)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         self.validation_loss: float | None = None
         self.has_other_data = False  # than the checkpoint that it went on from
@@ -262,6 +265,10 @@ class Trainer:
             labels=tuple(names[number] for number in classes) if names else (),
             seed=settings.seed,
         )
+
+    def measure(self) -> Generator[Event]:
+        """The metrics of the averaged weights on few images: Progress…, then Measured or Notice for each."""
+        return self._metrics.measure(self.ema.model, step=self.step, device=self.device, precision=self.precision)
 
     def _preview_classes(self) -> tuple[int, ...]:
         count = self.description.num_classes if self.images.class_names else 8

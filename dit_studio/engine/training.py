@@ -1,9 +1,11 @@
 """The training job: the story of a run, told as a generator of events."""
 
+import logging
 import os
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,22 @@ from dit_studio.engine import data
 from dit_studio.engine import device as devices
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.trainer import Trainer
-from dit_studio.errors import NotFiniteError
-from dit_studio.events import Command, Event, Failure, JobState, Notice, PreviewSaved, Resumed, Started, StateChanged
+from dit_studio.errors import DeviceMemoryError, NotFiniteError, StudioError
+from dit_studio.events import (
+    Command,
+    Event,
+    Failure,
+    JobState,
+    Notice,
+    PreviewSaved,
+    Progress,
+    Resumed,
+    Started,
+    StateChanged,
+)
 from dit_studio.files import write_atomically
+
+_log = logging.getLogger(__name__)
 
 NextCommand = Callable[[bool], Command | None]
 
@@ -65,7 +80,7 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
         yield StateChanged(state=JobState.FINISHED, step=trainer.step)
         return
     yield StateChanged(state=JobState.RUNNING, step=trainer.step)
-    yield from _run(trainer, _asked_first(asked, next_command))
+    yield from _run(trainer, asked, next_command)
 
 
 def _prepare(
@@ -105,10 +120,11 @@ def _restore(trainer: Trainer) -> Iterator[Event]:
     yield Resumed(step=trainer.step)
 
 
-def _run(trainer: Trainer, next_command: NextCommand) -> Iterator[Event]:
-    steps = trainer.recipe.train.steps
+def _run(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> Iterator[Event]:
+    """`asked`: commands that came while they could not be obeyed."""
+    steps, next_to_obey = trainer.recipe.train.steps, _asked_first(asked, next_command)
     while trainer.step < steps:
-        is_stopped = yield from _obey(trainer, next_command)
+        is_stopped = yield from _obey(trainer, next_to_obey)
         if is_stopped:
             yield StateChanged(state=JobState.STOPPING, step=trainer.step, message="Saving a checkpoint.")
             yield trainer.save()
@@ -119,6 +135,7 @@ def _run(trainer: Trainer, next_command: NextCommand) -> Iterator[Event]:
         yield metrics
         trainer.check_finite()
         yield from _what_is_due(trainer)
+        yield from _metrics(trainer, asked, next_command)
     yield StateChanged(state=JobState.FINISHED, step=trainer.step)
 
 
@@ -164,6 +181,37 @@ def _preview(trainer: Trainer) -> PreviewSaved | Notice:
             return trainer.preview()
     except NotFiniteError as error:  # training goes on: the loss tells whether it has to end
         return Notice(message=f"No preview at step {trainer.step}: {error.message}", level="warning")
+
+
+def _metrics(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> Iterator[Event]:
+    """Those of the recipe, at their steps and at the last; a failure keeps nothing from going on."""
+    train, step = trainer.recipe.train, trainer.step
+    if not (trainer.is_healthy and _is_due(step, trainer.recipe.evaluate.every, is_last=step == train.steps)):
+        return
+    measuring = trainer.measure()
+    try:
+        with trainer.within_memory():
+            yield from _until_stop(measuring, asked, next_command)
+    except Exception as error:  # noqa: BLE001  extractors are other people's, and training does not hang on them
+        _log.info("measuring failed", exc_info=error)
+        yield Notice(message=f"No metrics at step {step:,}: {_why(error)}", level="warning", step=step)
+
+
+def _until_stop(measuring: Generator[Event], asked: list[Command], next_command: NextCommand) -> Iterator[Event]:
+    """The events of measuring, which ends unfinished when the run is to stop. Other commands wait in `asked`."""
+    with closing(measuring):
+        for event in measuring:
+            yield event
+            if (command := next_command(False)) is not None:  # noqa: FBT003
+                asked.append(command)
+            if Command.STOP in asked and isinstance(event, Progress):
+                return
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, DeviceMemoryError):
+        return "they do not fit into the memory of the device. Lower evaluate.batch_size."
+    return str(error) if isinstance(error, StudioError) else f"{type(error).__name__}: {error}"
 
 
 def _is_due(step: int, every: int, *, is_last: bool) -> bool:
