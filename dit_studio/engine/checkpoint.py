@@ -6,6 +6,8 @@ The two weight files carry their `ModelDescription` in their header, so that eac
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -127,11 +129,20 @@ def load_model(path: str | Path, *, weights: str = "ema", device: torch.device |
     return LoadedModel(model=model.to(device).eval(), config=description, path=file)
 
 
+def read_description(file: Path) -> ModelDescription:
+    """What a weight file says of its model, without reading a tensor. Raises: CheckpointError."""
+    return _description(file, _read_metadata(file))
+
+
 def read_weights(file: Path) -> tuple[dict[str, Tensor], ModelDescription]:
     """The tensors of a weight file and what they make up. Raises: CheckpointError."""
     tensors, metadata = _read_tensors(file)
+    return tensors, _description(file, metadata)
+
+
+def _description(file: Path, metadata: dict[str, str]) -> ModelDescription:
     try:
-        return tensors, msgspec.json.decode(metadata[_METADATA_KEY], type=ModelDescription)
+        return msgspec.json.decode(metadata[_METADATA_KEY], type=ModelDescription)
     except KeyError:
         raise CheckpointError(
             f"{file} does not say what model it holds.", remedy="Choose a checkpoint that DiT Studio wrote."
@@ -341,11 +352,22 @@ def _restore_rng(states: dict[str, Tensor], device: torch.device) -> None:
 # ------------------------------------------------------------------------------------------------- safetensors
 
 
+def _read_metadata(file: Path) -> dict[str, str]:
+    """Raises: CheckpointError as `_read_tensors`."""
+    with _naming_read_errors(file), safe_open(file, framework="pt") as opened:
+        return opened.metadata() or {}
+
+
 def _read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Raises: CheckpointError if the file is missing, truncated or not safetensors. Nothing in it is executed."""
+    with _naming_read_errors(file), safe_open(file, framework="pt") as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def _naming_read_errors(file: Path) -> Iterator[None]:
     try:
-        with safe_open(file, framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata() or {}  # noqa: SIM118
+        yield
     except FileNotFoundError as error:
         raise CheckpointError(f"{file} is missing.", remedy="Choose another checkpoint.") from error
     except (SafetensorError, OSError) as error:

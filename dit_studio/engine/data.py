@@ -107,17 +107,29 @@ def load(config: DataConfig) -> Generator[Progress | Notice, None, ImageSet]:
     if cached.left_out.count:
         total = cached.left_out.count + len(cached.labels)
         yield Notice(message=cached.left_out.sentence(total), level="warning")
-    return _image_set(cached, key, files)
+    return _image_set(cached, key, str(files.path))
 
 
-def _image_set(cached: CachedImages, key: str, files: FileList) -> ImageSet:
+def find_fingerprint(config: DataConfig) -> Generator[Progress, None, str]:
+    """That of the data set which `load` would give now, without decoding it. Raises: DataError as `load`."""
+    files = yield from list_files(config.path)
+    return _cache_key(files, config)
+
+
+def open_decoded(fingerprint: str, path: str) -> ImageSet | None:
+    """A data set that was decoded before, whatever became of its files; None if it is not kept any more."""
+    cached = cache.open_cache(fingerprint) if fingerprint else None
+    return None if cached is None else _image_set(cached, fingerprint, path)
+
+
+def _image_set(cached: CachedImages, key: str, path: str) -> ImageSet:
     return ImageSet(
         images=cached.images,
         labels=cached.labels,
         class_names=cached.class_names,
         fingerprint=key,
         problems=cached.left_out.problems,
-        path=str(files.path),
+        path=path,
         keys=cached.keys,
     )
 

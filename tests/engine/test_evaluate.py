@@ -457,12 +457,12 @@ def test_features_that_are_not_numbers_stop_it_and_the_rest_is_kept(
     assert next(event for event in said if isinstance(event, Progress) and event.stage == "Reference").done == 32
 
 
-@pytest.mark.parametrize("name", ["run.toml", "model.safetensors", "model_index.json"])
-def test_a_model_is_told_how_to_be_measured(digits: dict[str, str], tmp_path: Path, name: str) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / name).write_text("")
-    with pytest.raises(DataError, match=r"dit-studio sample .* --npz"):
-        measured(digits["train"], str(tmp_path / "run"))
+@pytest.mark.parametrize("name", ["ema.safetensors", "model.safetensors", "model_index.json"])
+def test_a_model_is_no_reference(digits: dict[str, str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / name).write_text("")
+    with pytest.raises(DataError, match=r"is a model, and no reference.*Give the run that it is of"):
+        measured(str(tmp_path / "model"), digits["train"])
 
 
 @pytest.mark.parametrize(

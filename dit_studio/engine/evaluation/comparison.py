@@ -1,11 +1,21 @@
 """What may be wrong with a result, from what is known of its two sides."""
 
+from collections.abc import Collection
 from typing import Literal
+
+import msgspec
 
 from dit_studio.engine.evaluation.extractors import Extractor
 from dit_studio.engine.evaluation.records import input_size
-from dit_studio.engine.evaluation.warnings import NEIGHBOURS, Comparison, Side, warnings_for
-from dit_studio.evaluation_request import CautionRecord, Metric, Protocol, SourceRecord
+from dit_studio.engine.evaluation.warnings import (
+    NEIGHBOURS,
+    UNEQUAL_NUMBERS,
+    Comparison,
+    Side,
+    unequal_numbers,
+    warnings_for,
+)
+from dit_studio.evaluation_request import CautionRecord, EvaluationResult, Metric, Protocol, SourceRecord
 
 _NO_FORMATS = frozenset({"npz", "cache", "cifar"})
 _IMAGENET_CLASSES = 1000
@@ -34,6 +44,16 @@ def cautions_for(
         CautionRecord(level=level, metric="fid" if name == "fd" else name, message=text)
         for level, name, text in warnings_for(facts)
     )
+
+
+def beside(result: EvaluationResult, numbers: Collection[int]) -> EvaluationResult:
+    """A result that is shown with others, of these numbers of generated images: it says so if they differ."""
+    own = [caution for caution in result.cautions if UNEQUAL_NUMBERS not in caution.message]
+    found = unequal_numbers(result.protocol.n_fake, numbers)
+    marked = [CautionRecord(level=level, metric=metric, message=text) for level, metric, text in found]
+    before = [caution for caution in own if caution.level == "red"]
+    after = [caution for caution in own if caution.level != "red"]
+    return msgspec.structs.replace(result, cautions=(*before, *marked, *after))
 
 
 def _side(record: SourceRecord) -> Side:

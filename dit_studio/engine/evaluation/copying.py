@@ -9,26 +9,32 @@ from dit_studio.engine.evaluation.nearest import CLOSE_QUANTILE, NearestImages, 
 from dit_studio.engine.evaluation.sides import OpenSide, Side
 from dit_studio.evaluation_request import CautionRecord, Copy, Copying, NearImage
 
-LISTED, NEIGHBOURS = 16, 5
+LISTED, NEIGHBOURS = 16, 5  # in a result; of each image
+MOST_KEPT = 10_000
 _SUSPICIOUS = 2  # times what is expected
 
 
-def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, halves: Pair | None) -> Copying:
-    """Raises: DataError if the reference has no images, or fewer than 2."""
+def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, halves: Pair | None) -> tuple[Copying, tuple[Copy, ...]]:
+    """What a result says, and the images by closeness, up to 10,000 of them.
+
+    Raises: DataError if the reference has no images, or fewer than 2.
+    """
     pair.need_images()
     k = min(NEIGHBOURS, pair.real.n - 1)
     found = nearest_images(pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=k)
     floor = None if halves is None else _share_closer(halves)
     at_least = share_interval(found.share_closer, pair.fake.n).low
-    return Copying(
+    copies = tuple(_copy(found, row, pair, real, fake) for row in found.order[:MOST_KEPT].tolist())
+    copying = Copying(
         share_closer=found.share_closer,
         threshold=found.threshold,
         expected=CLOSE_QUANTILE,
         floor=floor,
         is_suspicious=at_least > _SUSPICIOUS * max(CLOSE_QUANTILE, floor or 0.0),
         exact=_exact(pair),
-        copies=tuple(_copy(found, row, pair, real, fake) for row in found.order[:LISTED].tolist()),
+        copies=copies[:LISTED],
     )
+    return copying, copies
 
 
 def copying_caution(copying: Copying | None) -> tuple[CautionRecord, ...]:

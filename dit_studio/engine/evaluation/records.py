@@ -10,6 +10,7 @@ from dit_studio.engine.evaluation.extraction import Extracted
 from dit_studio.engine.evaluation.extractors import Extractor
 from dit_studio.engine.evaluation.sides import OpenSide
 from dit_studio.engine.left_out import LeftOut, shown
+from dit_studio.evaluation_plan import DRAWN
 from dit_studio.evaluation_request import Protocol, SourceRecord
 
 
@@ -76,12 +77,15 @@ def protocol_sentence(protocol: Protocol, real: SourceRecord, fake: SourceRecord
     of_real = f"{protocol.n_real:,} reference images" if protocol.n_real else "reference statistics"
     if real.is_from_statistics and protocol.n_real:
         of_real = f"reference statistics (and {protocol.n_real:,} images)"
+    name = f"the data set of {Path(real.path).name}" if real.kind == "data set" else Path(real.path).name
+    was_drawn = Path(fake.path).parent.name == DRAWN
+    of_fake = "images drawn for this" if was_drawn else f"of {Path(fake.path).name}"
     drawn = f" Drawn: {protocol.drawn}." if protocol.drawn else ""
     return (
         f"{protocol.extractor_name} (weights {protocol.weights_sha256[:8]}), resized as {protocol.resize}, "
         f"{protocol.arithmetic} on {protocol.device}; statistics in {protocol.statistics}; "
-        f"{of_real} of {Path(real.path).name} ({protocol.real_hash[:8]}) against {protocol.n_fake:,} of "
-        f"{Path(fake.path).name} ({protocol.fake_hash[:8]}); seed {protocol.seed}.{drawn}"
+        f"{of_real} of {name} ({protocol.real_hash[:8]}) against {protocol.n_fake:,} {of_fake} "
+        f"({protocol.fake_hash[:8]}); seed {protocol.seed}.{drawn}"
     )
 
 

@@ -7,20 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dit_studio.engine.evaluation.drawing import is_model
 from dit_studio.engine.evaluation.extraction import Extracted
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor
 from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.engine.evaluation.image_sources import ImageSource, npz_source, picture_source
 from dit_studio.engine.evaluation.model_files import sha256_of
 from dit_studio.engine.evaluation.npz_stream import array_heads
+from dit_studio.engine.evaluation.run_data import is_run, open_run_data
 from dit_studio.engine.evaluation.statistics_file import Statistics, describe_npz, read_statistics
 from dit_studio.engine.file_list import list_files, looks_like_image
 from dit_studio.engine.left_out import shown
 from dit_studio.errors import DataError
-from dit_studio.events import Progress
-
-_MODEL_FILES = ("run.toml", "model.safetensors", "model_index.json", "diffusion_pytorch_model.safetensors")
-_MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".bin"})
+from dit_studio.events import Event
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +31,7 @@ class OpenSide:
     names: tuple[str, ...] = ()
     statistics: Statistics | None = None
     statistics_hash: str = ""
+    note: str = ""  # what has to be known of it
 
     def name_of(self, number: int) -> str:
         return shown(self.names[number]) if number < len(self.names) else f"#{number}"
@@ -61,10 +61,16 @@ class Side:
         )
 
 
-def open_reference(path: str, extractor: Extractor) -> Generator[Progress, None, OpenSide]:
-    """Images, statistics or both. Raises: DataError if it is neither, or statistics of another extractor alone."""
+def open_reference(path: str, extractor: Extractor) -> Generator[Event, None, OpenSide]:
+    """Images, statistics, both, or a run's data set. Raises: DataError if it is none, or of another extractor alone."""
     file = Path(path).expanduser()
-    _refuse_model(file, "--real")
+    if is_run(file):
+        data_set = yield from open_run_data(file)
+        return OpenSide(path=path, source=data_set.source, note=data_set.note)
+    if is_model(file):
+        raise DataError(
+            f"{path} is a model, and no reference.", remedy="Give the run that it is of, or a folder of images."
+        )
     if file.suffix.lower() != ".npz":
         return (yield from _open_images(path))
     if "arr_0" in (heads := array_heads(file)) and not heads.keys() & {"mu", "sigma"}:
@@ -82,16 +88,15 @@ def open_reference(path: str, extractor: Extractor) -> Generator[Progress, None,
     return OpenSide(path=path, source=source, statistics=read_statistics(file), statistics_hash=sha256_of(file)[:32])
 
 
-def open_generated(path: str) -> Generator[Progress, None, OpenSide]:
+def open_generated(path: str) -> Generator[Event, None, OpenSide]:
     """Images to be measured; statistics in their file are not looked at. Raises: DataError."""
     file = Path(path).expanduser()
-    _refuse_model(file, "--fake")
     if file.suffix.lower() == ".npz":
         return OpenSide(path=path, source=npz_source(file))
     return (yield from _open_images(path))
 
 
-def _open_images(path: str) -> Generator[Progress, None, OpenSide]:
+def _open_images(path: str) -> Generator[Event, None, OpenSide]:
     files = yield from list_files(path)
     source = picture_source(files)
     names = tuple(member.name for member in files.members if looks_like_image(member.name))
@@ -114,18 +119,4 @@ def measured_side(opened: OpenSide, extracted: Extracted | None) -> Side:
         labels=None if source.labels is None else source.labels[extracted.numbers],
         class_names=source.class_names,
         statistics=statistics,
-    )
-
-
-def _refuse_model(path: Path, option: str) -> None:
-    """Raises: DataError for a run or a model, with what to do instead."""
-    is_model = path.suffix.lower() in _MODEL_SUFFIXES or any((path / name).is_file() for name in _MODEL_FILES)
-    if not is_model:
-        return
-    if option == "--real":
-        raise DataError(f"{path} is a model or a run, and no reference.", remedy="Give the folder of its images.")
-    raise DataError(
-        f"{path} is a model or a run, which cannot be measured directly yet.",
-        remedy=f"Draw its images first, with dit-studio sample {path} --count 5000 --npz samples.npz, and give "
-        "samples.npz.",
     )

@@ -1,6 +1,6 @@
 """What may be wrong with a comparison, in words: a pure function of a few facts about its two sides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -14,6 +14,7 @@ RED_BELOW, AMBER_BELOW = 2048, 10_000  # images, for a Fréchet distance
 _IS_SPLIT_LEAST = 5000
 _UNEQUAL_ABOVE = 1.25  # ratio of the two sides' numbers
 _UPSCALED_ABOVE = 1.2
+UNEQUAL_NUMBERS = "others beside it of"  # in the caution
 _LOSSY = frozenset({"jpeg", "webp"})
 
 
@@ -94,12 +95,17 @@ def _unequal(facts: Comparison) -> Iterator[Caution]:
                 f"{real:,} reference and {generated:,} generated images: it depends on both numbers. "
                 "Take as many of each.",
             )  # fmt: skip
-    others = sorted({n for n in facts.compared_n if n != generated})
+    yield from unequal_numbers(generated, facts.compared_n)
+
+
+def unequal_numbers(generated: int, compared: Iterable[int]) -> Iterator[Caution]:
+    """If results that are shown beside one another are of other numbers of images."""
+    others = sorted({n for n in compared if n != generated})
     if others:
         counts = ", ".join(f"{n:,}" for n in others)
         yield Caution(
             "amber", "",
-            f"This result is of {generated:,} generated images, others beside it of {counts}. "
+            f"This result is of {generated:,} generated images, {UNEQUAL_NUMBERS} {counts}. "
             "Figures change with the number; sample as many for each.",
         )  # fmt: skip
 
