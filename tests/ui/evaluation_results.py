@@ -42,6 +42,8 @@ METRICS: tuple[Metric, ...] = ("fid", "kid", "precision", "recall", "density", "
 NO_INTERVAL = (
     "A Fréchet distance of one set of images has none: resampling them would shift it. Measure sets of other seeds."
 )
+LOST = "The checkpoint /runs/digits/checkpoints/step-0000400 is no longer there."
+LOST_REMEDY = "Put it back and press Try again, or leave this point out."
 FEW = "FD of 500 images is not comparable with published values: red below 2,048."
 
 
@@ -246,8 +248,8 @@ def record_of(
     count = len(plan.points) if done is None else done
     lost = PointState(
         state="failed",
-        message="The checkpoint /runs/digits/checkpoints/step-0000400 is no longer there.",
-        remedy="Put it back and press Try again, or leave this point out.",
+        message=LOST,
+        remedy=LOST_REMEDY,
     )
     states = tuple(
         lost

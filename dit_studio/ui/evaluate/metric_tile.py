@@ -1,0 +1,133 @@
+"""One figure: its value, its interval or the reason why there is none, of how many images, and its floor."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+
+from dit_studio.evaluation_request import CautionRecord, MetricResult
+from dit_studio.ui import theme
+from dit_studio.ui.evaluate.cautions import CautionLine
+from dit_studio.ui.evaluate.figures import interval_of, number, value_and_interval
+from dit_studio.ui.train.disclosure import Disclosure
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Heading, Muted, WholeText, row
+
+_WIDTH = 236  # pixels at a font scale of 100 %, of a column of tiles
+_DIRECTIONS = {"lower": "↓ lower is better", "higher": "↑ higher is better", "": ""}
+
+
+class MetricTile(QWidget):
+    """A figure, large, and everything that belongs to it."""
+
+    def __init__(
+        self,
+        found: MetricResult,
+        floor: MetricResult | None,
+        cautions: Sequence[CautionRecord],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(found.name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(ElidedLabel(found.name, role="title"))
+        if found.value is None:
+            layout.addWidget(Heading("none"))
+            layout.addWidget(_whole(found.why_no_value))
+        else:
+            self._add_figure(layout, found, found.value, floor)
+        for caution in cautions:
+            layout.addWidget(CautionLine(caution))
+        layout.addStretch(1)
+
+    def _add_figure(self, layout: QVBoxLayout, found: MetricResult, value: float, floor: MetricResult | None) -> None:
+        shown, interval = value_and_interval(value, interval_of(found))
+        layout.addLayout(row(Heading(shown + found.unit), Muted(interval, wraps=False) if interval else None, None))
+        words = [_DIRECTIONS[found.better], "95 % interval" if interval else "no interval"]
+        layout.addWidget(Caption(" · ".join(word for word in words if word)))
+        layout.addWidget(Caption(_numbers(found)))
+        if floor is not None and floor.value is not None:
+            layout.addWidget(_floor_line(floor))
+        reasons = WholeText("\n".join(explanation(found)), role="caption")
+        reasons.setTextFormat(Qt.TextFormat.PlainText)
+        more = Disclosure(reasons, "Show or hide how this figure and its interval came about.")
+        more.set_summary("How" if interval else "Why no interval")
+        layout.addWidget(more)
+
+
+def _floor_line(floor: MetricResult) -> Caption:
+    result = Caption(f"floor {number(floor.value)}, of {floor.n_real:,} against {floor.n_fake:,}")
+    result.setToolTip("One half of the reference against the other: what an honest model comes down to.")
+    return result
+
+
+def _numbers(found: MetricResult) -> str:
+    parts = [
+        f"{found.n_real:,} reference" if found.n_real else "",
+        f"{found.n_fake:,} generated" if found.n_fake else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def explanation(found: MetricResult) -> list[str]:
+    """How a figure came about: its estimator, its interval or the reason for none, and what else is known."""
+    around, lines = interval_of(found), []
+    if found.estimator:
+        lines.append(f"Estimator: {found.estimator}.")
+    if around is not None:
+        lines.append(f"Interval: {around.method}.")
+    elif found.why_no_interval:
+        lines.append(f"No interval: {found.why_no_interval}")
+    elsewhere = [found.interval] if around is None else []
+    for interval in [*elsewhere, found.smaller]:
+        if interval is not None:
+            low, high = number(interval.low), number(interval.high)
+            lines.append(f"At {interval.n:,} images it lies in [{low}, {high}] ({interval.method}).")
+    lines += [f"{name.replace('_', ' ')}: {number(value)}" for name, value in found.details.items()]
+    return lines
+
+
+def _whole(text: str) -> WholeText:
+    result = WholeText(text, role="muted")
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    return result
+
+
+class TileGrid(QWidget):
+    """Tiles in as many columns as there is room for."""
+
+    def __init__(self, tiles: Sequence[MetricTile], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tiles, self._columns = list(tiles), 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(16)
+        self._grid.setSizeConstraint(QGridLayout.SizeConstraint.SetNoConstraint)
+        self._arrange()
+
+    def minimumSizeHint(self) -> QSize:
+        """As wide as one tile, whatever the columns are now."""
+        widest = max((tile.minimumSizeHint().width() for tile in self._tiles), default=0)
+        return QSize(widest, self._grid.minimumSize().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        columns = max(min(self.width() // theme.scaled(_WIDTH), len(self._tiles)), 1)
+        if columns == self._columns:
+            return
+        for column in range(self._columns):
+            self._grid.setColumnStretch(column, 0)
+        self._columns = columns
+        for place, tile in enumerate(self._tiles):
+            self._grid.addWidget(tile, place // columns, place % columns)
+            self._grid.setColumnStretch(place % columns, 1)

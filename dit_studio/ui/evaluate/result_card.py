@@ -1,0 +1,173 @@
+"""The card of one point: its figures, its first images, whether it copies, and how all of it was made."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
+
+from dit_studio.evaluation_request import Copying, EvaluationResult
+from dit_studio.ui import theme
+from dit_studio.ui.evaluate.cautions import CautionLine
+from dit_studio.ui.evaluate.metric_tile import MetricTile, TileGrid
+from dit_studio.ui.evaluate.protocol_line import ProtocolLine
+from dit_studio.ui.evaluate.result_text import copy_results
+from dit_studio.ui.widgets.basics import BusyBar, Muted, Rule, WholeText, button, describe, set_property
+from dit_studio.ui.widgets.flow import FlowLayout
+
+_IMAGES = 8  # in a row of the picture of samples
+_STRIP = 48  # pixels at a font scale of 100 %, the height of an image
+
+
+class ResultCard(QFrame):
+    """What is known of a point: its result, how far it is, or why it failed."""
+
+    samples_asked = Signal()
+    copying_asked = Signal()
+    retry_asked = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        set_property(self, "panel", "card")
+        self._title = WholeText(role="title")
+        self._title.setTextFormat(Qt.TextFormat.PlainText)
+        self._busy = BusyBar()
+        self._content = QWidget()
+        self._result: tuple[str, EvaluationResult] | None = None
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(16, 12, 16, 16)
+        self._layout.setSpacing(8)
+        self._layout.addWidget(self._title)
+        self._layout.addWidget(self._busy)
+        self._layout.addWidget(self._content)
+        self._layout.addStretch(1)
+
+    def show_result(self, title: str, result: EvaluationResult, picture: Path | None) -> None:
+        """Show everything that came of a point; `picture` has its first images."""
+        layout = self._begin(title)
+        self._result = (title, result)
+        self._add_actions(layout, result)
+        elsewhere = {found.metric for found in result.results} | {"copying"}
+        for caution in result.cautions:
+            if caution.metric not in elsewhere:
+                layout.addWidget(CautionLine(caution))
+        if picture is not None and (strip := self._strip(picture)) is not None:
+            layout.addWidget(strip)
+        layout.addWidget(TileGrid(_tiles(result)))
+        if result.why_no_floor:
+            layout.addWidget(_whole(f"No floor: {result.why_no_floor}"))
+        self._add_copying(layout, result)
+        layout.addWidget(Rule())
+        layout.addWidget(ProtocolLine(result))
+
+    def show_waiting(self, title: str) -> None:
+        self._begin(title).addWidget(Muted("Waiting to be measured."))
+
+    def show_progress(self, title: str, text: str, done: int, total: int | None) -> None:
+        if not self._busy.isVisibleTo(self) or title != self._title.text():
+            self._begin(title)
+        self._busy.show_progress(text, done, total)
+
+    def show_failed(self, title: str, message: str, remedy: str) -> None:
+        layout = self._begin(title)
+        layout.addWidget(_whole(f"It could not be measured. {message}", role=""))
+        layout.addWidget(_whole(remedy))
+        again = button("Try again", "Measure the points that failed, and those that are not measured yet.")
+        again.clicked.connect(self.retry_asked)
+        actions = FlowLayout()
+        actions.addWidget(again)
+        layout.addLayout(actions)
+
+    def copy(self) -> bool:
+        """Put the result on the clipboard; False if there is none."""
+        if self._result is not None:
+            copy_results([self._result])
+        return self._result is not None
+
+    # ------------------------------------------------------------------------------------------------- building
+
+    def _begin(self, title: str) -> QVBoxLayout:
+        """Take away what was shown."""
+        self._result = None
+        self._title.setText(title)
+        self.setAccessibleName(f"Result: {title}")
+        self._busy.finish()
+        old, self._content = self._content, QWidget()
+        self._layout.replaceWidget(old, self._content)
+        old.hide()
+        old.deleteLater()
+        layout = QVBoxLayout(self._content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        return layout
+
+    def _add_actions(self, layout: QVBoxLayout, result: EvaluationResult) -> None:
+        actions = FlowLayout()
+        samples = button("Samples", "Show the images that were measured.")
+        samples.clicked.connect(self.samples_asked)
+        actions.addWidget(samples)
+        if result.copying is not None:
+            nearest = button("Nearest training images", "Show the training images nearest to each generated one.")
+            nearest.clicked.connect(self.copying_asked)
+            actions.addWidget(nearest)
+        copy = button("Copy", "Copy all figures, as text and as a table for a spreadsheet (Ctrl+C).")
+        copy.clicked.connect(self.copy)
+        actions.addWidget(copy)
+        layout.addLayout(actions)
+
+    def _add_copying(self, layout: QVBoxLayout, result: EvaluationResult) -> None:
+        if result.copying is None and not result.why_no_copying:
+            return
+        layout.addWidget(Rule())
+        for caution in result.cautions:
+            if caution.metric == "copying":
+                layout.addWidget(CautionLine(caution))
+        layout.addWidget(_whole(copying_text(result.copying) or f"No look for copies: {result.why_no_copying}"))
+
+    def _strip(self, picture: Path) -> QToolButton | None:
+        """The first row of the picture, which opens the samples; None if it cannot be read."""
+        image = QImage(str(picture))
+        if image.isNull():
+            return None
+        image = image.copy(0, 0, image.width(), min(image.height(), max(image.width() // _IMAGES, 1)))
+        height = theme.scaled(_STRIP)
+        is_larger = height > image.height()
+        way = Qt.TransformationMode.FastTransformation if is_larger else Qt.TransformationMode.SmoothTransformation
+        pixmap = QPixmap.fromImage(image.scaledToHeight(height, way))
+        strip = QToolButton()
+        strip.setIcon(QIcon(pixmap))
+        strip.setIconSize(QSize(pixmap.width(), pixmap.height()))
+        strip.setMinimumWidth(height)
+        strip.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        describe(strip, "First samples", "The first images that were measured. Press to see more of them.")
+        strip.clicked.connect(self.samples_asked)
+        return strip
+
+
+def _tiles(result: EvaluationResult) -> list[MetricTile]:
+    floors = {floor.metric: floor for floor in result.floor}
+    cautions = result.cautions
+    return [
+        MetricTile(found, floors.get(found.metric), [each for each in cautions if each.metric == found.metric])
+        for found in result.results
+    ]
+
+
+def copying_text(copying: Copying | None) -> str:
+    """Whether a model copies, as one sentence."""
+    if copying is None:
+        return ""
+    floor = "" if copying.floor is None else f", and {copying.floor:.1%} of one half of them to the other"
+    exact = f"{copying.exact:,} are one to the last byte" if copying.exact else "none is one to the last byte"
+    verdict = "It looks like copying" if copying.is_suspicious else "No sign of copying"
+    return (
+        f"{verdict}: {copying.share_closer:.1%} of the images are closer to a training image than "
+        f"{copying.expected:.0%} of those are to each other{floor}; {exact}."
+    )
+
+
+def _whole(text: str, role: str = "muted") -> WholeText:
+    result = WholeText(text, role=role)
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return result

@@ -1,0 +1,70 @@
+"""The centre of the Evaluate page in its states."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import evaluation_results as made
+from PySide6.QtWidgets import QWidget
+
+from dit_studio.ui.evaluate.results import Results
+
+
+def results_empty(_place: Path) -> QWidget:
+    return Results()
+
+
+def results_one(place: Path) -> QWidget:
+    plan, found = made.one_plan(), made.one_result()
+    folder = made.write_entry(place / "evaluations", "one", made.record_of(plan), {0: found})
+    results = Results()
+    results.show_plan(plan, folder)
+    results.add(0, found, "/data/drawn")
+    return results
+
+
+def results_measuring(_place: Path) -> QWidget:
+    results = Results()
+    results.show_plan(made.one_plan(), None)
+    results.start(0)
+    results.progress(0, "Features of the generated images: 320 of 500, 41 images/s, 4 s left", 320, 500)
+    return results
+
+
+def results_many(place: Path) -> QWidget:
+    plan, found = made.curve_plan(), made.curve_results(12)
+    folder = made.write_entry(place / "evaluations", "many", made.record_of(plan, done=12, failed=[5]), found)
+    results = Results()
+    results.show_plan(plan, folder)
+    for index, result in found.items():
+        if index != 5:
+            results.add(index, result, "")
+    results.fail(5, made.LOST, made.LOST_REMEDY)
+    results.progress(12, "Drawing: 64 of 500", 64, 500)
+    results.select(9)
+    return results
+
+
+def results_failed(place: Path) -> QWidget:
+    results = results_many(place)
+    assert isinstance(results, Results)
+    results.select(5)
+    return results
+
+
+def results_copying(_place: Path) -> QWidget:
+    results = Results()
+    results.show_plan(made.sources_plan(), None)
+    for index, result in made.sources_results().items():
+        results.add(index, result, result.fake.path)
+    results.select(2)
+    return results
+
+
+CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
+    "centre-results-empty": results_empty,
+    "centre-results-one": results_one,
+    "centre-results-measuring": results_measuring,
+    "centre-results-many": results_many,
+    "centre-results-failed": results_failed,
+    "centre-results-copying": results_copying,
+}
