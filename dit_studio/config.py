@@ -16,7 +16,7 @@ from msgspec.structs import asdict, replace
 
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_metrics import chosen_metrics
-from dit_studio.evaluation_request import ExtractorName, Metric
+from dit_studio.evaluation_request import EvaluationOptions, ExtractorName, Metric
 from dit_studio.fields import Field, Section, check_value, schema_fields, setting
 from dit_studio.sample_request import SampleOptions, Sampler
 
@@ -259,11 +259,11 @@ SECTIONS: dict[str, type[Section]] = {
     "sample": SampleConfig,
     "evaluate": EvaluateConfig,
 }
-_SCHEMAS = SECTIONS | {"request": SampleOptions}
+_SCHEMAS = SECTIONS | {"request": SampleOptions, "evaluation": EvaluationOptions}
 
 
 def fields_of(section: str) -> tuple[Field, ...]:
-    """The settings of a section of the recipe, or those of a "request" for samples, in the order of the schema."""
+    """The settings of a section of the recipe, of a "request" or of an "evaluation", in the order of the schema."""
     return schema_fields(section, _SCHEMAS[section])
 
 

@@ -3,6 +3,11 @@
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_request import ALIASES, METRICS, Metric
 
+PROTOCOLS: dict[str, tuple[str, ...]] = {  # the ways of resizing that an extractor knows, the usual one first
+    "random": ("area-64",), "inception": ("adm-tf1", "clean", "legacy-pytorch"),
+    "clip-b32": ("clip-224",), "clip-l14-336": ("clip-336",), "siglip": ("siglip-224",), "align": ("align-289",),
+    "dinov2": ("dinov2-squash-224",),
+}  # fmt: skip
 _INCEPTION_ONLY: dict[Metric, str] = {"sfid": "sFID", "is": "IS"}
 _CMMD_EXTRACTOR = "clip-l14-336"
 

@@ -39,7 +39,14 @@ class EvaluationOptions(Section, frozen=True, kw_only=True, forbid_unknown_field
     ] = ""
     count: (
         Annotated[
-            int, setting("Images of each side, drawn by the seed; empty: all there are.", unit="images", ge=2, le=10**8)
+            int,
+            setting(
+                "Images of each side, drawn by the seed; empty: all there are.",
+                title="Images (N)",
+                unit="images",
+                ge=2,
+                le=10**8,
+            ),
         ]
         | None
     ) = None

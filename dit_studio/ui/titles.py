@@ -4,7 +4,7 @@ import re
 
 from dit_studio.config import SECTIONS, fields_of
 
-_SECTIONS = (*SECTIONS, "request")
+_SECTIONS = (*SECTIONS, "request", "evaluation")
 _TITLES = {field.key: field.title for section in _SECTIONS for field in fields_of(section)}
 _KEY = rf"(?:{'|'.join(_SECTIONS)})\.\w+"
 

@@ -101,10 +101,14 @@ class ModelPicker(Card):
         self._busy.show_progress(text, done, total)
 
     def show_model(self, model: SampleModel) -> None:
+        self.show_known(model.name or Path(model.path).name, facts_of(model), step=model.step)
+
+    def show_known(self, name: str, facts: str, *, step: int | None = None) -> None:
+        """The model's name and a line about it; `step` is that of its weights."""
         self._forget()
-        self._step = model.step
-        self._name.setText(model.name or Path(model.path).name)
-        self._show_facts(facts_of(model))
+        self._step = step
+        self._name.setText(name)
+        self._show_facts(facts)
         self._name.show()
         self._show_newer()
 

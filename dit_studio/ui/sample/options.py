@@ -56,9 +56,7 @@ class OptionsCard(Card):
         return None if self.problems() else SampleOptions(**self.form.values())
 
     def problems(self) -> list[Problem]:
-        found = self.form.problems()
-        wrong = {problem.field for problem in found}
-        return found + [problem for problem in self._contradictions() if problem.field not in wrong]
+        return problems_of(self.form)
 
     def values(self) -> dict[str, Any]:
         """What is typed, also where it cannot be used: to be remembered."""
@@ -88,7 +86,7 @@ class OptionsCard(Card):
             self.form.limit("steps", model.timesteps)
             self.form.limit("cfg_from", model.timesteps - 1)
             self.form.limit("cfg_to", model.timesteps - 1)
-        self._explain_samplers()
+        explain_samplers(self.form)
         self._check()
 
     def show_problem(self, problem: Problem) -> None:
@@ -122,19 +120,9 @@ class OptionsCard(Card):
             self.form.set_shown(name, has_guidance)
         self._no_guidance.setVisible(not has_guidance)
         self.form.set_shown("eta", self.form.values().get("sampler") == "ddim")
-        for problem in self._contradictions():
+        for problem in contradictions(self.form):
             self.form.show_problem(problem)
         self._show_cost()
-
-    def _contradictions(self) -> list[Problem]:
-        """What each setting allows by itself, and another does not."""
-        values = self.form.values()
-        found: list[Problem] = []
-        low, high = values.get("cfg_from", 0), values.get("cfg_to")
-        if high is not None and high < low:
-            message = f"request.cfg_to = {high} is not possible: guidance starts at t = {low}. Choose {low} or more."
-            found.append(Problem("request.cfg_to", message, high))
-        return found
 
     def _show_cost(self) -> None:
         options = self.options()
@@ -146,12 +134,6 @@ class OptionsCard(Card):
         is_few = options is not None and options.count < self._classes
         self._few.setText(f"Only the first of the {self._classes} classes are drawn; {self._classes} images show each.")
         self._few.setVisible(is_few)
-
-    def _explain_samplers(self) -> None:
-        box = self.form.editor("sampler")
-        assert isinstance(box, QComboBox)
-        for number in range(box.count()):
-            box.setItemData(number, _SAMPLERS.get(box.itemText(number), ""), Qt.ItemDataRole.ToolTipRole)
 
     def _build(self) -> None:
         up_to = self.form.editor("cfg_to")
@@ -168,7 +150,32 @@ class OptionsCard(Card):
         )
         self.body.addWidget(self.form)
         self.body.addWidget(self._cost)
-        self._explain_samplers()
+        explain_samplers(self.form)
+
+
+def problems_of(form: Form) -> list[Problem]:
+    """Of a form of a request: what is wrong with a setting by itself, or beside another."""
+    found = form.problems()
+    wrong = {problem.field for problem in found}
+    return found + [problem for problem in contradictions(form) if problem.field not in wrong]
+
+
+def contradictions(form: Form) -> list[Problem]:
+    """What each setting allows by itself, and another does not."""
+    values = form.values()
+    low, high = values.get("cfg_from", 0), values.get("cfg_to")
+    if high is None or high >= low:
+        return []
+    message = f"request.cfg_to = {high} is not possible: guidance starts at t = {low}. Choose {low} or more."
+    return [Problem("request.cfg_to", message, high)]
+
+
+def explain_samplers(form: Form) -> None:
+    """A tooltip for each sampler that is offered."""
+    box = form.editor("sampler")
+    assert isinstance(box, QComboBox)
+    for number in range(box.count()):
+        box.setItemData(number, _SAMPLERS.get(box.itemText(number), ""), Qt.ItemDataRole.ToolTipRole)
 
 
 def _dice() -> QToolButton:

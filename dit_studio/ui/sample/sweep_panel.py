@@ -1,6 +1,5 @@
 """What a sweep goes over: one to three settings with their values, checked before anything is drawn."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.cost import passes
 from dit_studio.ui.sample.sweep_axis_row import SweepAxisRow
-from dit_studio.ui.sample.sweep_values import TITLES
+from dit_studio.ui.sample.sweep_values import in_titles
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.amounts import counted
@@ -153,7 +152,7 @@ class SweepPanel(Card):
         for one in self.rows:
             own = [problem for problem in left if problem.field == f"sweep.{one.name}"]
             left = [problem for problem in left if problem not in own or not one.name]
-            one.mark("\n".join(_in_titles(problem.message, one.name) for problem in own))
+            one.mark("\n".join(in_titles(problem.message, one.name) for problem in own))
         counts = [problem for problem in left if problem.field == "request.count"]
         set_property(self.images, "invalid", bool(counts))
         _show(self._images_problem, [problem.message.replace("request.count", "Images a cell") for problem in counts])
@@ -236,11 +235,6 @@ def _limits(model: SampleModel) -> ModelLimits:
         samplers=model.samplers,
         has_null_class=model.has_null_class,
     )
-
-
-def _in_titles(message: str, axis: str) -> str:
-    """An axis called as the form calls it: "cfg = -1 is not …" becomes "CFG scale = -1 is not …"."""
-    return with_titles(re.sub(rf"^{axis}(?= = | is swept)", TITLES.get(axis, axis), message))
 
 
 def _problem_label() -> WholeText:

@@ -1,9 +1,12 @@
 """What a sweep's axis can take: its title, an example, and likely values to fill in."""
 
+import re
 from pathlib import Path
 
 from dit_studio.events import SampleModel
 from dit_studio.jobs.run_folder import RunFolder, checkpoint_step
+from dit_studio.sweep import ModelLimits
+from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.amounts import count
 
 TITLES = {
@@ -35,7 +38,12 @@ def read_values(text: str) -> tuple[str, ...]:
     return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
 
 
-def fillings(name: str, model: SampleModel | None, path: str) -> list[tuple[str, str]]:
+def in_titles(message: str, axis: str) -> str:
+    """An axis called as the window calls it: "cfg = -1 is not …" becomes "CFG scale = -1 is not …"."""
+    return with_titles(re.sub(rf"^{axis}(?= = | is swept)", TITLES.get(axis, axis), message))
+
+
+def fillings(name: str, model: SampleModel | ModelLimits | None, path: str) -> list[tuple[str, str]]:
     """Likely values of an axis for a model: what the menu says, and the text that it fills in."""
     timesteps = model.timesteps if model else 1000
     third = timesteps // 3
@@ -44,7 +52,7 @@ def fillings(name: str, model: SampleModel | None, path: str) -> list[tuple[str,
     if name == "checkpoint":
         return _checkpoint_fillings(path)
     lists = {
-        "cfg": ["1, 4, 7, 12", "1, 1.5, 2, 3, 4", "0, 1, 2, 4, 8"],
+        "cfg": ["1, 4, 7, 12", "1, 1.5, 2, 4, 7", "1, 1.5, 2, 3, 4", "0, 1, 2, 4, 8"],
         "steps": [", ".join(str(steps) for steps in _STEPS if steps <= timesteps), "10, 50"],
         "sampler": [", ".join(model.samplers if model else ())],
         "seed": ["0, 1, 2, 3", ", ".join(map(str, range(10)))],
@@ -57,7 +65,7 @@ def fillings(name: str, model: SampleModel | None, path: str) -> list[tuple[str,
     return [(text, text) for text in lists.get(name, []) if text]
 
 
-def _class_fillings(model: SampleModel | None) -> list[tuple[str, str]]:
+def _class_fillings(model: SampleModel | ModelLimits | None) -> list[tuple[str, str]]:
     if model is None or model.num_classes <= 1:
         return []
     total = model.num_classes
@@ -67,7 +75,7 @@ def _class_fillings(model: SampleModel | None) -> list[tuple[str, str]]:
     return [(text, ", ".join(_class_text(model, label) for label in labels)) for text, labels in found]
 
 
-def _class_text(model: SampleModel, label: int) -> str:
+def _class_text(model: SampleModel | ModelLimits, label: int) -> str:
     """The name, if it can stand in a list and is not taken for a number."""
     name = model.class_names[label] if label < len(model.class_names) else ""
     is_plain = name and "," not in name and name == name.strip() and not name.isdecimal()

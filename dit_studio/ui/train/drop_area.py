@@ -13,10 +13,10 @@ _HINT = "Drop a folder, zip or tar of images here, or anywhere on the window."
 class DropArea(QWidget):
     """A hint and the buttons that open images; with images open, the buttons alone."""
 
-    def __init__(self, buttons: list[QPushButton], parent: QWidget | None = None) -> None:
+    def __init__(self, buttons: list[QPushButton], parent: QWidget | None = None, *, hint: str = _HINT) -> None:
         super().__init__(parent)
         self._is_empty, self._is_aimed_at = True, False
-        self._hint = Muted(_HINT)
+        self._hint = Muted(hint)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout = self._layout = QVBoxLayout(self)
         layout.setSpacing(16)

@@ -13,8 +13,9 @@ from dit_studio.engine.evaluation.extractors.random_features import open_random
 from dit_studio.engine.evaluation.extractors.transformers_models import PUBLISHED, open_published
 from dit_studio.engine.evaluation.hub_models import hub_folder
 from dit_studio.engine.evaluation.model_files import verified_path
-from dit_studio.engine.evaluation.preprocessing import ADM_TF1, INCEPTION_WAYS
+from dit_studio.engine.evaluation.preprocessing import ADM_TF1
 from dit_studio.errors import ConfigError, Problem
+from dit_studio.evaluation_metrics import PROTOCOLS
 
 __all__ = ["MAIN_OUTPUT", "NAMES", "Extractor", "Features", "open_extractor", "protocols_of"]
 
@@ -46,9 +47,7 @@ def open_extractor(
 
 def protocols_of(name: str) -> tuple[str, ...]:
     """The ways of preprocessing that an extractor knows, the usual one first."""
-    if name == "inception":
-        return tuple(INCEPTION_WAYS)
-    return ("area-64",) if name == "random" else (PUBLISHED[name].preprocessing.name,)
+    return PROTOCOLS[name]
 
 
 def _check_protocol(name: str, protocol: str) -> None:

@@ -1,0 +1,117 @@
+"""The bar below the cards: Evaluate, Pause, Go on, Stop, and how far it is."""
+
+from typing import NamedTuple
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+
+from dit_studio.events import JobState
+from dit_studio.ui.icons import icon
+from dit_studio.ui.train.state_pill import StatePill
+from dit_studio.ui.widgets.basics import BusyBar, Caption, button, describe, row, set_property
+
+
+class _Labels(NamedTuple):
+    """What the buttons say in a state: "" is hidden, and a leading "-" is shown but off."""
+
+    evaluate: str = ""
+    go_on: str = ""
+    pause: str = ""
+    stop: str = ""
+
+
+BUTTONS = {
+    JobState.IDLE: _Labels(evaluate="Evaluate"),
+    JobState.PREPARING: _Labels(pause="Pause", stop="Stop"),
+    JobState.RUNNING: _Labels(pause="Pause", stop="Stop"),
+    JobState.PAUSED: _Labels(go_on="Go on", stop="Stop"),
+    JobState.STOPPING: _Labels(pause="-Pause", stop="End at once"),
+    JobState.STOPPED: _Labels(evaluate="Evaluate", go_on="Go on"),
+    JobState.FINISHED: _Labels(evaluate="Evaluate"),
+    JobState.FAILED: _Labels(evaluate="Evaluate", go_on="Go on"),
+    JobState.INTERRUPTED: _Labels(evaluate="Evaluate", go_on="Go on"),
+}
+_TOOLTIPS = _Labels(
+    evaluate="Measure what is chosen above (Ctrl+Return).",
+    go_on="Go on where it was left: what is drawn and measured is not done again.",
+    pause="Hold after the images in progress; what is drawn and measured is kept (Ctrl+P).",
+    stop="End after the images in progress, and keep what is finished (Ctrl+.). Pressed again: end at once.",
+)
+_SHORTCUTS = _Labels(evaluate="Ctrl+Return", pause="Ctrl+P", stop="Ctrl+.")
+_ICONS = _Labels(evaluate="play", go_on="resume", pause="pause", stop="stop")
+
+
+class EvaluateBar(QFrame):
+    """What can be pressed follows from the state, and from why nothing can be measured.
+
+    `pressed` names the button: evaluate, go_on, pause or stop.
+    """
+
+    pressed = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state, self._why_not, self._said = JobState.IDLE, "", ""
+        self.buttons = {key: button(key, key) for key in _Labels._fields}
+        self._pill, self._line, self._busy = StatePill(), Caption(), BusyBar()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        line = row(self._pill, self._line)
+        line.setStretch(1, 1)
+        layout.addWidget(self._busy)
+        layout.addLayout(line)
+        buttons = row(*self.buttons.values())
+        buttons.setStretch(0, 1)
+        layout.addLayout(buttons)
+        for key, widget in self.buttons.items():
+            widget.clicked.connect(lambda _checked=False, key=key: self.pressed.emit(key))
+        self.show_state(JobState.IDLE)
+
+    @property
+    def text(self) -> str:
+        """The sentence above the buttons."""
+        return self._line.text()
+
+    def show_state(self, state: JobState, words: str = "") -> None:
+        """The state of the measuring, and a sentence beside it."""
+        self._state, self._said = state, words
+        self._pill.show_state(state)
+        self._pill.setVisible(state is not JobState.IDLE)
+        if not state.is_active:
+            self._busy.finish()
+        self._show()
+
+    def show_progress(self, text: str, done: int, total: int | None) -> None:
+        """How far it is; the text has the rate and the end time."""
+        if self._state.is_active:
+            self._busy.show_progress(text, done, total)
+
+    def set_why_not(self, why_not: str) -> None:
+        """Why nothing can be measured; "" if it can."""
+        self._why_not = why_not
+        self._show()
+
+    def _show(self) -> None:
+        for key, text in BUTTONS[self._state]._asdict().items():
+            self._show_button(key, text)
+        can_start = bool(BUTTONS[self._state].evaluate)
+        why_not = self._why_not if can_start else ""
+        self.buttons["evaluate"].setEnabled(not why_not)
+        if why_not:
+            self.buttons["evaluate"].setToolTip(f"{_TOOLTIPS.evaluate}\nOff: {why_not}")
+        line = why_not or self._said
+        self._line.setText(line[:1].upper() + line[1:])
+
+    def _show_button(self, key: str, text: str) -> None:
+        widget = self.buttons[key]
+        label = text.removeprefix("-")
+        is_primary = key == "evaluate" or (key == "go_on" and self._state is JobState.PAUSED)
+        widget.setVisible(bool(text))
+        widget.setEnabled(not text.startswith("-"))
+        widget.setText(label)
+        widget.setShortcut(QKeySequence(getattr(_SHORTCUTS, key)))  # a new text forgets the shortcut
+        describe(widget, label or key.capitalize(), getattr(_TOOLTIPS, key))
+        set_property(widget, "kind", "primary" if is_primary else "")
+        widget.setIcon(icon(getattr(_ICONS, key), "on_accent" if is_primary else None))

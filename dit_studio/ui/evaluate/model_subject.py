@@ -1,0 +1,197 @@
+"""A model that is to be measured: which, how it draws, and over which settings a curve goes."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from dit_studio.errors import ConfigError, Problem
+from dit_studio.evaluation_plan import EvaluationPlan, plan_model, plan_one
+from dit_studio.evaluation_request import EvaluationRequest
+from dit_studio.events import Event, Failure, Progress, SourceDescribed
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_folder import RunFolder, checkpoint_step
+from dit_studio.sample_request import SampleOptions, SampleRequest
+from dit_studio.sweep import ModelLimits, SweepAxis, plan_sweep
+from dit_studio.ui.evaluate.axes_card import AxesCard
+from dit_studio.ui.evaluate.drawing_card import DrawingCard
+from dit_studio.ui.evaluate.source_question import SourceQuestion
+from dit_studio.ui.evaluate.source_words import facts_line, progress_line
+from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
+from dit_studio.ui.titles import with_titles
+from dit_studio.ui.train.run_bar import title_of
+
+
+class ModelSubject(QWidget):
+    """`changed`: look again at `plan`. `chosen` carries the path that a person chose."""
+
+    changed = Signal()
+    chosen = Signal(str)
+
+    def __init__(self, launcher: Launcher, dialogs: ModelDialogs | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.described: SourceDescribed | None = None
+        self.picker, self.drawing, self.axes = ModelPicker(dialogs), DrawingCard(), AxesCard()
+        self._question = SourceQuestion(launcher, "fake", self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        for card in (self.picker, self.drawing, self.axes):
+            layout.addWidget(card)
+        self.picker.model_chosen.connect(self._on_chosen)
+        self.drawing.changed.connect(self.changed)
+        self.axes.changed.connect(self.changed)
+        self._question.progressed.connect(self._on_progressed)
+        self._question.answered.connect(self._on_answered)
+
+    # --------------------------------------------------------------------------------------------- what is chosen
+
+    @property
+    def path(self) -> str:
+        return self.picker.path
+
+    @property
+    def run(self) -> str:
+        """The run that the path is, or is a checkpoint of; "" for a model from elsewhere."""
+        place = Path(self.path)
+        places = (place, place.parent.parent) if self.path else ()
+        return next((str(one) for one in places if RunFolder(one).is_run()), "")
+
+    @property
+    def title(self) -> str:
+        """ "digits", or "digits step 2,000" where a checkpoint was chosen."""
+        place = Path(self.path)
+        if not self.run:
+            return place.stem
+        name = title_of(RunFolder(Path(self.run)))
+        over_training = any(axis.name == "checkpoint" for axis in self.axes.axes())
+        return name if str(place) == self.run or over_training else f"{name} step {checkpoint_step(place):,}"
+
+    def show_path(self, path: str, weights: str = "ema") -> None:
+        """Show a choice without looking at it yet."""
+        self._question.withdraw()
+        self.described = None
+        self.picker.set_model(path, weights)
+        self._show_limits()
+
+    def look(self) -> None:
+        """Ask what the path is, again."""
+        self.described = None
+        if self.path:
+            self.picker.show_loading("Looking at the model")
+            self._question.ask(self.path)
+        self._show_limits()
+        self.changed.emit()
+
+    def why_not(self) -> str:
+        """Why it cannot be measured, whatever the axes; "" if it can."""
+        if not self.path:
+            return "choose a model to measure."
+        if self._question.is_asking:
+            return "the model is being looked at."
+        if self.described is None:
+            return "the model cannot be used."
+        problems = self.drawing.problems()
+        return with_titles(problems[0].message) if problems else ""
+
+    def plan(self, base: EvaluationRequest, title: str) -> EvaluationPlan:
+        """The points. Raises: ConfigError with what is wrong with the axes or the settings."""
+        request, limits = self.drawing.request(), self.limits()
+        if request is None or limits is None:
+            raise ConfigError(self.drawing.problems())
+        axes, weights = self.axes.axes(), self.picker.weights_name
+        if not axes:
+            base = msgspec.structs.replace(base, fake=self.path, sample=request, model_weights=weights)
+            return plan_one(base, title=title)
+        model = self.run if self.run and any(axis.name == "checkpoint" for axis in axes) else self.path
+        return plan_model(
+            base, plan_sweep(request, model=model, weights=weights, axes=axes, limits=limits), title=title
+        )
+
+    def limits(self) -> ModelLimits | None:
+        """What the model can be asked for; None while it is not known."""
+        known = self.described
+        if known is None:
+            return None
+        own = self._own_request()
+        return ModelLimits(
+            num_classes=max(len(known.classes), max(own.classes, default=0) + 1 if own else 1),
+            class_names=known.classes,
+            timesteps=known.timesteps or 1000,
+            samplers=known.samplers,
+            has_null_class=known.has_null_class,
+        )
+
+    def show_plan(self, request: EvaluationRequest, model: str, axes: tuple[SweepAxis, ...]) -> None:
+        """Take the settings of an earlier evaluation."""
+        if request.sample is not None:
+            names = SampleOptions.__struct_fields__
+            self.drawing.set_values({name: getattr(request.sample, name) for name in names})
+        self.axes.put(axes)
+        self.show_path(model, request.model_weights)
+        self.look()
+
+    def show_problems(self, problems: list[Problem]) -> None:
+        """What the engine refused, until the next edit."""
+        for problem in problems:
+            if problem.field.startswith("request."):
+                self.drawing.show_problem(problem)
+        self.axes.mark([problem for problem in problems if not problem.field.startswith("request.")])
+
+    def values(self) -> dict[str, Any]:
+        """To be remembered."""
+        axes = [[axis.name, ", ".join(axis.values)] for axis in self.axes.axes()]
+        return {
+            "path": self.path, "weights": self.picker.weights_name, "drawing": self.drawing.values(), "axes": axes
+        }  # fmt: skip
+
+    def set_values(self, values: dict[str, Any]) -> None:
+        self.drawing.set_values(dict(values.get("drawing", {})))
+        self.axes.put([SweepAxis(name=str(name), values=(str(text),)) for name, text in values.get("axes", ())])
+        self.show_path(str(values.get("path", "")), str(values.get("weights", "ema")))
+
+    def close_jobs(self) -> None:
+        self._question.close()
+
+    # --------------------------------------------------------------------------------------------- how
+
+    def _on_chosen(self, path: str, _weights: str) -> None:
+        self.look()
+        self.chosen.emit(path)
+
+    def _on_progressed(self, progress: Progress) -> None:
+        self.picker.show_loading(progress_line(progress), progress.done, progress.total)
+
+    def _on_answered(self, answer: Event) -> None:
+        if isinstance(answer, SourceDescribed) and answer.source == "model":
+            self.described = answer
+            own = self._own_request()
+            if own is not None:
+                self.drawing.suggest(own)
+            step = answer.steps[-1] if answer.steps else None
+            self.picker.show_known(self.title, "\n".join([facts_line(answer), *answer.warnings]), step=step)
+        elif isinstance(answer, SourceDescribed):
+            message = f"{answer.path} is no model: it is measured as images."
+            self.picker.show_failure(Failure(message=message, remedy='Choose "Images" above.'))
+        elif isinstance(answer, Failure):
+            self.picker.show_failure(answer)
+        self._show_limits()
+        self.changed.emit()
+
+    def _show_limits(self) -> None:
+        limits = self.limits()
+        self.drawing.show_limits(limits)
+        self.axes.show_model(
+            limits, self.path, checkpoints=len(RunFolder(Path(self.run)).checkpoints()) if self.run else 0
+        )
+
+    def _own_request(self) -> SampleRequest | None:
+        """How the run itself draws, the classes in turn."""
+        if self.described is None or not self.described.settings:
+            return None
+        try:
+            return msgspec.json.decode(self.described.settings, type=SampleRequest)
+        except msgspec.DecodeError:
+            return None

@@ -1,0 +1,186 @@
+"""The reference: the real images, or their statistics, that everything is measured against."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+
+from dit_studio.events import Check, CheckStatus, Event, Failure, Progress, SourceDescribed
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_folder import RunFolder, list_runs
+from dit_studio.places import runs_dir
+from dit_studio.ui.evaluate.dialogs import SourceDialogs
+from dit_studio.ui.evaluate.source_question import SourceQuestion
+from dit_studio.ui.evaluate.source_words import facts_line, progress_line, source_line
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.train.check_line import CheckLines
+from dit_studio.ui.train.data_card import dropped_path
+from dit_studio.ui.train.drop_area import DropArea
+from dit_studio.ui.train.run_bar import title_of
+from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button
+from dit_studio.ui.widgets.card import Card
+from dit_studio.ui.widgets.message import MessageCard
+
+_HINT = "First: the real images to measure against. Drop a folder, an archive or an .npz here, or choose."
+_MOST_RUNS = 12
+
+
+class ReferenceCard(Card):
+    """`changed`: another path, or more is known of it."""
+
+    changed = Signal()
+
+    def __init__(
+        self, settings: Settings, launcher: Launcher, dialogs: SourceDialogs, parent: QWidget | None = None
+    ) -> None:
+        super().__init__("Reference", parent=parent)
+        self.path = ""
+        self.described: SourceDescribed | None = None
+        self._settings, self._dialogs = settings, dialogs
+        self._question = SourceQuestion(launcher, "real", self)
+        self._drop_area = DropArea(self._buttons(), hint=_HINT)
+        self._location = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
+        self._busy, self._line, self._facts = BusyBar(), Caption(), Caption()
+        self._warnings, self.message = CheckLines(), MessageCard()
+        for widget in (
+            self._drop_area, self._location, self._busy, self._line, self._facts, self._warnings, self.message
+        ):  # fmt: skip
+            self.body.addWidget(widget)
+        self.setAcceptDrops(True)
+        self._question.progressed.connect(self._on_progressed)
+        self._question.answered.connect(self._on_answered)
+        self.message.action.connect(lambda key: self.look() if key == "look" else None)
+        self._forget()
+        self.show_path("")
+
+    # --------------------------------------------------------------------------------------------- what is chosen
+
+    def open_path(self, path: str) -> None:
+        """Measure against this, which a person chose."""
+        self._settings.add_recent(Path(path))
+        self.show_path(path)
+        self.look()
+
+    def show_path(self, path: str) -> None:
+        """Show a path without looking at it yet."""
+        self._question.withdraw()
+        self.path = path
+        self._forget()
+        self._location.setText(path)
+        self._location.setVisible(bool(path))
+        self._drop_area.show_empty(is_empty=not path)
+
+    def look(self) -> None:
+        """Ask what the path is, again."""
+        self._forget()
+        if self.path:
+            self._busy.show_progress("Looking at the reference")
+            self._question.ask(self.path)
+        self.changed.emit()
+
+    def why_not(self) -> str:
+        """Why nothing can be measured against it, as a sentence; "" if it can."""
+        if not self.path:
+            return "choose the reference first."
+        if self._question.is_asking:
+            return "the reference is being looked at."
+        return "" if self.described else "the reference cannot be used."
+
+    def show_problem(self, sentence: str) -> None:
+        """What the engine says of it."""
+        self.message.show_failure(Failure(message=sentence), [("look", "Look again")])
+
+    def close_jobs(self) -> None:
+        self._question.close()
+        self._busy.finish()
+
+    # --------------------------------------------------------------------------------------------- how
+
+    def _forget(self) -> None:
+        self.described = None
+        self.message.clear()
+        self._busy.finish()
+        self._warnings.show_checks(())
+        for label in (self._line, self._facts):
+            label.hide()
+
+    def _on_progressed(self, progress: Progress) -> None:
+        self._busy.show_progress(progress_line(progress), progress.done, progress.total)
+
+    def _on_answered(self, answer: Event) -> None:
+        self._forget()
+        if isinstance(answer, SourceDescribed):
+            self._show(answer)
+        elif isinstance(answer, Failure):
+            self.message.show_failure(answer, [("look", "Look again")])
+        self.changed.emit()
+
+    def _show(self, source: SourceDescribed) -> None:
+        self.described = source
+        self._line.setText(source_line(source))
+        self._facts.setText(facts_line(source))
+        self._line.show()
+        self._facts.setVisible(bool(source.facts))
+        checks = (Check(name="", status=CheckStatus.WARNING, message=text) for text in source.warnings)
+        self._warnings.show_checks(tuple(checks))
+
+    # --------------------------------------------------------------------------------------------- choosing
+
+    def _browse(self, dialog: Callable[[str], str]) -> None:
+        if path := dialog(str(Path(self.path).parent) if self.path else str(Path.home())):
+            self.open_path(path)
+
+    def _fill_runs(self) -> None:
+        self._run_menu.clear()
+        for summary in list_runs(runs_dir())[:_MOST_RUNS]:
+            text = f"Data set of {title_of(summary.folder)}".replace("&", "&&")
+            self._add_choice(self._run_menu, text, str(summary.folder.path))
+        if self._run_menu.isEmpty():
+            self._run_menu.addAction("There is no run yet").setEnabled(False)
+
+    def _fill_recent(self) -> None:
+        self._recent_menu.clear()
+        for path in self._settings.now.recent:
+            if Path(path).exists() and not RunFolder(Path(path)).is_run():
+                self._add_choice(self._recent_menu, path.replace("&", "&&"), path)
+        if self._recent_menu.isEmpty():
+            self._recent_menu.addAction("Nothing was opened yet").setEnabled(False)
+
+    def _add_choice(self, menu: QMenu, text: str, path: str) -> None:
+        menu.addAction(text).triggered.connect(lambda _checked=False: self.open_path(path))
+
+    def _buttons(self) -> list[QPushButton]:
+        browse = button("Browse…", "Open a folder, an archive, an .npz of images, or saved statistics.")
+        menu = QMenu(browse)
+        menu.addAction("A folder…").triggered.connect(lambda: self._browse(self._dialogs.folder))
+        menu.addAction("A file…").triggered.connect(lambda: self._browse(self._dialogs.file))
+        browse.setMenu(menu)
+        runs, recent = button("Of a run", "Take the images that a run was trained on."), _recent_button()
+        self._run_menu, self._recent_menu = QMenu(runs), QMenu(recent)
+        self._run_menu.aboutToShow.connect(self._fill_runs)
+        self._recent_menu.aboutToShow.connect(self._fill_recent)
+        runs.setMenu(self._run_menu)
+        recent.setMenu(self._recent_menu)
+        return [browse, runs, recent]
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if not dropped_path(event).exists() or not event.mimeData().hasUrls():
+            event.ignore()
+        else:
+            event.acceptProposedAction()
+            self._drop_area.show_aimed_at(is_aimed_at=True)
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        super().dragLeaveEvent(event)
+        self._drop_area.show_aimed_at(is_aimed_at=False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._drop_area.show_aimed_at(is_aimed_at=False)
+        event.acceptProposedAction()
+        self.open_path(str(dropped_path(event)))
+
+
+def _recent_button() -> QPushButton:
+    return button("Recent", "Open images that were opened before.")
