@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PySide6.QtCore import QPoint, QRect, Qt, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from dit_studio.ui.sample.pixels import read_pixels
 from dit_studio.ui.sample.sweep_cells import ShownCell, side_by_side
 from dit_studio.ui.widgets.basics import Muted, Title, button, describe, row
+from dit_studio.ui.widgets.picture import Picture
 
 _KEYS = {
     Qt.Key.Key_Left: QPoint(-1, 0),
@@ -28,7 +29,7 @@ class SweepLens(QDialog):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._title, self._settings, self._picture = Title(), Muted(), _Picture()
+        self._title, self._settings, self._picture = Title(), Muted(), Picture()
         close = button("Close", "Close this picture (Escape).")
         close.clicked.connect(self.accept)
         layout = QVBoxLayout(self)
@@ -47,10 +48,9 @@ class SweepLens(QDialog):
     def show_cell(self, shown: ShownCell) -> None:
         self._title.setText(shown.title)
         self._settings.setText(settings_line(shown) + (f"\n{shown.text}" if shown.text else ""))
-        self._picture.image = picture_of(shown.folder) or shown.picture
         describe(self._picture, f"Images of {shown.title}", shown.title)
+        self._picture.show_image(picture_of(shown.folder) or shown.picture, f"Images of {shown.title}")
         self.setWindowTitle(shown.title)
-        self._picture.update()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         step = _KEYS.get(Qt.Key(event.key()))
@@ -58,25 +58,6 @@ class SweepLens(QDialog):
             super().keyPressEvent(event)
         else:
             self.moved.emit(step)
-
-
-class _Picture(QWidget):
-    """A picture as large as there is room; small ones keep their pixels sharp."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.image: QImage | None = None
-        self.setMinimumSize(160, 160)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        if self.image is None:
-            return
-        painter = QPainter(self)
-        size = self.image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        place = QRect(QPoint(), size)
-        place.moveCenter(self.rect().center())
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.image.width() > size.width())
-        painter.drawImage(place, self.image)
 
 
 def settings_line(shown: ShownCell, *, leave_out: Sequence[str] = ()) -> str:

@@ -1,14 +1,14 @@
 """One sample in large, with the whole of training behind it."""
 
-from PySide6.QtCore import QRect, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPaintEvent
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QSlider, QVBoxLayout, QWidget
 
 from dit_studio.events import PreviewSaved
-from dit_studio.ui import theme
 from dit_studio.ui.train.preview_files import PreviewFiles
 from dit_studio.ui.train.preview_rows import cell_text
 from dit_studio.ui.widgets.basics import Title, describe, row
+from dit_studio.ui.widgets.picture import Picture
 
 _FINE_FROM = 128  # pixels; cells of this size look better smooth
 _KEYS = {Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1)}
@@ -24,7 +24,7 @@ class PreviewLens(QDialog):
         self._files = files
         self._previews: list[PreviewSaved] = []
         self._index = self._cell = 0
-        self._picture = _Picture()
+        self._picture = Picture()
         self._caption = Title()
         self._slider = QSlider(Qt.Orientation.Horizontal)
         self._smooth = QCheckBox("Smooth")
@@ -88,36 +88,6 @@ class PreviewLens(QDialog):
         layout.addLayout(row(self._caption, None, self._smooth))
         layout.addWidget(self._slider)
         self._slider.setFocus()
-
-
-class _Picture(QWidget):
-    """An image as large as fits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._image = QImage()
-        self._is_smooth = False
-        self.setMinimumSize(160, 160)
-
-    def show_image(self, image: QImage, name: str) -> None:
-        self._image = image
-        self.setAccessibleName(name)
-        self.update()
-
-    def set_smooth(self, is_smooth: bool) -> None:
-        self._is_smooth = is_smooth
-        self.update()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        if self._image.isNull():
-            painter.setPen(QColor(theme.current().muted))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "The picture cannot be read.")
-            return
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth)
-        size = self._image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        target = QRect((self.width() - size.width()) // 2, (self.height() - size.height()) // 2, *size.toTuple())
-        painter.drawImage(target, self._image)
 
 
 def _cut(image: QImage, preview: PreviewSaved, cell: int) -> QImage:
