@@ -21,10 +21,10 @@ from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import ModelDescription, list_checkpoints, read_description, weights_file
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.sample_checks import check_request
-from dit_studio.engine.sampling import Frame, Samples, sample
+from dit_studio.engine.sampling import Frame, Samples, has_pixels, sample
 from dit_studio.engine.solvers import samplers_for
 from dit_studio.engine.warm_model import WarmModel, fingerprint, load_warm
-from dit_studio.errors import RunError
+from dit_studio.errors import CheckpointError, RunError
 from dit_studio.evaluation_plan import DRAWN
 from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.events import Event, Notice, Progress
@@ -47,7 +47,7 @@ def is_model(path: Path) -> bool:
 
 
 def run_of(path: Path) -> Path | None:
-    """The run that a model belongs to: itself, or the one whose checkpoint it is."""
+    """The run that a model at an absolute path belongs to: itself, or the one whose checkpoint it is."""
     for folder in (path, path.parent.parent, path.parent.parent.parent):
         if (folder / "run.toml").is_file() or list_checkpoints(folder):
             return folder
@@ -61,7 +61,7 @@ def usual_sample(path: Path, model: ModelDescription) -> SampleRequest:
     """As the run's own previews are drawn, the classes in turn; what the model does not do is left out."""
     samplers = samplers_for(model.diffusion.objective)
     settings = SampleRequest(sampler=samplers[0], cfg=2.0, count=USUAL_COUNT)
-    run = run_of(path)
+    run = run_of(path.absolute())
     if run is not None and (run / "run.toml").is_file():
         own = load_recipe(run / "run.toml").sample
         settings = msgspec.structs.replace(settings, sampler=own.sampler, steps=own.steps, cfg=own.cfg, seed=own.seed)
@@ -80,12 +80,23 @@ def sample_of(request: EvaluationRequest) -> SampleRequest:
     Raises: ConfigError if the model cannot draw that; CheckpointError if it cannot be read.
     """
     path = Path(request.fake).expanduser()
-    model = read_description(weights_file(path, request.model_weights))
+    file = weights_file(path, request.model_weights)
+    model = read_description(file)
+    check_draws_pixels(file, model)
     asked = request.sample or usual_sample(path, model)
     count = request.count or (asked.count if asked.count > 1 else USUAL_COUNT)
     asked = msgspec.structs.replace(asked, count=count)
     check_request(asked, model)
     return asked
+
+
+def check_draws_pixels(file: Path, model: ModelDescription) -> None:
+    """Raises: CheckpointError."""
+    if not has_pixels(model):
+        raise CheckpointError(
+            f"{file} draws latents of {model.in_channels} channels, which only a decoder turns into images.",
+            remedy="Choose a model of pixels, or a folder of decoded images.",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,11 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from dit_studio.engine.evaluation.one_evaluation import Shared, evaluate_one, parse_request, software_versions
+from dit_studio.engine.evaluation.one_evaluation import Shared, evaluate_one, parse_request
 from dit_studio.errors import ConfigError, RunError
 from dit_studio.evaluation_request import encode_result
 from dit_studio.events import EvaluationDone, Event, SettingsRefused, Written
 from dit_studio.files import naming_disk_errors, why_not_writable, write_atomically
-
-__all__ = ["evaluate", "software_versions"]
 
 
 def evaluate(request: dict[str, Any], out: str = "", device: str = "auto") -> Generator[Event]:

@@ -159,7 +159,7 @@ class _Evaluation:
             fake=fake,
             seconds=time.monotonic() - started,
             time=time.time(),
-            versions=software_versions(),
+            versions=_versions(),
         )
         return Evaluated(result=result, generated=opened_fake, copies=copies)
 
@@ -249,7 +249,7 @@ def _too_few(request: EvaluationRequest, *sides: SourceRecord) -> list[CautionRe
     ]
 
 
-def software_versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Of what made a result."""
     versions = {"dit-studio": __version__, "python": platform.python_version(), "torch": str(torch.__version__)}
     return versions | {name: metadata.version(name) for name in ("numpy", "pillow")}

@@ -10,61 +10,58 @@ from dit_studio.config import DataConfig, load_recipe
 from dit_studio.engine import data
 from dit_studio.engine.checkpoint import Progressed, list_checkpoints
 from dit_studio.engine.data import ImageSet
-from dit_studio.engine.evaluation.image_sources import ImageSource, data_set_source
 from dit_studio.errors import DataError
-from dit_studio.events import Event
+from dit_studio.events import Event, Progress
 
 _RECIPE = "run.toml"
+_OF_THEN = "the reference is the decoded images of then, from the cache."
 
 
 class RunData(NamedTuple):
-    """`note`: what became of the images since training; "" if they are as they were."""
+    """`kept`: the images, where they are decoded. `note`: what became of them since training; "" if nothing did."""
 
-    source: ImageSource
-    note: str
+    config: DataConfig
+    kept: ImageSet | None
+    note: str = ""
 
 
 def is_run(path: Path) -> bool:
     return (path / _RECIPE).is_file()
 
 
-def open_run_data(run: Path) -> Generator[Event, None, RunData]:
-    """The images that the newest checkpoint was trained on, else those that its recipe names now.
+def open_run_data(run: Path) -> Generator[Event, None, tuple[ImageSet, str]]:
+    """The images, decoded now if they are not yet, and the note.
 
-    Raises: DataError if neither is there any more; ConfigError if the recipe cannot be read.
+    Raises: DataError if they are not there any more; ConfigError if the recipe cannot be read.
+    """
+    found = yield from find_run_data(run)
+    images = found.kept if found.kept is not None else (yield from data.load(found.config))
+    return images, found.note
+
+
+def find_run_data(run: Path) -> Generator[Progress, None, RunData]:
+    """What the newest checkpoint was trained on, else what the recipe names now; nothing is decoded.
+
+    Raises: as `open_run_data`.
     """
     config, trained_on = load_recipe(run / _RECIPE).data, _fingerprint(run)
+    kept = data.open_decoded(trained_on, config.path)
     try:
         now = yield from data.find_fingerprint(config)
     except DataError as error:
-        return _from_cache(trained_on, config, error)
+        if kept is None:
+            raise DataError(
+                f"The images that {run.name} was trained on are not there any more. {error.message}",
+                remedy="Put them back, or choose another reference.",
+            ) from error
+        return RunData(config, kept, f"{config.path} cannot be read any more: {_OF_THEN}")
     if trained_on in ("", now):
-        return RunData(data_set_source((yield from data.load(config))), "")
-    kept = data.open_decoded(trained_on, config.path)
+        return RunData(config, kept if trained_on else data.open_decoded(now, config.path))
+    has_changed = f"{config.path} has changed since {run.name} was trained on it"
     if kept is not None:
-        return RunData(
-            data_set_source(kept), f"{config.path} has changed since {run.name} was trained on it: {_OF_THEN}"
-        )
-    images: ImageSet = yield from data.load(config)
-    return RunData(
-        data_set_source(images),
-        f"{config.path} has changed since {run.name} was trained on it, and the images of then are not kept: the "
-        "reference is what is there now.",
-    )
-
-
-_OF_THEN = "the reference is the decoded images of then, from the cache."
-
-
-def _from_cache(trained_on: str, config: DataConfig, error: DataError) -> RunData:
-    """Raises: DataError if there are none."""
-    kept = data.open_decoded(trained_on, config.path)
-    if kept is None:
-        raise DataError(
-            f"The images that the run was trained on are not there any more. {error.message}",
-            remedy="Put them back, or choose another reference.",
-        ) from error
-    return RunData(data_set_source(kept), f"{config.path} cannot be read any more: {_OF_THEN}")
+        return RunData(config, kept, f"{has_changed}: {_OF_THEN}")
+    note = f"{has_changed}, and the images of then are not kept: the reference is what is there now."
+    return RunData(config, data.open_decoded(now, config.path), note)
 
 
 def _fingerprint(run: Path) -> str:

@@ -11,7 +11,7 @@ from dit_studio.engine.evaluation.drawing import is_model
 from dit_studio.engine.evaluation.extraction import Extracted
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor
 from dit_studio.engine.evaluation.features import FeatureArray
-from dit_studio.engine.evaluation.image_sources import ImageSource, npz_source, picture_source
+from dit_studio.engine.evaluation.image_sources import ImageSource, data_set_source, npz_source, picture_source
 from dit_studio.engine.evaluation.model_files import sha256_of
 from dit_studio.engine.evaluation.npz_stream import array_heads
 from dit_studio.engine.evaluation.run_data import is_run, open_run_data
@@ -65,12 +65,9 @@ def open_reference(path: str, extractor: Extractor) -> Generator[Event, None, Op
     """Images, statistics, both, or a run's data set. Raises: DataError if it is none, or of another extractor alone."""
     file = Path(path).expanduser()
     if is_run(file):
-        data_set = yield from open_run_data(file)
-        return OpenSide(path=path, source=data_set.source, note=data_set.note)
-    if is_model(file):
-        raise DataError(
-            f"{path} is a model, and no reference.", remedy="Give the run that it is of, or a folder of images."
-        )
+        images, note = yield from open_run_data(file)
+        return OpenSide(path=path, source=data_set_source(images), note=note)
+    check_is_no_model(file)
     if file.suffix.lower() != ".npz":
         return (yield from _open_images(path))
     if "arr_0" in (heads := array_heads(file)) and not heads.keys() & {"mu", "sigma"}:
@@ -86,6 +83,14 @@ def open_reference(path: str, extractor: Extractor) -> Generator[Event, None, Op
             remedy="Choose the extractor that made them (2,048 numbers: inception), or a folder of the images.",
         )
     return OpenSide(path=path, source=source, statistics=read_statistics(file), statistics_hash=sha256_of(file)[:32])
+
+
+def check_is_no_model(path: Path) -> None:
+    """Raises: DataError."""
+    if is_model(path):
+        raise DataError(
+            f"{path} is a model, and no reference.", remedy="Give the run that it is of, or a folder of images."
+        )
 
 
 def open_generated(path: str) -> Generator[Event, None, OpenSide]:
