@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
@@ -37,6 +37,7 @@ class Rail(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self._group = QButtonGroup(self, exclusive=True)
         self._buttons: dict[str, QToolButton] = {}
+        self._is_bare = False  # without icons
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
         layout.setSpacing(8)
@@ -46,6 +47,18 @@ class Rail(QFrame):
             layout.addWidget(self._add_button(entry, number))
         self._size_icons()
         theme.theme_changed.connect(self._size_icons)
+
+    def event(self, event: QEvent) -> bool:
+        """Fit the buttons anew where the rail, or what they need, has another size."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
+            self._fit()
+        return super().event(event)
+
+    def minimumSizeHint(self) -> QSize:
+        """That of the titles alone: a low window has no room for icons in large text."""
+        hint = super().minimumSizeHint()
+        icons = 0 if self._is_bare else len(self._buttons) * theme.scaled(_ICON_SIZE)
+        return QSize(hint.width(), hint.height() - icons)
 
     def show_page(self, key: str) -> None:
         self._buttons[key].setChecked(True)
@@ -78,6 +91,18 @@ class Rail(QFrame):
         size = theme.scaled(_ICON_SIZE)
         for button in self._buttons.values():
             button.setIconSize(QSize(size, size))
+
+    def _fit(self) -> None:
+        """Leave the icons out where the buttons would not be whole with them."""
+        style = Qt.ToolButtonStyle
+        spacing = self.layout().spacing() if self.layout() else 0
+        heights = [button.sizeHint().height() for button in self._buttons.values()]
+        with_icons = sum(heights) + (len(heights) + 1) * spacing
+        if self._is_bare:
+            with_icons += len(heights) * theme.scaled(_ICON_SIZE)
+        self._is_bare = with_icons > self.height()
+        for button in self._buttons.values():
+            button.setToolButtonStyle(style.ToolButtonTextOnly if self._is_bare else style.ToolButtonTextUnderIcon)
 
     def _on_clicked(self, key: str, _checked: bool = False) -> None:
         self.chosen.emit(key)

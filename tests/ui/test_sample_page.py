@@ -298,8 +298,11 @@ def test_a_sweep_is_drawn_found_again_and_gives_its_settings(make_page: MakePage
     assert request is not None
     assert request.cfg == 4.0
     assert again._branch is None
-    again.sweep.grid.evaluate.click()
-    assert "dit-studio evaluate" in again.message.text()
+    with qtbot.waitSignal(again.evaluate_asked) as cell, qtbot.waitSignal(again.evaluate_sweep_asked) as all_cells:
+        again.sweep.grid.evaluate.click()
+        again.sweep.grid.evaluate_all.click()
+    folder = again.history.root / name
+    assert (cell.args, all_cells.args) == ([folder / "cells/000"], [folder])
 
 
 def test_a_sweep_waits_for_its_model(make_page: MakePage, qtbot: QtBot) -> None:

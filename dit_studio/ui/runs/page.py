@@ -37,6 +37,7 @@ from dit_studio.ui.runs.table import (
     StateDelegate,
 )
 from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Heading, button, describe, row
+from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
@@ -194,7 +195,6 @@ class RunsPage(QWidget):
             "Delete", "Move the run to the trash (Delete).", kind="danger", icon=icon("trash", "error")
         )
         self._hint = ElidedLabel(role="caption")
-        self._hint.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.table = _make_table(self._proxy)
         self._compare = ComparePanel()
         self._split = QSplitter(Qt.Orientation.Vertical)
@@ -207,9 +207,11 @@ class RunsPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addWidget(self._split, 1)
-        actions = row(self.open, self.resume, self.sample, self.evaluate, self.folder, self.delete)
-        actions.addWidget(self._hint, 1)
+        actions = FlowLayout()
+        for press in (self.open, self.resume, self.sample, self.evaluate, self.folder, self.delete):
+            actions.addWidget(press)
         column.addLayout(actions)
+        column.addWidget(self._hint)
         self.empty = EmptyState(
             icon("runs", "muted"),
             "No runs yet",
