@@ -13,6 +13,7 @@ from dit_studio.events import (
     CheckpointSaved,
     Event,
     JobState,
+    Measured,
     Metrics,
     Notice,
     PreviewSaved,
@@ -91,6 +92,9 @@ def show(event: Event, ticker: Ticker, steps: int) -> None:
             )
         case Validation(step=step, loss=loss):
             ticker.say(f"step {step:,}: validation loss {number(loss)}")
+        case Measured(step=step, name=name, value=value) if value is not None:
+            floor = "" if event.floor is None else f" (floor {event.floor:.4g})"
+            ticker.say(f"step {step:,}: {name} {value:.4g}{floor}")
         case PreviewSaved(file=file):
             ticker.say(f"preview {file}")
         case CheckpointSaved(file=file, size_bytes=size):

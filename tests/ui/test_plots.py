@@ -8,10 +8,11 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QPushButton, QSlider, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
-from dit_studio.events import CheckpointSaved, Event, Failure, Metrics, PreviewSaved, Validation
+from dit_studio.events import CheckpointSaved, Event, Failure, Measured, Metrics, PreviewSaved, Resumed, Validation
 from dit_studio.ui import theme
 from dit_studio.ui.benchmark_window import measure_event_loop, synthetic_run
 from dit_studio.ui.train.flags import FlagStrip
+from dit_studio.ui.train.plot_export import to_csv
 from dit_studio.ui.train.plot_view import PlotView
 from dit_studio.ui.train.plots import TrainPlots
 from dit_studio.ui.train.readout import Readout
@@ -293,3 +294,84 @@ def test_the_event_loop_is_measured() -> None:
     figures = measure_event_loop(0.3, 500)
     assert figures["points"] >= 500
     assert 0 <= figures["p50_ms"] <= figures["p99_ms"] <= figures["max_ms"]
+
+
+# ------------------------------------------------------------------------------------------------- metrics
+
+
+def measured(step: int, fd: float, kd: float = 0.02) -> list[Event]:
+    """What a run says of a step that it measured."""
+    return [
+        Metrics(step=step, loss=0.1, learning_rate=1e-4),
+        Measured(step=step, metric="fid", name="FD-random-256", value=fd, floor=3.25, floor_n=256, n=256),
+        Measured(step=step, metric="kid", name="KD-random-256", value=kd, low=kd / 2, high=2 * kd, floor=0.0,
+                 floor_n=200, n=256),
+    ]  # fmt: skip
+
+
+def tabs(plots: TrainPlots) -> QTabBar:
+    bar = find(plots, QTabBar, "Plot below the loss")
+    assert isinstance(bar, QTabBar)
+    return bar
+
+
+def show_tab(plots: TrainPlots, name: str) -> None:
+    texts = [tabs(plots).tabText(index) for index in range(tabs(plots).count())]
+    tabs(plots).setCurrentIndex(texts.index(name))
+
+
+def below(plots: TrainPlots) -> str:
+    return next(one.text() for one in plots.findChildren(Readout)[1:] if one.isVisible())
+
+
+def test_each_metric_gets_a_plot_with_its_small_number_and_its_floor(plots: TrainPlots, qtbot: QtBot) -> None:
+    before = tabs(plots).count()
+    plots.add_events([*measured(100, 40.0), *measured(200, 20.5)])
+    assert [tabs(plots).tabText(index) for index in range(before, tabs(plots).count())] == [
+        "FD-random-256",
+        "KD-random-256",
+    ]
+    assert "compare it within this run alone" in tabs(plots).tabToolTip(before)
+    show_tab(plots, "FD-random-256")
+    qtbot.waitUntil(lambda: "20.5" in below(plots))
+    assert below(plots) == "FD-random-256, 256 images only 20.50, floor, 256 real images 3.250"
+
+
+def test_a_metric_with_an_interval_shows_it(plots: TrainPlots, qtbot: QtBot) -> None:
+    plots.add_events([*measured(100, 40.0), *measured(200, 20.5, kd=0.04)])
+    show_tab(plots, "KD-random-256")
+    qtbot.waitUntil(lambda: "0.04" in below(plots))
+    assert "95 % 0.02000 … 0.08000" in below(plots)
+    view = find(plots, PlotView, "Plot: KD-random-256")
+    assert isinstance(view, PlotView)
+    (low, high) = view.box.viewRange()[1]
+    assert low < 0.01
+    assert high > 0.08  # the bars' ends are in sight
+    ends = [item.yData.tolist() for item in view.items() if getattr(item, "yData", None) is not None]
+    assert [0.01, 0.04, 0.02, 0.08] in ends
+
+
+def test_a_resumed_run_takes_back_what_it_measured_later(plots: TrainPlots, qtbot: QtBot) -> None:
+    plots.add_events([*measured(100, 40.0), *measured(200, 20.5), Resumed(step=150)])
+    show_tab(plots, "FD-random-256")
+    qtbot.waitUntil(lambda: "only 40" in below(plots))
+
+
+def test_another_run_has_no_metrics_of_this_one(plots: TrainPlots, qtbot: QtBot) -> None:
+    before = tabs(plots).count()
+    plots.add_events(measured(100, 40.0))
+    show_tab(plots, "KD-random-256")
+    plots.clear()
+    assert tabs(plots).count() == before
+    assert tabs(plots).currentIndex() == 0
+    plots.add_events(measured(100, 7.0))
+    show_tab(plots, "FD-random-256")
+    qtbot.waitUntil(lambda: "only 7" in below(plots))
+
+
+def test_metrics_are_columns_of_the_table(plots: TrainPlots) -> None:
+    plots.add_events([*measured(100, 40.0), *measured(200, 20.5)])
+    head, first, _ = to_csv(plots.history).decode().splitlines()
+    cells = dict(zip(head.split(","), first.split(","), strict=True))
+    assert (cells["FD-random-256"], cells["FD-random-256 low"], cells["FD-random-256 floor"]) == ("40", "", "3.25")
+    assert cells["KD-random-256 high"] == "0.04"

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from example_runs import make_runs
 from PIL import Image
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QTabBar, QWidget
 from scripted import Script, ScriptedLauncher
 
 from dit_studio.config import Recipe
@@ -19,6 +20,7 @@ from dit_studio.events import (
     Failure,
     FileProblem,
     JobState,
+    Measured,
     Metrics,
     ModelSummary,
     Notice,
@@ -126,9 +128,42 @@ def stopped(place: Path) -> QWidget:
     return window
 
 
+def measuring(place: Path) -> QWidget:
+    """A run with metrics, the second of them in sight."""
+    folder = RunFolder.create(place / "runs" / "20260101-120000-digits", Recipe())
+    random = np.random.default_rng(0)
+    with EventWriter(folder) as writer:
+        writer.append(Started(steps=2000, parameters=1_200_000, device="cpu", precision="fp32", images=1707,
+                              validation_images=90))  # fmt: skip
+        for step in range(1, 1001):
+            loss = 0.05 + 0.9 / (1 + step / 40) + 0.02 * random.random()
+            writer.append(Metrics(step=step, loss=loss, learning_rate=1e-3, seconds=step * 0.1, images_seen=64 * step))
+            if step % 100 == 0:
+                for event in _measured(step, 20 + 900 * 2 ** (-step / 150) + 4 * random.random()):
+                    writer.append(event)
+        writer.append(StateChanged(state=JobState.STOPPED, step=1000))
+    folder.write_status(Status(state=JobState.STOPPED, step=1000, steps=2000))
+    window = _window(place, [_summary(place)])
+    window.train_page.open_run(folder.path)
+    tabs = next(bar for bar in window.findChildren(QTabBar) if bar.accessibleName() == "Plot below the loss")
+    tabs.setCurrentIndex(tabs.count() - 1)
+    QTimer.singleShot(400, lambda: tabs.setCurrentIndex(tabs.count() - 1))  # its history is read in a thread
+    return window
+
+
+def _measured(step: int, fd: float) -> list[Event]:
+    kd = fd / 2000
+    return [
+        Measured(step=step, metric="fid", name="FD-random-256", value=fd, floor=18.2, floor_n=256, n=256, seconds=2.0),
+        Measured(step=step, metric="kid", name="KD-random-256", value=kd, low=0.8 * kd, high=1.2 * kd, floor=0.0011,
+                 floor_n=256, n=256, seconds=2.0),
+    ]  # fmt: skip
+
+
 TRAIN_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "train-scanned": scanned,
     "train-scan-failed": scan_failed,
     "train-out-of-memory": out_of_memory,
     "train-stopped": stopped,
+    "train-metrics": measuring,
 }

@@ -13,6 +13,7 @@ from dit_studio.events import (
     CheckpointSaved,
     Event,
     Failure,
+    Measured,
     Metrics,
     Notice,
     PreviewSaved,
@@ -160,6 +161,22 @@ class Flag:
     text: str
 
 
+class Measurements:
+    """A metric along a run, with its interval and its floor; NaN where there is none."""
+
+    def __init__(self, event: Measured) -> None:
+        self.name, self.n, self.floor_n = event.name, event.n, event.floor_n
+        self.value, self.low, self.high, self.floor = (Curve() for _ in range(4))
+
+    @property
+    def curves(self) -> tuple[Curve, ...]:
+        return self.value, self.low, self.high, self.floor
+
+    def add(self, event: Measured) -> None:
+        for curve, value in zip(self.curves, (event.value, event.low, event.high, event.floor), strict=True):
+            curve.append(event.step, np.nan if value is None else value)
+
+
 class RunHistory:
     """Every curve and flag of one run, fed by its events."""
 
@@ -173,6 +190,7 @@ class RunHistory:
         self.memory_bytes = Curve()
         self.images_seen = Curve()
         self.seconds = Curve()
+        self.measured: dict[str, Measurements] = {}  # by the name that is printed, with its number of images
         self.flags: list[Flag] = []
         self.steps = 0  # planned
         self.version = 0  # of the flags: rises when they change
@@ -251,6 +269,8 @@ class RunHistory:
                 self._flag(step, "resume", f"Resumed from step {step:,}")
             case Validation(step=step, loss=loss):
                 self.validation.append(step, loss)
+            case Measured(name=name):
+                self.measured.setdefault(name, Measurements(event)).add(event)
             case CheckpointSaved(step=step):
                 self._flag(step, "checkpoint", f"Checkpoint of step {step:,}")
             case PreviewSaved(step=step):
@@ -276,5 +296,6 @@ class RunHistory:
             self.images_seen,
             self.seconds,
             *self.bands,
+            *(curve for measured in self.measured.values() for curve in measured.curves),
         ):
             curve.cut(step)

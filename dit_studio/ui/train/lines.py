@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtGui import QColor
 
 from dit_studio.ui import theme
-from dit_studio.ui.train.curves import Curve, RunHistory
+from dit_studio.ui.train.curves import Curve, Measurements, RunHistory
 
 TIMESTEPS = 1000  # what the names of the bands divide
 _SKY, _ORANGE, _GREEN, _VERMILION, _PINK, _BLUE, _YELLOW = range(7)  # places in theme.CURVES
@@ -23,6 +24,8 @@ class Line:
     is_raw: bool = True  # every value, faint if there is a smoothed line too
     is_smooth: bool = True
     has_points: bool = False
+    is_dashed: bool = False
+    interval: tuple[Curve, Curve] | None = None  # its low and high ends, parallel to the curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,37 @@ OTHERS = (
     PlotKind(name="Speed", title="Images/s", about="Training images a second.", lines=_speed),
     PlotKind(name="Memory", title="Memory (GB)", about="Memory of the device in use, in GB.", lines=_memory),
 )
+
+
+def metric_kind(measured: Measurements) -> PlotKind:
+    """The plot of a metric that is measured while training."""
+    about = (
+        f"{measured.name} of the averaged weights, from {measured.n:,} images only: fewer images make it larger, so "
+        "compare it within this run alone. Bars: 95 % interval. Dashed: the floor, one half of "
+        f"{2 * measured.floor_n:,} training images against the other."
+    )
+    return PlotKind(name=measured.name, title=measured.name, about=about, lines=partial(_metric, measured.name))
+
+
+def _metric(name: str, history: RunHistory) -> list[Line]:
+    if (measured := history.measured.get(name)) is None:
+        return []
+    value = Line(
+        name=f"{name}, {measured.n:,} images only",
+        curve=measured.value,
+        colour=_colour(_BLUE, _SKY),
+        is_smooth=False,
+        has_points=True,
+        interval=(measured.low, measured.high),
+    )
+    floor = Line(
+        name=f"floor, {measured.floor_n:,} real images",
+        curve=measured.floor,
+        colour=_colour(_VERMILION, _ORANGE),
+        is_smooth=False,
+        is_dashed=True,
+    )
+    return [value, floor] if measured.floor_n else [value]
 
 
 def band_name(index: int, count: int, timesteps: int = TIMESTEPS) -> str:

@@ -20,6 +20,9 @@ def to_csv(history: RunHistory) -> bytes:
     }
     for index, curve in enumerate(history.bands):
         columns[f"loss {band_name(index, len(history.bands))}"] = curve
+    for name, measured in history.measured.items():
+        columns |= {name: measured.value, f"{name} low": measured.low, f"{name} high": measured.high}
+        columns |= {f"{name} floor": measured.floor}
     steps = np.unique(np.concatenate([curve.x for curve in columns.values()]))
     cells = [_column(curve, steps) for curve in columns.values()]
     head = ",".join(["step", *columns])

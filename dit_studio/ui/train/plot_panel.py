@@ -53,10 +53,20 @@ def _entries(line: Line, smoothing: float, step: float | None) -> list[Entry]:
     step = math.inf if step is None else step
     raw = line.curve.at(step, line.curve.y) * line.scale
     if not line.is_smooth:
-        return [Entry(line.name, _text(raw), line.colour, line.has_points)]
+        return [
+            Entry(line.name, _text(raw), line.colour, line.has_points, is_dashed=line.is_dashed),
+            *_ends(line, step),
+        ]
     smooth = line.curve.at(step, line.curve.smoothed(smoothing)) * line.scale
     entries = [Entry(line.name, _text(smooth), line.colour)]
     return [*entries, Entry("raw", _text(raw), line.colour, is_faint=True)] if line.is_raw else entries
+
+
+def _ends(line: Line, step: float) -> list[Entry]:
+    if line.interval is None:
+        return []
+    low, high = (end.at(step, end.y) * line.scale for end in line.interval)
+    return [] if math.isnan(low) or math.isnan(high) else [Entry("95 %", f"{_text(low)} … {_text(high)}")]
 
 
 def _text(value: float) -> str:

@@ -17,7 +17,7 @@ from dit_studio.ui.train.amounts import count
 from dit_studio.ui.train.curves import Flag, RunHistory, XAxis
 from dit_studio.ui.train.flags import FlagStrip, flag_colour
 from dit_studio.ui.train.line_items import Look
-from dit_studio.ui.train.lines import LOSS, OTHERS
+from dit_studio.ui.train.lines import LOSS, OTHERS, PlotKind, metric_kind
 from dit_studio.ui.train.plot_controls import PlotControls
 from dit_studio.ui.train.plot_export import to_csv
 from dit_studio.ui.train.plot_panel import PlotPanel
@@ -60,6 +60,7 @@ class TrainPlots(QWidget):
         self._step: float | None = None  # below the crosshair
         self._marks: list[tuple[float, str]] = []
         self._loss = PlotPanel(LOSS)
+        self._kinds: list[PlotKind] = []  # by tab; behind these the metrics that were measured
         self._others: dict[int, PlotPanel] = {}  # by tab, made when first shown
         self._controls = PlotControls()
         self._flags = FlagStrip()
@@ -88,6 +89,7 @@ class TrainPlots(QWidget):
         self.history = RunHistory()
         self._step = None
         self._x_range = (0.0, 1.0)
+        self._forget_metrics()
         for panel in self._panels():
             panel.view.reset()
         self._pages.setCurrentIndex(0)
@@ -103,11 +105,31 @@ class TrainPlots(QWidget):
     def _take_in(self) -> None:
         now, self._pending = self._pending[:_EVENTS_AT_ONCE], self._pending[_EVENTS_AT_ONCE:]
         self.history.add(now)
+        self._show_metrics()
         if not self.history.is_empty:
             self._pages.setCurrentIndex(1)
         if self._pending:
             self._take_in_timer.start()
         self._make_stale(delay_ms=_REDRAW_MS)
+
+    def _show_metrics(self) -> None:
+        """A tab for each metric: they share no unit, and so no axis."""
+        for measured in list(self.history.measured.values())[len(self._kinds) - len(OTHERS) :]:
+            self._add_tab(metric_kind(measured))
+
+    def _add_tab(self, kind: PlotKind) -> None:
+        self._kinds.append(kind)
+        self._tabs.setTabToolTip(self._tabs.addTab(kind.name), kind.about)
+
+    def _forget_metrics(self) -> None:
+        if self._tabs.currentIndex() >= len(OTHERS):
+            self._tabs.setCurrentIndex(0)
+        while len(self._kinds) > len(OTHERS):
+            self._kinds.pop()
+            self._tabs.removeTab(len(self._kinds))
+            if (panel := self._others.pop(len(self._kinds), None)) is not None:
+                self._below.removeWidget(panel)
+                panel.deleteLater()
 
     # ------------------------------------------------------------------------------------------------- drawing
 
@@ -276,15 +298,14 @@ class TrainPlots(QWidget):
         panel.view.fit_wanted.connect(self.fit)
 
     def _new_panel(self, index: int) -> PlotPanel:
-        panel = PlotPanel(OTHERS[index])
+        panel = PlotPanel(self._kinds[index])
         self._connect_view(panel)
         self._below.addWidget(panel)
         return panel
 
     def _build(self) -> None:
-        for index, kind in enumerate(OTHERS):
-            self._tabs.addTab(kind.name)
-            self._tabs.setTabToolTip(index, kind.about)
+        for kind in OTHERS:
+            self._add_tab(kind)
         self._tabs.setExpanding(False)
         self._tabs.setDrawBase(False)
         describe(self._tabs, "Plot below the loss", "")

@@ -20,6 +20,7 @@ class Entry:
     colour: str = ""  # empty: no swatch
     has_points: bool = False
     is_faint: bool = False
+    is_dashed: bool = False
 
 
 class Readout(QWidget):
@@ -65,7 +66,8 @@ class Readout(QWidget):
         text = QRect(place)
         if entry.colour:
             middle = QPointF(place.left() + _SWATCH / 2, place.center().y() + 1)
-            painter.setPen(QPen(QColor(entry.colour), 1 if entry.is_faint else 3))
+            style = Qt.PenStyle.DotLine if entry.is_dashed else Qt.PenStyle.SolidLine
+            painter.setPen(QPen(QColor(entry.colour), 1 if entry.is_faint else 3, style))
             painter.drawLine(middle - QPointF(_SWATCH / 2 - 2, 0), middle + QPointF(_SWATCH / 2 - 2, 0))
             if entry.has_points:
                 painter.setBrush(QColor(entry.colour))

@@ -5,7 +5,17 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QPlainTextEdit, QVBoxLayout, QWidget
 
-from dit_studio.events import CheckpointSaved, Event, Failure, Notice, Progress, Resumed, Started, StateChanged
+from dit_studio.events import (
+    CheckpointSaved,
+    Event,
+    Failure,
+    Measured,
+    Notice,
+    Progress,
+    Resumed,
+    Started,
+    StateChanged,
+)
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.dialogs import Dialogs
@@ -66,6 +76,9 @@ def line_of(event: Event) -> str:
             return f"{_at(step)}{STATE_TEXTS[state].lower()}{': ' if message else ''}{message}"
         case CheckpointSaved(step=step, file=file, size_bytes=size):
             return f"{_at(step)}saved {file} ({amounts.memory(size)})"
+        case Measured(step=step, name=name, value=value) if value is not None:
+            floor = "" if event.floor is None else f" (floor {event.floor:.4g})"
+            return f"{_at(step)}{name} {value:.4g}{floor}"
         case Started():
             return facts_line(event)
         case Resumed(step=step):
