@@ -147,7 +147,9 @@ def measuring(place: Path) -> QWidget:
     window.train_page.open_run(folder.path)
     tabs = next(bar for bar in window.findChildren(QTabBar) if bar.accessibleName() == "Plot below the loss")
     tabs.setCurrentIndex(tabs.count() - 1)
-    QTimer.singleShot(400, lambda: tabs.setCurrentIndex(tabs.count() - 1))  # its history is read in a thread
+    timer = QTimer(window, singleShot=True, interval=400)  # its history is read in a thread
+    timer.timeout.connect(lambda: tabs.setCurrentIndex(tabs.count() - 1))
+    timer.start()
     return window
 
 
