@@ -4,6 +4,7 @@ Nothing in a file is executed.
 """
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -137,7 +138,8 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         if is_torchscript(path):
             return read_torchscript(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of kinds of pickles, which say nothing to a user
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist.", remedy=_REMEDY) from error
     except (

@@ -1,0 +1,263 @@
+"""The Model files page: every file that metrics need, fetched or added on request only."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QShowEvent
+from PySide6.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
+
+from dit_studio.events import Event, Failure, ModelFiles, Progress
+from dit_studio.jobs.launch import Launcher
+from dit_studio.ui.icons import icon
+from dit_studio.ui.model_files.file_card import FileCard, open_in_browser
+from dit_studio.ui.one_job import OneJob
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.train.drop_area import DropArea
+from dit_studio.ui.widgets.basics import BusyBar, Heading, WholeText, button, row
+from dit_studio.ui.widgets.message import MessageCard
+from dit_studio.ui.widgets.scrolling import Scrolling
+
+_KINDS = "Weights (*.pth *.pt *.safetensors *.bin);;All files (*)"
+_INTRODUCTION = (
+    "The extractor random needs no file. The others compute features with published networks, which are fetched only "
+    "when you press Download."
+)
+_HINT = "Drop a file, or the folder of a model, here or anywhere on this page: it is known by its content."
+
+
+def _file(start: str) -> str:
+    return QFileDialog.getOpenFileName(QApplication.activeWindow(), "Add a model file", start, _KINDS)[0]
+
+
+def _folder(start: str) -> str:
+    return QFileDialog.getExistingDirectory(QApplication.activeWindow(), "Choose the folder of a model", start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileDialogs:
+    """Each takes where to begin, and gives "" if nothing was chosen."""
+
+    file: Callable[[str], str] = _file
+    folder: Callable[[str], str] = _folder
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A job that the page runs; `name` is of the file that it fetches."""
+
+    job: str
+    params: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+
+class ModelFilesPage(QWidget):
+    """Lists, fetches and takes in model files, one job after another. `open_url` and `dialogs` are for tests."""
+
+    files_changed = Signal(object)  # ModelFiles
+
+    def __init__(
+        self,
+        settings: Settings,
+        launcher: Launcher,
+        *,
+        open_url: Callable[[str], None] = open_in_browser,
+        dialogs: FileDialogs | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._settings, self._launcher = settings, launcher
+        self._open_url, self._dialogs = open_url, dialogs or FileDialogs()
+        self._job = OneJob(self)
+        self._now: _Task | None = None
+        self._waiting: deque[_Task] = deque()
+        self._failed: _Task | None = None
+        self._files: ModelFiles | None = None
+        self._is_listed = False  # by the job that runs
+        self._wanted = ""  # the extractor to show as soon as its card is there
+        self._is_following = False  # what is wanted is scrolled to as the cards find their places
+        self.cards: dict[str, FileCard] = {}
+        self._message, self._busy, self._searched = MessageCard(), BusyBar(), WholeText(role="caption")
+        self._build()
+        self._job.received.connect(self._on_received)
+        self._job.ended.connect(self._on_ended)
+        self.setAcceptDrops(True)
+
+    def refresh(self) -> None:
+        """Look for the files again."""
+        self._ask(_Task("model_files"))
+
+    def show_extractor(self, name: str) -> None:
+        """Bring the files of an extractor into view and mark them; an empty name marks none."""
+        self._wanted, self._is_following = name, bool(name)
+        for card in self.cards.values():
+            card.set_highlighted(bool(name) and card.info.extractor == name)
+        self._scroll_to_wanted()
+
+    def add_path(self, path: str, extractor: str = "") -> None:
+        """Take in a file, or choose a folder, for an extractor or whatever it is for."""
+        self._message.clear()
+        self._ask(_Task("add_model_file", {"path": path, "extractor": extractor}))
+
+    def download(self, name: str) -> None:
+        """Fetch a file, after those that were asked for before."""
+        self._message.clear()
+        self.cards[name].show_waiting()
+        self._ask(_Task("download_model_file", {"name": name}, name))
+
+    def cancel(self, name: str) -> None:
+        """Stop fetching a file; what arrived is kept."""
+        if self._now is not None and self._now.name == name:
+            self.cards[name].show_ending()
+            self._job.stop()
+            return
+        self._waiting = deque(task for task in self._waiting if task.name != name)
+        self._show_files()
+
+    def close_page(self) -> None:
+        self._waiting.clear()
+        self._job.stop()  # and `close` asks a second time, which does not wait for a slow server
+        self._job.close()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._now is None:
+            self.refresh()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            self._drop.show_aimed_at(is_aimed_at=True)
+            event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        self._drop.show_aimed_at(is_aimed_at=False)
+        super().dragLeaveEvent(event)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._drop.show_aimed_at(is_aimed_at=False)
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.add_path(url.toLocalFile())
+        event.acceptProposedAction()
+
+    # --------------------------------------------------------------------------------------------- what is done
+
+    def _ask(self, task: _Task) -> None:
+        if task != self._now and task not in self._waiting:
+            self._waiting.append(task)
+        if self._now is None:
+            self._begin_next()
+
+    def _begin_next(self) -> None:
+        self._now = self._waiting.popleft() if self._waiting else None
+        self._is_listed = False
+        if self._now is not None:
+            self._job.run(self._launcher.call(self._now.job, **self._now.params))
+            if not self._now.name:
+                self._busy.show_progress("Looking for model files")
+
+    def _on_received(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Progress):
+                self._show_progress(event)
+            elif isinstance(event, Failure):
+                self._message.show_failure(event, [("again", "Try again")] if self._now and self._now.name else [])
+                self._failed = self._now
+            elif isinstance(event, ModelFiles):
+                self._files, self._is_listed = event, True
+                self._show_files()
+                self.files_changed.emit(event)
+
+    def _on_ended(self) -> None:
+        ended, self._now = self._now, None
+        self._busy.finish()
+        if ended is not None and ended.job != "model_files" and not self._is_listed:
+            self._waiting.appendleft(_Task("model_files"))  # a job that failed or was stopped says nothing of the files
+        self._begin_next()
+        self._show_files()
+
+    def _on_action(self, key: str) -> None:
+        if key == "again" and self._failed is not None:
+            self.download(self._failed.name)
+
+    def _on_add(self, extractor: str) -> None:
+        is_on_hub = any(card.info.is_on_hub for card in self.cards.values() if card.info.extractor == extractor)
+        self._choose(self._dialogs.folder if is_on_hub else self._dialogs.file, extractor)
+
+    def _choose(self, dialog: Callable[[str], str], extractor: str = "") -> None:
+        start = str(self._settings.form("model files").get("folder", ""))
+        if path := dialog(start):
+            self._settings.save_form("model files", {"folder": str(Path(path).parent)})
+            self.add_path(path, extractor)
+
+    # --------------------------------------------------------------------------------------------- what is shown
+
+    def _show_progress(self, progress: Progress) -> None:
+        if self._now is not None and self._now.name and progress.unit == "bytes":
+            self.cards[self._now.name].show_progress(progress)
+        elif self._now is not None and not self._now.name:
+            self._busy.show_progress(progress.stage, progress.done, progress.total)
+
+    def _show_files(self) -> None:
+        if self._files is None:
+            return
+        has_cards = bool(self.cards)
+        busy = {task.name for task in (self._now, *self._waiting) if task is not None}
+        for info in self._files.files:
+            card = self.cards.get(info.name) or self._add_card(info.name)
+            if info.name not in busy:
+                card.show_info(info, self._files.hub_folder if info.is_on_hub else self._files.folder)
+        self._searched.setText("\n".join(["Files are looked for in", *self._files.searched]))
+        if self._wanted and not has_cards:
+            self.show_extractor(self._wanted)
+
+    def _add_card(self, name: str) -> FileCard:
+        assert self._files is not None
+        info = next(info for info in self._files.files if info.name == name)
+        card = self.cards[name] = FileCard(info, open_url=self._open_url)
+        card.download_asked.connect(self.download)
+        card.cancel_asked.connect(self.cancel)
+        card.add_asked.connect(self._on_add)
+        card.forget_asked.connect(lambda extractor: self.add_path("", extractor))
+        self._list.insertWidget(self._list.count() - 1, card)
+        return card
+
+    def _scroll_to_wanted(self) -> None:
+        card = next((card for card in self.cards.values() if card.info.extractor == self._wanted), None)
+        if card is not None and self._is_following:
+            self._scrolling.verticalScrollBar().setValue(card.y())
+
+    def _stop_following(self) -> None:
+        self._is_following = False
+
+    # --------------------------------------------------------------------------------------------- set-up
+
+    def _build(self) -> None:
+        self._message.action.connect(self._on_action)
+        self.again = button("Look again", "Look for the files in the usual folders again.", icon=icon("refresh"))
+        self.add_file = button("Add a file…", "Copy a weights file from elsewhere; its SHA-256 is checked.")
+        self.add_folder = button("Choose a folder…", "Take a model from a folder with config.json and its weights.")
+        self.again.clicked.connect(self.refresh)
+        self.add_file.clicked.connect(lambda: self._choose(self._dialogs.file))
+        self.add_folder.clicked.connect(lambda: self._choose(self._dialogs.folder))
+        self._drop = DropArea([self.add_file, self.add_folder], hint=_HINT)
+        content = QWidget()
+        self._list = QVBoxLayout(content)
+        self._list.setContentsMargins(0, 0, 8, 0)
+        self._list.setSpacing(8)
+        self._list.addWidget(WholeText(_INTRODUCTION, role="muted"))
+        self._list.addWidget(self._drop)
+        self._list.addWidget(self._searched)
+        self._scrolling = Scrolling(content)
+        self._scrolling.verticalScrollBar().rangeChanged.connect(self._scroll_to_wanted)
+        self._scrolling.verticalScrollBar().actionTriggered.connect(self._stop_following)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(16, 16, 16, 16)
+        layout.setSpacing(8)
+        layout.addLayout(row(Heading("Model files"), None, self.again))
+        for part in (self._message, self._busy):
+            layout.addWidget(part)
+        layout.addWidget(self._scrolling, 1)
