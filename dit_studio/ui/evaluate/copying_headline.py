@@ -96,6 +96,5 @@ def verdict(copying: Copying) -> str:
 
 
 def share(value: float) -> str:
-    """0.051 as "5.1 %"; from 10 % on without a digit after the point."""
-    percent = 100 * value
-    return f"{percent:.0f} %" if percent >= 9.95 or percent in (0, 5) else f"{percent:.1f} %"
+    """0.051 as "5.1%"."""
+    return f"{value:.1%}"

@@ -21,8 +21,11 @@ def to_image(pixels: Pixels) -> QImage:
 def read_pixels(path: Path) -> Pixels | None:
     """The pixels of an image file; None if there is none that can be read."""
     image = QImage(str(path))
-    if image.isNull():
-        return None
+    return None if image.isNull() else pixels_of(image)
+
+
+def pixels_of(image: QImage) -> Pixels:
+    """The pixels of an image; grey ones have one channel."""
     is_gray = image.isGrayscale() and image.depth() <= 8
     image = image.convertToFormat(QImage.Format.Format_Grayscale8 if is_gray else QImage.Format.Format_RGB888)
     channels = 1 if is_gray else 3
