@@ -40,10 +40,11 @@ _STAGE = "Drawing images"
 
 
 def is_model(path: Path) -> bool:
-    """A run, a checkpoint or a file of weights, and no images."""
+    """A run, a checkpoint (perhaps a former one) or a file of weights, and no images."""
     if path.suffix.lower() in _MODEL_SUFFIXES or any((path / name).is_file() for name in _MODEL_FILES):
         return True
-    return bool(list_checkpoints(path))
+    was_checkpoint = path.parent.name == "checkpoints" and path.name.startswith("step-")
+    return was_checkpoint or bool(list_checkpoints(path))
 
 
 def run_of(path: Path) -> Path | None:
@@ -80,6 +81,8 @@ def sample_of(request: EvaluationRequest) -> SampleRequest:
     Raises: ConfigError if the model cannot draw that; CheckpointError if it cannot be read.
     """
     path = Path(request.fake).expanduser()
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist any more.", remedy="Choose a checkpoint that is still there.")
     file = weights_file(path, request.model_weights)
     model = read_description(file)
     check_draws_pixels(file, model)
