@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import evaluation_results as made
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QComboBox, QWidget
 
+from dit_studio.ui.evaluate.curves import Curves
 from dit_studio.ui.evaluate.results import Results
 
 
@@ -60,6 +61,45 @@ def results_copying(_place: Path) -> QWidget:
     return results
 
 
+def curves_empty(_place: Path) -> QWidget:
+    curves = Curves()
+    curves.show_plan(made.one_plan())
+    return curves
+
+
+def curves_of(metric: str, *, count: int = 20, foreign: bool = False, axis: int = 0) -> Curves:
+    curves = Curves()
+    curves.show_plan(made.curve_plan())
+    for index, result in made.curve_results(count).items():
+        if index != 5:
+            curves.add(index, made.curve_result(index, n=400) if foreign and index in (9, 14) else result)
+    boxes = {box.accessibleName(): box for box in curves.findChildren(QComboBox)}
+    boxes["Metric"].setCurrentIndex(boxes["Metric"].findData(metric))
+    boxes["Horizontal axis"].setCurrentIndex(axis)
+    curves.select(8)
+    return curves
+
+
+def curves_steps(_place: Path) -> QWidget:
+    return curves_of("fid")
+
+
+def curves_cfg(_place: Path) -> QWidget:
+    return curves_of("kid", count=14, foreign=True, axis=1)
+
+
+def curves_precision_recall(_place: Path) -> QWidget:
+    return curves_of("Precision against recall", axis=1)
+
+
+def curves_sources(_place: Path) -> QWidget:
+    curves = Curves()
+    curves.show_plan(made.sources_plan())
+    for index, result in made.sources_results().items():
+        curves.add(index, result)
+    return curves
+
+
 CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "centre-results-empty": results_empty,
     "centre-results-one": results_one,
@@ -67,4 +107,9 @@ CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "centre-results-many": results_many,
     "centre-results-failed": results_failed,
     "centre-results-copying": results_copying,
+    "centre-curves-empty": curves_empty,
+    "centre-curves-steps": curves_steps,
+    "centre-curves-cfg": curves_cfg,
+    "centre-curves-precision-recall": curves_precision_recall,
+    "centre-curves-sources": curves_sources,
 }

@@ -2,11 +2,41 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
 
 
-def figure_of(result: EvaluationResult, metric: str) -> MetricResult | None:
+def figure_of(result: EvaluationResult, metric: Metric) -> MetricResult | None:
+    """A figure of a result; the share of copies is one, too. None if it was not asked for."""
+    if metric == "copying":
+        return _share_closer(result)
     return next((found for found in result.results if found.metric == metric), None)
+
+
+def floor_of(result: EvaluationResult, metric: Metric) -> MetricResult | None:
+    """One half of the reference against the other; None if that was not measured."""
+    if metric == "copying" and result.copying is not None:
+        found, floor = _share_closer(result), result.copying.floor
+        return (
+            None if found is None or floor is None else msgspec.structs.replace(found, value=floor, n_real=0, n_fake=0)
+        )
+    return next((found for found in result.floor if found.metric == metric and found.value is not None), None)
+
+
+def _share_closer(result: EvaluationResult) -> MetricResult | None:
+    if result.copying is None:
+        return None
+    return MetricResult(
+        metric="copying",
+        name="Closer than real",
+        value=result.copying.share_closer,
+        why_no_interval="It is a share of images that may be copies of one another, so no interval is its own.",
+        estimator=f"share of images nearer than {result.copying.threshold:.4g} to a training image",
+        better="lower",
+        n_real=result.protocol.n_real,
+        n_fake=result.protocol.n_fake,
+    )
 
 
 def differences(first: EvaluationResult, other: EvaluationResult, metric: Metric) -> list[str]:
@@ -38,4 +68,5 @@ def metrics_in(results: Iterable[EvaluationResult]) -> list[Metric]:
     found: dict[Metric, None] = {}
     for result in results:
         found |= dict.fromkeys(each.metric for each in result.results if each.value is not None)
+        found |= {"copying": None} if result.copying is not None else {}
     return list(found)

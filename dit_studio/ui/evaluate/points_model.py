@@ -13,11 +13,11 @@ from dit_studio.ui.evaluate.cautions import LEVELS, MARKS, caution_text, worst
 from dit_studio.ui.evaluate.comparable import differences, figure_of, metrics_in
 from dit_studio.ui.evaluate.figures import figure_text
 from dit_studio.ui.evaluate.plan_axis import axis_title, axis_values
+from dit_studio.ui.evaluate.plot_lines import metric_title
 from dit_studio.ui.icons import icon
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
-_ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
 _NUMBERS = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WORDS = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
@@ -109,10 +109,7 @@ class PointsModel(QAbstractTableModel):
     def _head(self, section: int, metric: Metric | None) -> str:
         if metric is None:
             return self.heads[section]
-        found = [figure_of(row.result, metric) for row in self.rows if row.result]
-        names = {each.name: each.better for each in found if each is not None}
-        name = next(iter(names)) if len(names) == 1 else metric
-        return name + _ARROWS[next(iter(names.values()), "")]
+        return metric_title({row.point.index: row.result for row in self.rows if row.result}, metric)
 
     def _word(self, row: PointRow, column: int, role: int) -> Any:
         is_state = column == len(self.heads) - 1

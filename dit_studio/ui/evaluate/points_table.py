@@ -10,8 +10,9 @@ from dit_studio.ui.evaluate.points_model import PointsModel, PointsOrder
 from dit_studio.ui.evaluate.result_text import copy_results
 from dit_studio.ui.widgets.basics import describe
 
-_WIDEST = 180  # pixels at a font scale of 100 %, of a column at first
-_ROW = 30  # pixels at a font scale of 100 %
+# Pixels at a font scale of 100 %.
+_STATE = 132  # the width of the column with the state, at first
+_ROW = 30
 
 
 class PointsTable(QTableView):
@@ -49,8 +50,7 @@ class PointsTable(QTableView):
     def fit_columns(self) -> None:
         self.verticalHeader().setDefaultSectionSize(theme.scaled(_ROW))
         self.resizeColumnsToContents()
-        for column in range(self._order.columnCount()):
-            self.setColumnWidth(column, min(self.columnWidth(column), theme.scaled(_WIDEST)))
+        self.setColumnWidth(len(self.points.heads) - 1, theme.scaled(_STATE))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):

@@ -1,0 +1,55 @@
+"""Precision against recall: how true the images are, and how much of the reference they cover."""
+
+from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
+from dit_studio.evaluation_request import EvaluationResult
+from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
+from dit_studio.ui.evaluate.figures import interval_of
+from dit_studio.ui.evaluate.plan_axis import axis_names
+from dit_studio.ui.evaluate.plot_lines import Picture, PlotLine, PlotPoint, Results, lines_of, read_out, reference_of
+
+TITLE = "Precision against recall"
+
+
+def has_both(results: Results) -> bool:
+    return any(_point(None, result, result) is not None for result in results.values())
+
+
+def precision_recall_picture(plan: EvaluationPlan, results: Results, place: int) -> Picture:
+    """A point for each result that has both, joined along an axis of the plan."""
+    lines = []
+    for name, points in lines_of(plan, place).items():
+        pairs = [(point, results[point.index]) for point in points if point.index in results]
+        found = [_point(point, result, reference_of(results)) for point, result in pairs]
+        lines.append(PlotLine(name=name, points=tuple(each for each in found if each is not None)))
+    return Picture(
+        lines=tuple(line for line in lines if line.points),
+        x_title="Recall ↑",
+        y_title="Precision ↑",
+        is_connected=not axis_names(plan, place),
+        floor_point=_floor(reference_of(results)) if results else None,
+    )
+
+
+def _point(point: EvaluationPoint | None, result: EvaluationResult, first: EvaluationResult) -> PlotPoint | None:
+    precision, recall = figure_of(result, "precision"), figure_of(result, "recall")
+    if precision is None or recall is None or precision.value is None or recall.value is None:
+        return None
+    up, across = interval_of(precision), interval_of(recall)
+    return PlotPoint(
+        index=point.index if point is not None else -1,
+        x=recall.value,
+        y=precision.value,
+        x_range=(across.low, across.high) if across else None,
+        y_range=(up.low, up.high) if up else None,
+        text=read_out(point, precision, recall) if point is not None else "",
+        differs=tuple(dict.fromkeys(differences(first, result, "precision") + differences(first, result, "recall"))),
+    )
+
+
+def _floor(result: EvaluationResult) -> PlotPoint | None:
+    """Where one half of the reference stands against the other."""
+    precision, recall = floor_of(result, "precision"), floor_of(result, "recall")
+    if precision is None or recall is None or precision.value is None or recall.value is None:
+        return None
+    text = f"floor: real against real, {precision.n_real:,} against {precision.n_fake:,}"
+    return PlotPoint(index=-1, x=recall.value, y=precision.value, text=text)
