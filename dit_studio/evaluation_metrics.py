@@ -36,10 +36,17 @@ def chosen_metrics(asked: tuple[str, ...], extractor: str) -> tuple[Metric, ...]
     return tuple(chosen) or metrics_of(extractor)
 
 
+def needed_extractor(metric: Metric) -> str:
+    """The only extractor that supports a metric; empty if all do."""
+    if metric in _INCEPTION_ONLY:
+        return "inception"
+    return _CMMD_EXTRACTOR if metric == "cmmd" else ""
+
+
 def why_not(metric: Metric, extractor: str) -> str:
     """A sentence if an extractor does not support a metric; empty if it does."""
-    if metric in _INCEPTION_ONLY and extractor != "inception":
+    if needed_extractor(metric) in ("", extractor):
+        return ""
+    if metric in _INCEPTION_ONLY:
         return f"{_INCEPTION_ONLY[metric]} is of Inception's features alone: choose the extractor inception."
-    if metric == "cmmd" and extractor != _CMMD_EXTRACTOR:
-        return f"CMMD is of CLIP ViT-L/14-336 alone: choose the extractor {_CMMD_EXTRACTOR}, or the metric mmd."
-    return ""
+    return f"CMMD is of CLIP ViT-L/14-336 alone: choose the extractor {_CMMD_EXTRACTOR}, or the metric mmd."

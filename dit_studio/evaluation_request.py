@@ -35,7 +35,11 @@ class EvaluationOptions(Section, frozen=True, kw_only=True, forbid_unknown_field
     protocol: Annotated[str, setting("The way of resizing; empty: the extractor's usual one.")] = ""
     weights: Annotated[
         str,
-        setting("A weights file, or a model's folder, to take in place of the usual places'.", advanced=True),
+        setting(
+            "A weights file, or a model's folder, to take in place of the usual places'.",
+            title="Weights file",
+            advanced=True,
+        ),
     ] = ""
     count: (
         Annotated[

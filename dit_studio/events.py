@@ -376,6 +376,7 @@ class SourceDescribed(Event, frozen=True, kw_only=True, tag="source"):
     images: int = 0  # that there seem to be; 0: statistics that do not say
     classes: tuple[str, ...] = ()
     has_labels: bool = False
+    has_images: bool = True  # not: saved statistics alone
     facts: tuple[tuple[str, str], ...] = ()  # for the card: ("step", "20,000"), ("protocol", "adm-tf1")
     warnings: tuple[str, ...] = ()
     steps: tuple[int, ...] = ()  # of a run's checkpoints

@@ -33,7 +33,7 @@ def reference(path: str = "/data/landscapes", **changes: object) -> SourceDescri
     """What describe_source says of a data set."""
     values: dict[str, object] = {
         "path": path, "role": "real", "source": "folder", "images": 4319, "classes": KINDS, "has_labels": True,
-        "facts": (("size", "64 × 64 px"), ("content", "3f9a0c1d")),
+        "facts": (("size", "64 pixels"), ("colour", "RGB")),
     }  # fmt: skip
     return SourceDescribed(**(values | changes))  # type: ignore[arg-type]
 
@@ -44,7 +44,7 @@ def model(path: str = "/models/landscapes", **changes: object) -> SourceDescribe
     values: dict[str, object] = {
         "path": path, "role": "fake", "source": "model", "classes": KINDS, "samplers": SAMPLERS, "timesteps": 1000,
         "has_null_class": True, "settings": msgspec.json.encode(request).decode(), "steps": (500, 1000, 1240),
-        "facts": (("step", "1,240"), ("weights", "a1b2c3d4"), ("size", "64 × 64 px")),
+        "facts": (("model", "landscapes-B4 · step 1,240 · EMA"), ("draws", "64×64 colour")),
     }  # fmt: skip
     return SourceDescribed(**(values | changes))  # type: ignore[arg-type]
 

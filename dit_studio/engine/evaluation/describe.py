@@ -114,6 +114,7 @@ def _describe_npz(path: str, file: Path, role: Role) -> SourceDescribed:
         images=contents.images or statistics.n,
         classes=_classes(source) if source else (),
         has_labels=source is not None and source.labels is not None,
+        has_images=source is not None,
         facts=tuple(facts),
         warnings=(*_statistics_warnings(meta, statistics.n, contents.images), *_number_warnings(statistics.n)),
     )

@@ -65,7 +65,7 @@ class AxesCard(Card):
     def add(self, name: str) -> None:
         """A further axis with its likely values, as the user asks for it."""
         new = self._add_row(name)
-        new.put(_FIRST.get(name, "") or next((values for _, values in self._likely(name)), ""))
+        self._fill(new)
         self._show_buttons()
         new.values.setFocus()
         self.changed.emit()
@@ -75,6 +75,7 @@ class AxesCard(Card):
         self._limits, self._path, self._checkpoints = limits, path, checkpoints
         for one in self.rows:
             one.show_model(limits, path)
+            self._fill(one)
         self._show_buttons()
 
     def show_count(self, text: str) -> None:
@@ -98,9 +99,12 @@ class AxesCard(Card):
 
     # --------------------------------------------------------------------------------------------- how
 
-    def _likely(self, name: str) -> list[tuple[str, str]]:
-        found = fillings(name, self._limits, self._path)
-        return found[-1:] if name == "checkpoint" else found  # the last: every checkpoint
+    def _fill(self, row: AxisRow) -> None:
+        """Likely values where there are none; of checkpoints all, if they are not too many."""
+        if not row.values.text():
+            likely = [values for _, values in fillings(row.name, self._limits, self._path)]
+            last = likely[-1:] if row.name == "checkpoint" else likely[:1]
+            row.put(_FIRST.get(row.name, "") or "".join(last))
 
     def _add_row(self, name: str) -> AxisRow:
         new = AxisRow(name)

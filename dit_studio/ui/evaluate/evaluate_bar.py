@@ -79,19 +79,23 @@ class EvaluateBar(QFrame):
         self._state, self._said = state, words
         self._pill.show_state(state)
         self._pill.setVisible(state is not JobState.IDLE)
-        if not state.is_active:
+        if not self._is_busy:
             self._busy.finish()
         self._show()
 
     def show_progress(self, text: str, done: int, total: int | None) -> None:
         """How far it is; the text has the rate and the end time."""
-        if self._state.is_active:
+        if self._is_busy:
             self._busy.show_progress(text, done, total)
 
     def set_why_not(self, why_not: str) -> None:
         """Why nothing can be measured; "" if it can."""
         self._why_not = why_not
         self._show()
+
+    @property
+    def _is_busy(self) -> bool:
+        return self._state.is_active and self._state is not JobState.PAUSED
 
     def _show(self) -> None:
         for key, text in BUTTONS[self._state]._asdict().items():

@@ -34,7 +34,7 @@ class ImageEntry(QWidget):
 
     def why_not(self) -> str:
         """Why it cannot be measured; "" if it can, as far as is known."""
-        return f"{self.label} cannot be used." if self._problem.text() else ""
+        return f'the images "{self.label}" cannot be used.' if self._problem.text() else ""
 
     def show_answer(self, answer: Event | None) -> None:
         """What it turned out to be; None: nobody has looked yet."""

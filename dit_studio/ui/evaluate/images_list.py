@@ -20,7 +20,8 @@ from dit_studio.ui.evaluate.image_entry import ImageEntry
 from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.sample.sweep_values import TITLES
 from dit_studio.ui.train.amounts import counted
-from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Muted, button
+from dit_studio.ui.train.drop_area import DropArea
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, button
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.message import MessageCard
 
@@ -40,18 +41,17 @@ class ImagesList(Card):
         self._dialogs = dialogs
         self._question = SourceQuestion(launcher, "fake", self)
         self._asked: ImageEntry | None = None
-        self.message, self._hint = MessageCard(), Muted(_HINT)
+        self.message, self._drop_area = MessageCard(), DropArea([self._add_button()], hint=_HINT)
         self._location = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
         self._sweep_line = Caption()
         self.forget_sweep = button("Leave out the sweep", "Measure other images; the sweep's files stay.")
         self._list = QVBoxLayout()
         self._list.setSpacing(12)
-        self.body.addWidget(self._hint)
         self.body.addLayout(self._list)
         for widget in (self._location, self._sweep_line, self.message):
             self.body.addWidget(widget)
-        for press in (self.forget_sweep, self._add_button()):
-            self.body.addWidget(press, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.body.addWidget(self.forget_sweep, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.body.addWidget(self._drop_area)
         self._question.answered.connect(self._on_answered)
         self.forget_sweep.clicked.connect(self._on_sweep_forgotten)
         self._show_what()
@@ -187,7 +187,7 @@ class ImagesList(Card):
         return name if name not in labels else next(one for one in numbered if one not in labels)
 
     def _show_what(self) -> None:
-        self._hint.setVisible(not self.entries and self.sweep is None)
+        self._drop_area.show_empty(is_empty=not self.entries and self.sweep is None)
         self._location.setVisible(self.sweep is not None)
         self._sweep_line.setVisible(self._record is not None)
         self.forget_sweep.setVisible(self.sweep is not None)

@@ -1,8 +1,8 @@
 """What each metric is called in the list, and what hovering says of it."""
 
-from dit_studio.evaluation_request import ExtractorName, Metric
+from dit_studio.evaluation_request import Metric
 
-EXTRACTORS: dict[ExtractorName, tuple[str, str]] = {
+EXTRACTORS: dict[str, tuple[str, str]] = {
     "random": ("Random features", "A random convolutional network with a fixed seed: needs no file, ranks models."),
     "inception": ("Inception-v3", "The network of FID, sFID and IS: for figures that papers can be compared with."),
     "clip-b32": ("CLIP ViT-B/32", "What an image shows, as its caption would: for images unlike photographs, too."),

@@ -7,7 +7,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QWidget
 
 from dit_studio.errors import Problem
-from dit_studio.evaluation_metrics import PROTOCOLS, why_not
+from dit_studio.evaluation_metrics import PROTOCOLS, needed_extractor
 from dit_studio.evaluation_request import METRICS, EvaluationOptions, Metric
 from dit_studio.events import ModelFiles, SourceDescribed
 from dit_studio.ui.evaluate.metric_words import EXTRACTORS, GROUPS, PROTOCOL_WORDS, TOOLTIPS, metric_title
@@ -19,6 +19,7 @@ from dit_studio.ui.widgets.form import Form
 
 _FORM = ("count", "seed", "batch_size", "has_floor", "weights")
 _READY = ("verified", "unverified")
+_NEED_MANY: tuple[Metric, ...] = ("fid-infinity", "kid-subsets")  # thousands of images
 _OF_STATISTICS: tuple[Metric, ...] = ("fid", "sfid", "fid-infinity", "is")
 
 
@@ -30,14 +31,15 @@ class MetricsCard(Card):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Metrics", parent=parent)
-        self._wanted = set(METRICS)
+        self._wanted = set(METRICS) - set(_NEED_MANY)
         self._files: ModelFiles | None = None
         self._reference: SourceDescribed | None = None
         self.extractor, self.protocol = NoScrollComboBox(), NoScrollComboBox()
         self.boxes: dict[Metric, QCheckBox] = {metric: QCheckBox() for metric in METRICS}
         self.form = Form("evaluation", names=_FORM)
         self.get_file = button("Model files…", "Download the file, or drop it in, on the page of model files.")
-        self._about, self._missing, self._problem = Caption(), WholeText(role="problem"), WholeText(role="problem")
+        self._about, self._off = Caption(), Caption()
+        self._missing, self._problem = WholeText(role="problem"), WholeText(role="problem")
         self._build()
         self._connect()
         self._show_all()
@@ -133,6 +135,7 @@ class MetricsCard(Card):
         self._show_extractors()
         for metric, box in self.boxes.items():
             self._show_metric(metric, box)
+        self._show_why_off()
         self._say([] if self.metrics() else ["Tick at least one metric."])
         if self.form.values().get("weights") and self.extractor_name == "random":
             self.form.show_problem(next(one for one in self.problems() if one.field == "evaluation.weights"))
@@ -142,7 +145,7 @@ class MetricsCard(Card):
             lacks = self._is_missing(name)
             self.extractor.setItemText(number, f"{title} (needs model file)" if lacks else title)
             self.extractor.setItemData(number, about, Qt.ItemDataRole.ToolTipRole)
-        self._about.setText(EXTRACTORS[self.extractor_name][1])  # type: ignore[index]
+        self._about.setText(EXTRACTORS[self.extractor_name][1])
         lacks = self._lacks_file()
         self._missing.setText("Its model file is not on this machine. Get it first, or take random features.")
         self._missing.setVisible(lacks)
@@ -167,18 +170,25 @@ class MetricsCard(Card):
             box.setText(title)
             box.setEnabled(not reason)
             box.setChecked(not reason and metric in self._wanted)
-        describe(box, title, f"{TOOLTIPS[metric]}\nOff: {reason}" if reason else TOOLTIPS[metric])
+        describe(box, title, f"{TOOLTIPS[metric]}\nOff: {reason}." if reason else TOOLTIPS[metric])
+
+    def _show_why_off(self) -> None:
+        """The reasons, each with the metrics that are off for it: a line that needs no hovering."""
+        off: dict[str, list[str]] = {}
+        for metric in (metric for group in GROUPS.values() for metric in group):
+            if reason := self._why_not_metric(metric):
+                off.setdefault(reason, []).append(metric_title(metric, self.extractor_name))
+        self._off.setText("\n".join(f"Off: {', '.join(names)}, as {reason}." for reason, names in off.items()))
+        self._off.setVisible(bool(off))
 
     def _why_not_metric(self, metric: Metric) -> str:
-        if reason := why_not(metric, self.extractor_name):
-            return reason
+        if (needed := needed_extractor(metric)) not in ("", self.extractor_name):
+            return f"that takes the features of {EXTRACTORS[needed][0]}"
         reference = self._reference
-        if reference is None:
-            return ""
-        if reference.source == "statistics" and metric not in _OF_STATISTICS:
-            return "the reference is statistics without images."
-        if metric == "agreement" and not reference.has_labels:
-            return "the reference has no classes."
+        if reference is not None and not reference.has_images and metric not in _OF_STATISTICS:
+            return "the reference is statistics without images"
+        if reference is not None and metric == "agreement" and not reference.has_labels:
+            return "the reference has no classes"
         return ""
 
     def _is_missing(self, extractor: str) -> bool:
@@ -227,8 +237,8 @@ class MetricsCard(Card):
             for metric in metrics:
                 flow.addWidget(self.boxes[metric])
             self.body.addLayout(flow)
-        self.body.addWidget(self._problem)
-        self.body.addWidget(self.form)
+        for widget in (self._off, self._problem, self.form):
+            self.body.addWidget(widget)
         count = self.form.editor("count")
         assert isinstance(count, QLineEdit)
         count.setPlaceholderText("all there are")

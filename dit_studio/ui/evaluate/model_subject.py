@@ -171,7 +171,8 @@ class ModelSubject(QWidget):
             if own is not None:
                 self.drawing.suggest(own)
             step = answer.steps[-1] if answer.steps else None
-            self.picker.show_known(self.title, "\n".join([facts_line(answer), *answer.warnings]), step=step)
+            name = dict(answer.facts).get("model", self.title)
+            self.picker.show_known(name, "\n".join([_facts(answer), *answer.warnings]), step=step)
         elif isinstance(answer, SourceDescribed):
             message = f"{answer.path} is no model: it is measured as images."
             self.picker.show_failure(Failure(message=message, remedy='Choose "Images" above.'))
@@ -195,3 +196,8 @@ class ModelSubject(QWidget):
             return msgspec.json.decode(self.described.settings, type=SampleRequest)
         except msgspec.DecodeError:
             return None
+
+
+def _facts(model: SourceDescribed) -> str:
+    """All but the name, which stands above them."""
+    return facts_line(msgspec.structs.replace(model, facts=tuple(fact for fact in model.facts if fact[0] != "model")))

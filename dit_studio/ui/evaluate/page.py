@@ -103,8 +103,9 @@ class EvaluatePage(QWidget):
             self._show_measured()
 
     def _go_on(self, name: str = "") -> None:
-        """After a pause; or with an entry of the history that was not finished."""
-        if self.session.state is JobState.PAUSED and name in ("", self._measured):
+        """After a pause; or with an entry that was not finished, without a name the one measured last."""
+        name = name or self._measured
+        if self.session.state is JobState.PAUSED and name == self._measured:
             self.message.clear()
             self.session.resume()
         elif name and not self.session.is_busy:
@@ -327,7 +328,7 @@ class EvaluatePage(QWidget):
 
 _WORDS = {
     JobState.PAUSED: "Paused. Everything computed is kept.",
-    JobState.STOPPED: "Stopped. Everything computed is kept; Go on in the history takes it up again.",
+    JobState.STOPPED: "Stopped. Everything computed is kept; Go on takes it up again.",
 }
 
 

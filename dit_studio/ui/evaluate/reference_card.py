@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
+from dit_studio.errors import StudioError
 from dit_studio.events import Check, CheckStatus, Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, list_runs
@@ -80,6 +81,17 @@ class ReferenceCard(Card):
             self._question.ask(self.path)
         self.changed.emit()
 
+    @property
+    def title(self) -> str:
+        """ "landscapes", of a run the name of its data set."""
+        run = RunFolder(Path(self.path))
+        if not run.is_run():
+            return Path(self.path).name
+        try:
+            return Path(run.recipe().data.path).name or run.name
+        except StudioError:
+            return run.name
+
     def why_not(self) -> str:
         """Why nothing can be measured against it, as a sentence; "" if it can."""
         if not self.path:
@@ -132,24 +144,21 @@ class ReferenceCard(Card):
         if path := dialog(str(Path(self.path).parent) if self.path else str(Path.home())):
             self.open_path(path)
 
-    def _fill_runs(self) -> None:
-        self._run_menu.clear()
+    def _fill_known(self) -> None:
+        """The data sets of runs, and what was opened before."""
+        self._known.clear()
         for summary in list_runs(runs_dir())[:_MOST_RUNS]:
-            text = f"Data set of {title_of(summary.folder)}".replace("&", "&&")
-            self._add_choice(self._run_menu, text, str(summary.folder.path))
-        if self._run_menu.isEmpty():
-            self._run_menu.addAction("There is no run yet").setEnabled(False)
-
-    def _fill_recent(self) -> None:
-        self._recent_menu.clear()
+            self._add_choice(f"Data set of {title_of(summary.folder)}", str(summary.folder.path))
+        self._known.addSeparator()
         for path in self._settings.now.recent:
             if Path(path).exists() and not RunFolder(Path(path)).is_run():
-                self._add_choice(self._recent_menu, path.replace("&", "&&"), path)
-        if self._recent_menu.isEmpty():
-            self._recent_menu.addAction("Nothing was opened yet").setEnabled(False)
+                self._add_choice(path, path)
+        if not any(action.isEnabled() and not action.isSeparator() for action in self._known.actions()):
+            self._known.addAction("There is no run, and nothing was opened yet").setEnabled(False)
 
-    def _add_choice(self, menu: QMenu, text: str, path: str) -> None:
-        menu.addAction(text).triggered.connect(lambda _checked=False: self.open_path(path))
+    def _add_choice(self, text: str, path: str) -> None:
+        action = self._known.addAction(text.replace("&", "&&"))
+        action.triggered.connect(lambda _checked=False: self.open_path(path))
 
     def _buttons(self) -> list[QPushButton]:
         browse = button("Browse…", "Open a folder, an archive, an .npz of images, or saved statistics.")
@@ -157,13 +166,11 @@ class ReferenceCard(Card):
         menu.addAction("A folder…").triggered.connect(lambda: self._browse(self._dialogs.folder))
         menu.addAction("A file…").triggered.connect(lambda: self._browse(self._dialogs.file))
         browse.setMenu(menu)
-        runs, recent = button("Of a run", "Take the images that a run was trained on."), _recent_button()
-        self._run_menu, self._recent_menu = QMenu(runs), QMenu(recent)
-        self._run_menu.aboutToShow.connect(self._fill_runs)
-        self._recent_menu.aboutToShow.connect(self._fill_recent)
-        runs.setMenu(self._run_menu)
-        recent.setMenu(self._recent_menu)
-        return [browse, runs, recent]
+        known = button("Runs, recent", "The images that a run was trained on, or that were opened before.")
+        self._known = QMenu(known)
+        self._known.aboutToShow.connect(self._fill_known)
+        known.setMenu(self._known)
+        return [browse, known]
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if not dropped_path(event).exists() or not event.mimeData().hasUrls():
@@ -180,7 +187,3 @@ class ReferenceCard(Card):
         self._drop_area.show_aimed_at(is_aimed_at=False)
         event.acceptProposedAction()
         self.open_path(str(dropped_path(event)))
-
-
-def _recent_button() -> QPushButton:
-    return button("Recent", "Open images that were opened before.")

@@ -77,6 +77,13 @@ class EvaluateSetUp(QWidget):
         """Measure folders or files of images, each with its name."""
         self.subject.set_images(paths, labels)
 
+    def take_images(self, path: str) -> None:
+        """Images that were dropped: the reference if there is none, else what is measured."""
+        if self.reference.path:
+            self.subject.add_images(path)
+        else:
+            self.reference.open_path(path)
+
     def set_sweep(self, folder: Path) -> None:
         """Measure the cells of a sweep that was drawn."""
         self.subject.set_sweep(folder)
@@ -148,12 +155,11 @@ class EvaluateSetUp(QWidget):
         self.changed.emit()
 
     def _check(self) -> None:
-        self._plan, why_not = None, self.reference.why_not() or self.subject.why_not()
+        self._plan = None
         self.subject.show_problems([])
-        if not why_not:
-            why_not = self._make_plan()
-        why_not = why_not or self.metrics.why_not()
+        of_subject = self.subject.why_not() or self._make_plan()
         self._show_count()
+        why_not = self.reference.why_not() or of_subject or self.metrics.why_not()
         if why_not:
             self._plan = None
         self.bar.set_why_not(why_not)
@@ -171,7 +177,7 @@ class EvaluateSetUp(QWidget):
         return ""
 
     def _title(self) -> str:
-        return f"{self.subject.title} against {Path(self.reference.path).name}"
+        return f"{self.subject.title} against {self.reference.title}"
 
     def _show_count(self) -> None:
         plan = self._plan

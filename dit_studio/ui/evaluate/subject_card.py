@@ -17,7 +17,8 @@ from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.images_list import ImagesList
 from dit_studio.ui.evaluate.model_subject import ModelSubject
 from dit_studio.ui.sample.model_picker import ModelDialogs
-from dit_studio.ui.widgets.basics import Title, describe, row
+from dit_studio.ui.widgets.basics import describe
+from dit_studio.ui.widgets.card import Card
 
 Mode = Literal["model", "images"]
 _MODES: dict[Mode, tuple[str, str]] = {
@@ -44,12 +45,13 @@ class SubjectCard(QWidget):
         self.buttons = {mode: self._button(mode) for mode in _MODES}
         self.model, self.images = ModelSubject(launcher, model_dialogs), ImagesList(launcher, dialogs)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 8, 0, 0)
+        layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(Title("What is measured"))
-        layout.addLayout(row(*self.buttons.values(), None, space=2))
-        layout.addWidget(self.model)
-        layout.addWidget(self.images)
+        choice = Card("Measured")
+        for press in self.buttons.values():
+            choice.add_action(press)
+        for widget in (choice, self.model, self.images):
+            layout.addWidget(widget)
         self.setAcceptDrops(True)
         self.model.changed.connect(self.changed)
         self.images.changed.connect(self.changed)
@@ -78,6 +80,11 @@ class SubjectCard(QWidget):
         self.show_mode("images")
         self.images.show_images(paths, labels)
         self.images.look()
+
+    def add_images(self, path: str) -> None:
+        """One more set of images, or a sweep in place of all."""
+        self.show_mode("images")
+        self.images.add(path)
 
     def set_sweep(self, folder: Path) -> None:
         self.show_mode("images")
@@ -158,5 +165,4 @@ class SubjectCard(QWidget):
                 self.set_model(path)
                 self.model_chosen.emit(path)
             else:
-                self.show_mode("images")
-                self.images.add(path)
+                self.add_images(path)
