@@ -1,0 +1,1 @@
+"""Reports of evaluations: one HTML file to hand on, a table for a spreadsheet, JSON for a program."""

@@ -1,0 +1,195 @@
+"""Plots as SVG that stands inside an HTML page; colours are classes that the page's style fills in.
+
+Class s0 … s6: the colour of a series; line, dot, bar, whisker, floor, grid, axis, text: what it is for.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+COLOURS = 7
+_WIDTH, _HEIGHT = 640, 300  # of a plot of lines
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 46
+_BAR, _LABEL_LETTERS = 26, 34  # pixels a bar, letters of a label
+_LETTER = 6.6  # pixels, about, at 12 pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A value at a place, with its interval if it has one."""
+
+    x: float
+    y: float
+    label: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    name: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """From values to pixels."""
+
+    low: float
+    high: float
+    first: float  # pixel of `low`
+    last: float
+
+    def __call__(self, value: float) -> float:
+        return round(self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first), 2)
+
+
+def line_plot(
+    series: Sequence[Series], *, title: str, x_title: str, ticks: Sequence[tuple[float, str]], floor: float | None
+) -> str:
+    """Values over an axis, a line a series; `ticks` of the x axis: places and texts."""
+    marks = [mark for one in series for mark in one.marks]
+    x = _padded([place for place, _ in ticks] + [mark.x for mark in marks], 0.04)
+    across = _Scale(*x, _LEFT, _WIDTH - _RIGHT)
+    up = _Scale(*_value_range(marks, floor), _HEIGHT - _BOTTOM, _TOP)
+    parts = [*_rows(up), *_columns(ticks, across), *_axis_title(x_title)]
+    parts += _floor_line(floor, f'x1="{_LEFT}" x2="{_WIDTH - _RIGHT}"', up, "y")
+    for index, one in enumerate(series):
+        parts += _line(one, index % COLOURS, across, up)
+    return _svg(parts, title, _WIDTH, _HEIGHT)
+
+
+def bar_plot(marks: Sequence[Mark], *, title: str, floor: float | None) -> str:
+    """Bars one below the other, each from 0, with its value at its end."""
+    height = _BAR * len(marks) + 40
+    left = min(max(len(mark.label) for mark in marks), _LABEL_LETTERS) * _LETTER + 14
+    low, high = _value_range(marks, floor, with_zero=True)
+    across = _Scale(low, high, left, _WIDTH - 80)
+    parts = []
+    for value in nice_ticks(low, high, 6):
+        x = across(value)
+        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="6" y2="{height - 28}"/>')
+        parts.append(f'<text class="text" x="{x}" y="{height - 12}" text-anchor="middle">{_number(value)}</text>')
+    for index, mark in enumerate(marks):
+        parts += _one_bar(mark, 8 + index * _BAR, left, across)
+    parts += _floor_line(floor, f'y1="4" y2="{height - 26}"', across, "x")
+    return _svg(parts, title, _WIDTH, height)
+
+
+def nice_ticks(low: float, high: float, most: int) -> list[float]:
+    """Round values between the two, at most about `most`."""
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= most)
+    first = math.ceil(low / step - 1e-9)
+    return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+# ------------------------------------------------------------------------------------------------- parts
+
+
+def _line(one: Series, colour: int, across: _Scale, up: _Scale) -> list[str]:
+    points = " ".join(f"{across(mark.x)},{up(mark.y)}" for mark in one.marks)
+    parts = [f'<polyline class="line s{colour}" points="{points}"/>'] if len(one.marks) > 1 else []
+    for mark in one.marks:
+        x, y = across(mark.x), up(mark.y)
+        if mark.low is not None and mark.high is not None:
+            parts.append(
+                f'<line class="whisker s{colour}" x1="{x}" x2="{x}" y1="{up(mark.low)}" y2="{up(mark.high)}"/>'
+            )
+        parts.append(f'<circle class="dot s{colour}" cx="{x}" cy="{y}" r="3.5">{_hint(mark)}</circle>')
+    return parts
+
+
+def _one_bar(mark: Mark, y: float, left: float, across: _Scale) -> list[str]:
+    zero, end, middle = across(0.0), across(mark.y), y + _BAR / 2 - 3
+    width = max(1.0, round(abs(end - zero), 2))
+    parts = [
+        f'<text class="text" x="{left - 8:.2f}" y="{middle + 4}" text-anchor="end">{escape(_short(mark.label))}'
+        f"<title>{escape(mark.label)}</title></text>",
+        f'<rect class="bar s0" x="{min(zero, end)}" y="{y}" width="{width}" height="{_BAR - 8}" rx="2">{_hint(mark)}'
+        "</rect>",
+    ]
+    right = max(zero, end)
+    if mark.low is not None and mark.high is not None:
+        low, high = across(mark.low), across(mark.high)
+        parts.append(f'<line class="whisker ink" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>')
+        right = max(right, high)
+    return [*parts, f'<text class="text" x="{right + 6:.2f}" y="{middle + 4}">{_number(mark.y)}</text>']
+
+
+def _rows(up: _Scale) -> list[str]:
+    parts = []
+    for value in nice_ticks(up.low, up.high, 6):
+        y = up(value)
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text class="text" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_number(value)}</text>')
+    return parts
+
+
+def _columns(ticks: Sequence[tuple[float, str]], across: _Scale) -> list[str]:
+    """Those texts that do not run into the one before."""
+    parts, free_from = [], 0.0
+    for place, text in sorted(ticks):
+        x, half = across(place), len(text) * _LETTER / 2
+        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM + 4}"/>')
+        if x - half < free_from:
+            continue
+        free_from = x + half + 8
+        label = escape(text)
+        parts.append(f'<text class="text" x="{x}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label}</text>')
+    end = _WIDTH - _RIGHT
+    return [*parts, f'<line class="axis" x1="{_LEFT}" x2="{end}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>']
+
+
+def _axis_title(text: str) -> list[str]:
+    x = (_LEFT + _WIDTH - _RIGHT) / 2
+    return [f'<text class="text" x="{x}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>']
+
+
+def _floor_line(floor: float | None, across: str, scale: _Scale, name: str) -> list[str]:
+    if floor is None:
+        return []
+    place = scale(floor)
+    hint = f"<title>floor {_number(floor)}</title>"
+    return [f'<line class="floor" {across} {name}1="{place}" {name}2="{place}">{hint}</line>']
+
+
+def _svg(parts: Sequence[str], title: str, width: int, height: int) -> str:
+    inside = "\n".join(parts)
+    return (
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-label="{escape(title)}"><title>{escape(title)}</title>\n{inside}\n</svg>'
+    )
+
+
+# ------------------------------------------------------------------------------------------------- numbers
+
+
+def _value_range(marks: Sequence[Mark], floor: float | None, *, with_zero: bool = False) -> tuple[float, float]:
+    values = [value for mark in marks for value in (mark.y, mark.low, mark.high) if value is not None]
+    values += [floor] if floor is not None else []
+    if not with_zero:
+        return _padded(values, 0.08)
+    low, high = min(0.0, *values), max(0.0, *values)
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def _padded(values: Sequence[float], share: float) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    margin = (high - low) * share or abs(high) * share or 1.0
+    return low - margin, high + margin
+
+
+def _hint(mark: Mark) -> str:
+    interval = "" if mark.low is None or mark.high is None else f" ({_number(mark.low)} … {_number(mark.high)})"
+    return f"<title>{escape(mark.label)}: {_number(mark.y)}{interval}</title>"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LABEL_LETTERS else f"{text[: _LABEL_LETTERS - 1]}…"
+
+
+def _number(value: float) -> str:
+    """Four digits; what is nothing but rounding is 0."""
+    return "0" if abs(value) < 1e-12 else f"{value:.4g}"

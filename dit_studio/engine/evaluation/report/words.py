@@ -1,0 +1,42 @@
+"""What tables, plots and sections of a report say alike."""
+
+from dit_studio.engine.evaluation.report.contents import Figure, Group
+
+_ROUNDING = 1e-12
+BETTER = {"lower": "lower is better", "higher": "higher is better", "": ""}
+
+
+def number(value: float | None) -> str:
+    """Four digits; what is nothing but rounding is 0."""
+    if value is None:
+        return ""
+    return "0" if abs(value) < _ROUNDING else f"{value:.4g}"
+
+
+def number_words(group: Group) -> str:
+    """For instance "random features, 500 real and 500 generated images"."""
+    protocol = group.protocol
+    real = f"{protocol.n_real:,} real" if protocol.n_real else "saved statistics"
+    return f"{protocol.extractor_name}, {real} and {protocol.n_fake:,} generated images"
+
+
+def protocol_words(group: Group) -> str:
+    """All that its figures have in common."""
+    protocol = group.protocol
+    published = "published weights" if protocol.are_weights_published else "weights that are not the published ones"
+    return (
+        f"Extractor {protocol.extractor_name}, {published} (SHA-256 {protocol.weights_sha256}); resized as "
+        f"{protocol.resize}; {protocol.arithmetic} on {protocol.device}; statistics in {protocol.statistics}; "
+        f"reference {group.reference} ({protocol.real_hash}); {protocol.n_real:,} reference images and "
+        f"{protocol.n_fake:,} generated ones."
+    )
+
+
+def interval_words(figure: Figure) -> str:
+    interval = figure.found.interval
+    return f"{number(interval.low)} … {number(interval.high)}" if interval else ""
+
+
+def floor_words(figure: Figure) -> str:
+    floor = figure.floor
+    return "" if floor is None else f"{number(floor.value)} at {floor.n_fake:,}"
