@@ -80,7 +80,7 @@ def test_a_pause_ends_the_job_and_goes_on_in_the_same_folder(
     wait_for(session, JobState.PAUSED, qtbot)
     assert session.is_busy
     with qtbot.waitSignal(session.point_done):
-        session.resume()
+        session.go_on(record_of(one_plan(), done=0), tmp_path)
     wait_for(session, JobState.FINISHED, qtbot)
     assert [params["plan"] for _, params in launcher.calls] == [msgspec.to_builtins(one_plan()), {}]
     assert {params["folder"] for _, params in launcher.calls} == {str(tmp_path)}

@@ -52,6 +52,7 @@ class EvaluatePage(QWidget):
         self._files = OneJob(self)
         self._build()
         self._connect()
+        self.history.empty_trash()
         QTimer.singleShot(0, self, self._open_newest)
 
     # --------------------------------------------------------------------------------------------- what others ask
@@ -105,10 +106,8 @@ class EvaluatePage(QWidget):
     def _go_on(self, name: str = "") -> None:
         """After a pause; or with an entry that was not finished, without a name the one measured last."""
         name = name or self._measured
-        if self.session.state is JobState.PAUSED and name == self._measured:
-            self.message.clear()
-            self.session.resume()
-        elif name and not self.session.is_busy:
+        is_at_work = self.session.is_busy and (self.session.state is not JobState.PAUSED or name != self._measured)
+        if name and not is_at_work:
             self.message.clear()
             folder = self.history.root / name
             self._obey(lambda: self.session.go_on(open_evaluation(folder), folder))
@@ -148,6 +147,8 @@ class EvaluatePage(QWidget):
         if self.session.folder is not None:
             with contextlib.suppress(OSError):
                 self.session.folder.rmdir()  # nothing was begun in it
+        if self._is_measured_shown:
+            self.results.halt()
         self._update_exports()
 
     def _on_progress(self, text: str, done: int, total: int | None) -> None:

@@ -71,11 +71,6 @@ class EvaluationSession(QObject):
             self._set_state(JobState.STOPPING)
             self._job.stop()
 
-    def resume(self) -> None:
-        """Go on after a pause."""
-        if self.state is JobState.PAUSED and self.folder is not None and self.plan is not None:
-            self._begin(self.plan, self.folder, {})
-
     def stop(self) -> None:
         """End at the next step and keep what is measured; asked again, end at once."""
         if self.state is JobState.PAUSED:
@@ -120,6 +115,7 @@ class EvaluationSession(QObject):
             case Notice(message=message, level=level):
                 self.noticed.emit(message, level)
             case SettingsRefused():
+                self.plan = None
                 self._set_state(JobState.IDLE)
                 self.refused.emit(event)
             case Failure(code="killed") if self.state is JobState.STOPPING:
