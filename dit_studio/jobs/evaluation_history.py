@@ -152,7 +152,7 @@ class EvaluationHistory:
         old = [folder for folder in drawn if _newest(folder) <= limit]
         if old and (kept := self._folders_needed()) is not None:
             for folder in set(old) - kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_drawn(folder)
 
     def _folders_drawn(self) -> list[Path]:
         with suppress(OSError):
@@ -172,6 +172,14 @@ class EvaluationHistory:
                 return None
             needed.update(_drawn_folder(self.root / DRAWN, state.samples) for state in record.states if state.samples)
         return needed
+
+
+def _remove_drawn(folder: Path) -> None:
+    """Remove images and their lock, unless they are being drawn."""
+    lock = folder.with_suffix(".lock")
+    if not is_locked(lock):
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)
 
 
 def _names(entry: EvaluationEntry, point: EvaluationPoint) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from dit_studio.ui.widgets.rows_model import ROW
 
 _PAD, _GAP, _BETWEEN = 8, 6, 14  # pixels around a row, between pictures, after the generated one
 _SMALLEST, _LARGEST = 40, 96  # pixels, of a picture
-_FITTING = 3  # training images that there is room for, whatever the width
+_FITTING, _FITTING_LARGE = 3, 2  # training images that there is room for, whatever the width; beside large text
+_LARGE_TEXT = 130  # percent
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,16 @@ def _paint_words(painter: QPainter, rect: QRect, first: str, second: str, colour
     """Two lines under a picture."""
     painter.setFont(font_of(0))
     height, metrics = line_height(0), QFontMetrics(font_of(0))
+    modes = Qt.TextElideMode.ElideRight, Qt.TextElideMode.ElideLeft
     for line, (text, shade) in enumerate(((first, colour), (second, theme.current().muted))):
         place = QRect(rect.left(), rect.bottom() + 2 + line * height, rect.width(), height)
         painter.setPen(QColor(shade))
-        cut = metrics.elidedText(text, Qt.TextElideMode.ElideLeft, rect.width())
+        cut = metrics.elidedText(text, modes[line], rect.width())
         painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, cut)
 
 
 def _side(width: int) -> int:
     """Of the pictures of a row of some width, in pixels."""
-    room = width - 2 * _PAD - _BETWEEN - (_FITTING - 1) * _GAP
-    return min(max(room // (_FITTING + 1), _SMALLEST), _LARGEST)
+    fitting = _FITTING_LARGE if theme.scaled(100) > _LARGE_TEXT else _FITTING
+    room = width - 2 * _PAD - _BETWEEN - (fitting - 1) * _GAP
+    return min(max(room // (fitting + 1), _SMALLEST), _LARGEST)

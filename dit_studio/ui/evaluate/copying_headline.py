@@ -14,9 +14,8 @@ class CopyingHeadline(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._verdict = WholeText()
-        self._verdict.setTextFormat(Qt.TextFormat.PlainText)
-        self._verdict.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._verdict, self._reason = WholeText(role="title"), WholeText(role="muted")
+        self._reason.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._closer = _Figure("closer")
         self._expected = _Figure("expected")
         self._floor = _Figure("floor")
@@ -28,18 +27,20 @@ class CopyingHeadline(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self._verdict)
+        layout.addWidget(self._reason)
         layout.addLayout(figures)
 
     @property
     def text(self) -> str:
-        """The verdict."""
-        return self._verdict.text()
+        """The verdict, and what it rests on."""
+        return f"{self._verdict.text()}. {self._reason.text()}"
 
     def show_copying(self, copying: Copying, *, images: int) -> None:
         """Of so many generated images."""
         is_bad = copying.is_suspicious or bool(copying.exact)
-        set_property(self._verdict, "role", "problem" if is_bad else "")
+        set_property(self._verdict, "role", "alarm" if is_bad else "title")
         self._verdict.setText(verdict(copying))
+        self._reason.setText(reason(copying))
         close = f"than {1 - copying.expected:.0%} of the training images are to their nearest neighbour"
         self._closer.show_value(
             share(copying.share_closer),
@@ -80,19 +81,18 @@ class _Figure(QWidget):
 
 
 def verdict(copying: Copying) -> str:
-    """Whether a model copies, in a sentence or two."""
-    exact = ""
-    if copying.exact:
-        exact = f"{counted(copying.exact, 'image')} of the training set came out again to the last byte."
+    """Whether a model copies, in a few words."""
     if copying.is_suspicious:
-        usual = max(copying.expected, copying.floor or 0.0)
-        found = (
-            f"It looks like copying: {share(copying.share_closer)} are as close to a training image as {share(usual)}"
-        )
-        return " ".join(part for part in (f"{found} would be by chance.", exact) if part)
-    if exact:
-        return f"{exact} The others are no closer than chance has it."
-    return "No sign of copying: no more images are close to a training image than chance has it."
+        return "It looks like copying"
+    return "Some images are copies" if copying.exact else "No sign of copying"
+
+
+def reason(copying: Copying) -> str:
+    """What the verdict rests on."""
+    found, usual = share(copying.share_closer), share(max(copying.expected, copying.floor or 0.0))
+    exact = "One is" if copying.exact == 1 else f"{copying.exact:,} are"
+    copies = f" {exact} in the training set to the last byte." if copying.exact else ""
+    return f"{found} of the generated images are close to a training image; about {usual} would be by chance.{copies}"
 
 
 def share(value: float) -> str:

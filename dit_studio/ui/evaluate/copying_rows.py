@@ -1,6 +1,7 @@
 """A generated image and the training images nearest to it, as a row of a list."""
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from dit_studio.evaluation_plan import CopyList
 from dit_studio.evaluation_request import Copy, NearImage
@@ -46,5 +47,5 @@ def rows_of(copies: CopyList, *, only_closer: bool) -> list[CopyRow]:
 
 
 def short_name(near: NearImage | Copy) -> str:
-    """The file alone, without its folders."""
-    return near.image.replace("\\", "/").rpartition("/")[2]
+    """The file alone, without its folders and its ending."""
+    return PurePath(near.image.replace("\\", "/")).stem

@@ -12,7 +12,7 @@ from dit_studio.ui.evaluate.copying_rows import rows_of
 from dit_studio.ui.evaluate.source_pictures import SourcePictures
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.amounts import count
-from dit_studio.ui.widgets.basics import Caption, EmptyState, describe
+from dit_studio.ui.widgets.basics import Caption, EmptyState, WholeText, describe
 
 _SMALL, _LARGE = 128, 512  # pixels, of the squares that images are read into
 _NO_POINT = ("Nothing is shown", "Evaluate, or open an evaluation of the history.")
@@ -33,17 +33,19 @@ class CopyingView(QWidget):
         self.only_closer = QCheckBox("Only closer ones")
         self.lens = CopyingLens(self._large, self)
         self._empty = EmptyState(icon("image", "muted"), *_NO_POINT)
-        self._note = Caption()
+        self._note, self._problem = Caption(), WholeText(role="problem")
         self._pages = QStackedWidget()
         self._build()
         self.only_closer.toggled.connect(self._show_rows)
         self.list.opened.connect(self._open)
+        self._small.failed.connect(self._say_problem)
 
     def show_point(self, result: EvaluationResult | None, copies: CopyList | None) -> None:
         """Show a point, None for none; without the list of all its images, the closest that the result has."""
         self._small.retry()
         self._large.retry()
         self.lens.close()
+        self._say_problem("")
         if result is None or result.copying is None:
             self._copies = None
             why = (_NOT_POSSIBLE, result.why_no_copying) if result and result.why_no_copying else _NOT_ASKED
@@ -76,6 +78,10 @@ class CopyingView(QWidget):
     def _open(self, place: int, near: int) -> None:
         self.lens.open_at(self.list.shown(), place, near)
 
+    def _say_problem(self, text: str) -> None:
+        self._problem.setText(text)
+        self._problem.setVisible(bool(text))
+
     def _build(self) -> None:
         describe(
             self.only_closer,
@@ -88,6 +94,7 @@ class CopyingView(QWidget):
         column.setSpacing(8)
         column.addWidget(self.headline)
         column.addWidget(self.only_closer)
+        column.addWidget(self._problem)
         column.addWidget(self.list, 1)
         column.addWidget(self._note, 1)
         self._pages.addWidget(self._empty)

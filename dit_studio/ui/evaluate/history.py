@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
-from PySide6.QtWidgets import QLineEdit, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QLineEdit, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.jobs.entry_folders import Deletion
@@ -34,14 +34,14 @@ _KEYS = {
     Qt.Key.Key_G: "go on",
     Qt.Key.Key_E: "export",
 }
-_BUTTONS = (
-    ("compare", "Compare", "Put the figures beside those of other evaluations (C)."),
-    ("settings", "Use settings", "Put its settings into the form; nothing is measured yet (R)."),
-    ("go on", "Go on", "Measure the points that are missing (G)."),
-    ("export", "Export…", "Write its figures and its report to a file (E)."),
-    ("delete", "Delete", "Delete the evaluation; it can be brought back (Delete)."),
+_BUTTONS = (  # what, its name, the picture in place of a name, and what it does
+    ("compare", "Compare", "", "Put the figures beside those of other evaluations (C)."),
+    ("go on", "Go on", "", "Measure the points that are missing (G)."),
+    ("settings", "Use these settings", "settings", "Use its settings: put them into the form (R)."),
+    ("export", "Export", "export", "Export its figures and its report to a file (E)."),
+    ("delete", "Delete", "trash", "Delete the evaluation; it can be brought back (Delete)."),
 )
-_NOTHING = "Every evaluation is kept here with its protocol, and can be opened, compared, exported or gone on with."
+_NOTHING = "Every evaluation is kept here with its protocol: open it, compare it, export it, or go on with it."
 
 
 class EvaluationsPanel(QWidget):
@@ -70,7 +70,7 @@ class EvaluationsPanel(QWidget):
         self.search = QLineEdit(clearButtonEnabled=True, placeholderText="Search: digits, fid, stopped …")
         self._paints = EvaluationDelegate()
         self.list = EntryList(self._paints, keys=_KEYS, menu_entries=self._menu_entries)
-        self.buttons = {key: button(text, tooltip) for key, text, tooltip in _BUTTONS}
+        self.buttons = {key: _button(name, picture, tooltip) for key, name, picture, tooltip in _BUTTONS}
         self._pages = QStackedWidget()
         self._no_match = EmptyState(icon("evaluate", "muted"), "No match", "", "Show all")
         self._footer, self._undo_bar = Caption(), UndoBar()
@@ -254,3 +254,12 @@ class EvaluationsPanel(QWidget):
         layout.addWidget(self._undo_bar)
         layout.addLayout(actions)
         layout.addWidget(self._footer)
+
+
+def _button(name: str, picture: str, tooltip: str) -> QAbstractButton:
+    if not picture:
+        return button(name, tooltip)
+    result = QToolButton(icon=icon(picture))
+    result.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    describe(result, name, tooltip)
+    return result

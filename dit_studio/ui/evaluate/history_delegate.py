@@ -54,5 +54,5 @@ def _lines(row: EvaluationRow) -> list[_Line]:
     lines.append((how, 0, palette.muted, times))
     if state := state_text(row):
         is_going_on = row.state == "running" and not row.item.failed
-        lines.append((state, 0, palette.good if is_going_on else palette.warning, 1))
+        lines.append((state, 0, palette.good if is_going_on else palette.warning, times))
     return lines

@@ -58,8 +58,8 @@ def figures_of(item: EvaluationEntry) -> str:
     points = counted(len(item.figures), "point")
     if item.best < 0:
         return points
-    place = item.record.plan.points[item.best].label
-    return f"{points}, best {_figure(item.figures[item.best], lambda best: number(best.value))} at {place}"
+    place = f"{'at' if item.record.plan.axes else 'of'} {item.record.plan.points[item.best].label}"
+    return f"{points}, best {_figure(item.figures[item.best], lambda best: number(best.value))} {place}"
 
 
 def _figure(figure: MetricResult | None, write: Callable[[MetricResult], str]) -> str:

@@ -16,7 +16,7 @@ from dit_studio.ui.sample.pixels import to_image
 from dit_studio.ui.train.amounts import count as in_words
 from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.train.dialogs import Dialogs
-from dit_studio.ui.widgets.basics import Caption, ElidedLabel, EmptyState, Title, button, describe, row
+from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Title, button, describe, row
 from dit_studio.ui.widgets.picture import Picture
 
 _SIDEWAYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
@@ -91,10 +91,9 @@ class SamplesDialog(QDialog):
 
     def _show_caption(self, image: int) -> None:
         place = f"Image {in_words(image + 1)} of {in_words(self._film.images)}"
-        self._caption.setText(" · ".join(part for part in (place, self._film.name(image), self._why(image)) if part))
-
-    def _why(self, image: int) -> str:
-        return self._film.why_missing(image)
+        self._caption.setText(
+            " · ".join(part for part in (place, self._film.name(image), self._film.why_missing(image)) if part)
+        )
 
     def _build(self, title: str, count: int) -> None:
         self.setWindowTitle(f"Samples of {title}" if title else "Samples")
@@ -111,12 +110,12 @@ class SamplesDialog(QDialog):
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)
         layout.addWidget(Title(title))
-        layout.addWidget(Caption(self._amount(count)))
+        layout.addWidget(ElidedLabel(self._amount(count), mode=Qt.TextElideMode.ElideMiddle, role="caption"))
         layout.addWidget(self.pages, 1)
         bottom = row(self._caption, folder, close)
         bottom.setStretch(0, 1)
         layout.addLayout(bottom)
-        if self._film.images and self._path.exists():
+        if self._is_there:
             self._show_caption(0)
             self.grid.setFocus()
         else:
@@ -124,9 +123,15 @@ class SamplesDialog(QDialog):
             folder.setEnabled(self._path.parent.is_dir())
 
     def _amount(self, count: int) -> str:
+        if not self._is_there:
+            return str(self._path)
         shown = self._film.images
         of = f"The first {in_words(shown)} of {counted(count, 'image')}" if shown < count else counted(shown, "image")
         return f"{of} in {self._path}"
+
+    @property
+    def _is_there(self) -> bool:
+        return bool(self._film.images) and self._path.exists()
 
     def _open_folder(self) -> None:
         self._show_path(self._path if self._path.is_dir() else self._path.parent)

@@ -21,6 +21,7 @@ class SourcePictures(QObject):
     """Images fitted into squares of `size` pixels; `loaded` says that some of those asked for have come."""
 
     loaded = Signal()
+    failed = Signal(str)  # why none of a source can be read, and what to do
 
     def __init__(self, launcher: Launcher, *, size: int, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +79,7 @@ class SourcePictures(QObject):
                 self._take(event)
             elif isinstance(event, Failure):
                 self._why = event.message
+                self.failed.emit(f"{event.message} {event.remedy}".strip())
 
     def _take(self, pictures: Pictures) -> None:
         side = pictures.size
