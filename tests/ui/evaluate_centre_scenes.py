@@ -6,6 +6,7 @@ from pathlib import Path
 import evaluation_results as made
 from PySide6.QtWidgets import QComboBox, QWidget
 
+from dit_studio.ui.evaluate.bars import Bars
 from dit_studio.ui.evaluate.curves import Curves
 from dit_studio.ui.evaluate.results import Results
 
@@ -100,6 +101,34 @@ def curves_sources(_place: Path) -> QWidget:
     return curves
 
 
+def bars_empty(_place: Path) -> QWidget:
+    return Bars()
+
+
+def bars_full(_place: Path) -> QWidget:
+    """Four sources; and another, of other images."""
+    bars = Bars()
+    plan, found = made.sources_plan(), made.sources_results()
+    results = [(plan.points[index].label, result) for index, result in found.items() if index < 3]
+    other = made.result_of({"fid": 7.1, "precision": 0.8}, n=400, real_hash="b0b0b0b0b0b0")
+    bars.set_results([*results, ("landscapes-B4, step 20,000, CFG 4, ddim 50", other)])
+    return bars
+
+
+def bars_embeddings(_place: Path) -> QWidget:
+    bars = Bars()
+    names = ("DiT-B/4, CFG 4", "DiT-S/2, CFG 2")
+    groups = [made.embeddings_results(name, shift=shift) for name, shift in zip(names, (0.0, 0.004), strict=True)]
+    bars.set_results(
+        [
+            (f"{name}, {each.protocol.extractor}", each)
+            for name, results in zip(names, groups, strict=True)
+            for each in results
+        ]
+    )
+    return bars
+
+
 CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "centre-results-empty": results_empty,
     "centre-results-one": results_one,
@@ -107,6 +136,9 @@ CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "centre-results-many": results_many,
     "centre-results-failed": results_failed,
     "centre-results-copying": results_copying,
+    "centre-bars-empty": bars_empty,
+    "centre-bars-full": bars_full,
+    "centre-bars-embeddings": bars_embeddings,
     "centre-curves-empty": curves_empty,
     "centre-curves-steps": curves_steps,
     "centre-curves-cfg": curves_cfg,

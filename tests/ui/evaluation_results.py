@@ -1,5 +1,6 @@
 """Evaluations written by hand: checkpoints × CFG, sources side by side, a failure, a model that copies."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,19 +81,21 @@ def result_of(
     n: int = 500,
     extractor: str = "random",
     real_hash: str = "a1b2c3d4e5f6",
+    fake_hash: str = "",
     floor: dict[Metric, float | None] | None = None,
     cautions: Sequence[CautionRecord] = (CautionRecord(level="red", metric="fid", message=FEW),),
     copying: Copying | None = None,
     drawn: str = "digits · step 1,000 · EMA, ddim, 50 steps, CFG 4 on all channels, seeds from 0",
 ) -> EvaluationResult:
-    """A result with these values, and floors of a tenth of the usual ones if none are given."""
+    """A result with these values, and the usual floors if none are given."""
+    fake_hash = fake_hash or hashlib.sha256(fake.encode()).hexdigest()
     floors: dict[Metric, float | None] = {"fid": 1.5, "kid": 0.002, "precision": 0.93, "recall": 0.94, "mmd": 0.001}
     floor = {metric: floors[metric] for metric in values if metric in floors} if floor is None else floor
     protocol = Protocol(
         extractor=extractor, extractor_name=f"{extractor} features", weights_sha256="5eed0000" * 8,
         are_weights_published=True, resize="tf1-bilinear", arithmetic="fp32", device="cpu",
         statistics="float64 on the CPU, covariance over n - 1", seed=0, n_real=n, n_fake=n,
-        real_hash=real_hash, fake_hash="f00d" * 16, drawn=drawn,
+        real_hash=real_hash, fake_hash=fake_hash, drawn=drawn,
     )  # fmt: skip
     model = ModelReference(path="/runs/digits", name="digits · step 1,000 · EMA", step=1000)
     return EvaluationResult(
@@ -100,7 +103,7 @@ def result_of(
         protocol=protocol,
         protocol_line=f"{extractor} features (weights 5eed0000), resized as tf1-bilinear, fp32 on cpu; statistics in "
         f"float64 on the CPU, covariance over n - 1; {n:,} reference images of digits ({real_hash[:8]}) against "
-        f"{n:,} of {Path(fake).name} (f00df00d); seed 0. Drawn: {drawn}.",
+        f"{n:,} of {Path(fake).name} ({fake_hash[:8]}); seed 0. Drawn: {drawn}.",
         results=tuple(figure(metric, value, n=n, extractor=extractor) for metric, value in values.items()),
         floor=tuple(figure(metric, value, n=n // 2, extractor=extractor) for metric, value in floor.items()),
         why_no_floor="" if floor else "The reference is saved statistics, which have no halves.",
@@ -108,7 +111,7 @@ def result_of(
         cautions=tuple(cautions),
         real=SourceRecord(path=REAL, kind="folder", content_hash=real_hash, images=1797, measured=n, formats=("PNG",)),
         fake=SourceRecord(
-            path=fake, kind="folder", content_hash="f00d" * 16, images=n, measured=n, formats=("PNG",),
+            path=fake, kind="folder", content_hash=fake_hash, images=n, measured=n, formats=("PNG",),
             drawn_by=DrawnBy(model=model, settings={"sampler": "ddim", "steps": 50, "cfg": 4.0, "seed": 0}),
         ),
         seconds=12.5,
@@ -202,11 +205,11 @@ def sources_results() -> dict[int, EvaluationResult]:
     }
 
 
-def embeddings_results(label_shift: float = 0.0) -> list[EvaluationResult]:
+def embeddings_results(fake: str = "/data/drawn", *, shift: float = 0.0) -> list[EvaluationResult]:
     """MMD of the same images in three embeddings."""
     values = {"clip-b32": 0.0061, "siglip": 0.0143, "align": 0.0118}
     return [
-        result_of({"mmd": value + label_shift}, extractor=name, floor={"mmd": 0.0005}, cautions=())
+        result_of({"mmd": value + shift}, fake=fake, extractor=name, floor={"mmd": 0.0005}, cautions=())
         for name, value in values.items()
     ]
 

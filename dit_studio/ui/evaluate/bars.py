@@ -3,14 +3,171 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
-from dit_studio.evaluation_request import EvaluationResult
+from dit_studio.errors import StudioError
+from dit_studio.evaluation_request import EvaluationResult, Metric
+from dit_studio.files import write_atomically
+from dit_studio.ui import theme
+from dit_studio.ui.evaluate.bar_panel import BarGroup, BarPanel, group_of
+from dit_studio.ui.evaluate.comparable import figure_of, metrics_in
+from dit_studio.ui.evaluate.line_marks import mark_of
+from dit_studio.ui.evaluate.plot_files import to_png, to_svg
+from dit_studio.ui.evaluate.plot_lines import metric_title
+from dit_studio.ui.evaluate.result_text import copy_results
+from dit_studio.ui.evaluate.tile_grid import TileGrid
+from dit_studio.ui.icons import icon
+from dit_studio.ui.train.plots import ChooseFile, ask_for_file
+from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, button, describe
+from dit_studio.ui.widgets.flow import FlowLayout
+from dit_studio.ui.widgets.scrolling import Scrolling
+
+_ALL = "All metrics"
+_PANEL_WIDTH = 260  # pixels at a font scale of 100 %
+_PATTERNS = {"png": "Picture (*.png)", "svg": "Drawing (*.svg)"}
 
 
 class Bars(QWidget):
-    """A panel for each metric, a bar for each result."""
+    """A panel for each metric and protocol, a bar for each result."""
 
     removed = Signal(str)  # the label of a result; "": all of them
 
-    def set_results(self, results: Sequence[tuple[str, EvaluationResult]]) -> None: ...
+    def __init__(self, parent: QWidget | None = None, *, choose_file: ChooseFile = ask_for_file) -> None:
+        super().__init__(parent)
+        self._choose_file = choose_file
+        self._results: list[tuple[str, EvaluationResult]] = []
+        self._metrics = NoScrollComboBox()
+        self._names = QWidget()
+        self._entries = FlowLayout(self._names)
+        self._note = Caption()
+        self._panels = TileGrid([], width=_PANEL_WIDTH)
+        self._content = QWidget()
+        self._column = QVBoxLayout(self._content)
+        self._pages = QStackedWidget()
+        self._build()
+        self._metrics.currentIndexChanged.connect(self._draw)
+        theme.theme_changed.connect(self._draw)
+
+    def set_results(self, results: Sequence[tuple[str, EvaluationResult]]) -> None:
+        """Compare these, each with its label."""
+        self._results = list(results)
+        self._offer_metrics()
+        self._show_names()
+        self._draw()
+        self._pages.setCurrentIndex(1 if results else 0)
+
+    def groups(self) -> list[BarGroup]:
+        """What is shown, a panel each."""
+        found = metrics_in(result for _, result in self._results)
+        chosen = self._metrics.currentData()
+        return [group for metric in found if chosen in (_ALL, metric) for group in self._groups_of(metric)]
+
+    def _groups_of(self, metric: Metric) -> list[BarGroup]:
+        """One for each way of making figures: other features, or another way of resizing, are other figures."""
+        members: dict[tuple[str, ...], list[tuple[int, str, EvaluationResult]]] = {}
+        for number, (label, result) in zip(self._numbers(), self._results, strict=True):
+            found, made = figure_of(result, metric), result.protocol
+            if found is not None and found.value is not None:
+                key = (made.extractor, made.weights_sha256, made.resize, made.arithmetic)
+                members.setdefault(key, []).append((number, label, result))
+        return [group_of(metric, each) for each in members.values()]
+
+    def _numbers(self) -> list[int]:
+        """Of each result that of its images: the same images keep their colour in every embedding."""
+        places = dict.fromkeys(result.protocol.fake_hash for _, result in self._results)
+        return [list(places).index(result.protocol.fake_hash) for _, result in self._results]
+
+    # ------------------------------------------------------------------------------------------------- drawing
+
+    def _draw(self) -> None:
+        old = self._panels
+        self._panels = TileGrid([BarPanel(group) for group in self.groups()], width=_PANEL_WIDTH)
+        self._column.replaceWidget(old, self._panels)
+        old.hide()
+        old.deleteLater()
+
+    def _offer_metrics(self) -> None:
+        """Every metric that any result has; the chosen one stays."""
+        results = {number: result for number, (_, result) in enumerate(self._results)}
+        chosen = self._metrics.currentData()
+        self._metrics.blockSignals(True)  # noqa: FBT003  Qt knows no keyword
+        self._metrics.clear()
+        self._metrics.addItem(_ALL, _ALL)
+        for metric in metrics_in(results.values()):
+            self._metrics.addItem(metric_title(results, metric), metric)
+        self._metrics.setCurrentIndex(max(self._metrics.findData(chosen), 0))
+        self._metrics.blockSignals(False)  # noqa: FBT003
+
+    def _show_names(self) -> None:
+        """A button for each result, which takes it out."""
+        while item := self._entries.takeAt(0):
+            if widget := item.widget():
+                widget.hide()
+                widget.deleteLater()
+        for number, (label, _) in zip(self._numbers(), self._results, strict=True):
+            self._entries.addWidget(self._name(number, label))
+        if self._results:
+            everything = button("Take all out", "Compare none of these any more. The history keeps them.")
+            everything.clicked.connect(lambda: self.removed.emit(""))
+            self._entries.addWidget(everything)
+
+    def _name(self, number: int, label: str) -> QPushButton:
+        short = label if len(label) <= 36 else f"{label[:20]}…{label[-15:]}"
+        entry = button(short.replace("&", "&&"), f"{label}: take it out of the comparison.")
+        entry.setAccessibleName(f"Take out {label}")
+        entry.setIcon(icon("close", mark_of(number).colour))
+        entry.clicked.connect(lambda: self.removed.emit(label))
+        return entry
+
+    # ------------------------------------------------------------------------------------------------- the user
+
+    def _save(self, kind: str) -> None:
+        path = self._choose_file(f"comparison.{kind}", _PATTERNS[kind])
+        if path is None:
+            return
+        data = to_png(self._content) if kind == "png" else to_svg(self._content, "Comparison")
+        try:
+            write_atomically(path, data)
+        except StudioError as error:
+            self._note.setText(str(error))
+        else:
+            self._note.setText(f"Saved {path.name}.")
+
+    def _copy(self) -> None:
+        copy_results(self._results)
+        self._note.setText("Copied, as text and as a table.")
+
+    # ------------------------------------------------------------------------------------------------- building
+
+    def _build(self) -> None:
+        describe(self._metrics, "Metric", "What is compared: one metric, or all of them.")
+        controls = FlowLayout()
+        controls.addWidget(self._metrics)
+        copy = button("Copy", "Copy all figures, as text and as a table for a spreadsheet.")
+        copy.clicked.connect(self._copy)
+        controls.addWidget(copy)
+        for kind, tooltip in (("png", "Save the bars as a picture."), ("svg", "Save the bars as a drawing of lines.")):
+            save = button(f"{kind.upper()}…", tooltip)
+            save.clicked.connect(lambda _checked=False, kind=kind: self._save(kind))
+            controls.addWidget(save)
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.addWidget(self._panels)
+        self._column.addStretch(1)
+        shown = QWidget()
+        layout = QVBoxLayout(shown)
+        layout.setContentsMargins(0, 8, 0, 0)
+        layout.setSpacing(8)
+        layout.addLayout(controls)
+        layout.addWidget(self._names)
+        layout.addWidget(Scrolling(self._content), 1)
+        layout.addWidget(self._note)
+        empty = EmptyState(
+            icon("evaluate", "muted"),
+            "Nothing to compare yet",
+            'Choose "Compare" in the menu of an evaluation in the history; then add others.',
+        )
+        self._pages.addWidget(empty)
+        self._pages.addWidget(shown)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.addWidget(self._pages)

@@ -6,6 +6,7 @@ from dit_studio.evaluation_request import MetricResult, ValueInterval
 
 _ROUNDING = 1e-9
 _DIGITS = 4  # of a figure
+_SHORT_DIGITS = 3  # of what it is compared with
 _INTERVAL_DIGITS = 2  # of the width of an interval: what lies below says nothing
 _SMALLEST, _GREATEST = 1e-4, 1e6  # beyond, powers of ten
 
@@ -13,6 +14,12 @@ _SMALLEST, _GREATEST = 1e-4, 1e6  # beyond, powers of ten
 def number(value: float | None) -> str:
     """Four digits; "" for none."""
     return "" if value is None else _fixed(value, _decimals(value, _DIGITS))
+
+
+def short(value: float | None) -> str:
+    """Three digits at most, without zeros at the end; "" for none. For what stands beside a figure."""
+    text = "" if value is None else _fixed(value, _decimals(value, _SHORT_DIGITS))
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def value_and_interval(value: float, interval: ValueInterval | None) -> tuple[str, str]:

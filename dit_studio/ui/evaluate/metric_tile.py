@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from dit_studio.evaluation_request import CautionRecord, MetricResult
-from dit_studio.ui import theme
 from dit_studio.ui.evaluate.cautions import CautionLine
-from dit_studio.ui.evaluate.figures import interval_of, number, value_and_interval
+from dit_studio.ui.evaluate.figures import interval_of, number, short, value_and_interval
 from dit_studio.ui.train.disclosure import Disclosure
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Heading, Muted, WholeText, row
 
-_WIDTH = 236  # pixels at a font scale of 100 %, of a column of tiles
+TILE_WIDTH = 236  # pixels at a font scale of 100 %
 _DIRECTIONS = {"lower": "↓ lower is better", "higher": "↑ higher is better", "": ""}
 
 
@@ -58,7 +56,7 @@ class MetricTile(QWidget):
 
 
 def _floor_line(floor: MetricResult) -> Caption:
-    result = Caption(f"floor {number(floor.value)}, of {floor.n_real:,} against {floor.n_fake:,}")
+    result = Caption(f"floor {short(floor.value)}, of {floor.n_real:,} against {floor.n_fake:,}")
     result.setToolTip("One half of the reference against the other: what an honest model comes down to.")
     return result
 
@@ -93,41 +91,3 @@ def _whole(text: str) -> WholeText:
     result = WholeText(text, role="muted")
     result.setTextFormat(Qt.TextFormat.PlainText)
     return result
-
-
-class TileGrid(QWidget):
-    """Tiles in as many columns as there is room for."""
-
-    def __init__(self, tiles: Sequence[MetricTile], parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._tiles, self._columns = list(tiles), 0
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setSpacing(16)
-        self._grid.setSizeConstraint(QGridLayout.SizeConstraint.SetNoConstraint)
-        self._arrange()
-
-    def minimumSizeHint(self) -> QSize:
-        """As wide as one tile, whatever the columns are now."""
-        widest = max((tile.minimumSizeHint().width() for tile in self._tiles), default=0)
-        return QSize(widest, self._grid.minimumSize().height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._arrange()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.StyleChange:
-            self._arrange()
-
-    def _arrange(self) -> None:
-        columns = max(min(self.width() // theme.scaled(_WIDTH), len(self._tiles)), 1)
-        if columns == self._columns:
-            return
-        for column in range(self._columns):
-            self._grid.setColumnStretch(column, 0)
-        self._columns = columns
-        for place, tile in enumerate(self._tiles):
-            self._grid.addWidget(tile, place // columns, place % columns)
-            self._grid.setColumnStretch(place % columns, 1)

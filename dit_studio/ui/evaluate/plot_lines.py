@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
-from dit_studio.ui.evaluate.figures import figure_text, interval_of, number
+from dit_studio.ui.evaluate.figures import figure_text, interval_of, short
 from dit_studio.ui.evaluate.plan_axis import axis_names, axis_title, axis_values
 
 Range = tuple[float, float]
@@ -128,7 +128,7 @@ def floors(results: Results, metric: Metric) -> list[Floor]:
     around = [interval_of(floor) for floor in found]
     low = min([*values, *(interval.low for interval in around if interval)])
     high = max([*values, *(interval.high for interval in around if interval)])
-    level = number(min(values)) if number(min(values)) == number(max(values)) else f"{number(min(values))} …"
+    level = " to ".join(dict.fromkeys([short(min(values)), short(max(values))]))
     images = f", {found[0].n_real:,} against {found[0].n_fake:,}" if found[0].n_fake else ""
     return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}")]
 

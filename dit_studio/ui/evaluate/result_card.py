@@ -9,9 +9,10 @@ from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 from dit_studio.evaluation_request import Copying, EvaluationResult
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.cautions import CautionLine
-from dit_studio.ui.evaluate.metric_tile import MetricTile, TileGrid
+from dit_studio.ui.evaluate.metric_tile import TILE_WIDTH, MetricTile
 from dit_studio.ui.evaluate.protocol_line import ProtocolLine
 from dit_studio.ui.evaluate.result_text import copy_results
+from dit_studio.ui.evaluate.tile_grid import TileGrid
 from dit_studio.ui.widgets.basics import BusyBar, Muted, Rule, WholeText, button, describe, set_property
 from dit_studio.ui.widgets.flow import FlowLayout
 
@@ -53,7 +54,7 @@ class ResultCard(QFrame):
                 layout.addWidget(CautionLine(caution))
         if picture is not None and (strip := self._strip(picture)) is not None:
             layout.addWidget(strip)
-        layout.addWidget(TileGrid(_tiles(result)))
+        layout.addWidget(TileGrid(_tiles(result), width=TILE_WIDTH))
         if result.why_no_floor:
             layout.addWidget(_whole(f"No floor: {result.why_no_floor}"))
         self._add_copying(layout, result)

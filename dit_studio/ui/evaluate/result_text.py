@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 
 from dit_studio.evaluation_request import EvaluationResult
 from dit_studio.ui.evaluate.cautions import caution_text
-from dit_studio.ui.evaluate.figures import figure_text, number
+from dit_studio.ui.evaluate.figures import figure_text, short
 
 COLUMNS = (
     "label", "metric", "name", "value", "low", "high", "interval_images", "reference_images", "generated_images",
@@ -28,7 +28,7 @@ def _lines(label: str, result: EvaluationResult) -> list[str]:
     lines = [label]
     for found in result.results:
         floor = floors.get(found.metric)
-        at_floor = f", floor {number(floor.value)} of {floor.n_fake:,}" if floor and floor.value is not None else ""
+        at_floor = f", floor {short(floor.value)} of {floor.n_fake:,}" if floor and floor.value is not None else ""
         why = "" if found.value is not None else f"none. {found.why_no_value}"
         numbers = "" if found.value is None else f" ({found.n_real:,} against {found.n_fake:,}{at_floor})"
         lines.append(f"{found.name}: {figure_text(found) or why}{numbers}")

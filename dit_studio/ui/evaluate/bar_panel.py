@@ -1,0 +1,182 @@
+"""Bars of one metric under one protocol: a bar with its interval for each result, and the floor across them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
+
+from dit_studio.evaluation_request import EvaluationResult, Metric
+from dit_studio.ui import theme
+from dit_studio.ui.evaluate.comparable import differences, figure_of
+from dit_studio.ui.evaluate.figures import figure_text, interval_of
+from dit_studio.ui.evaluate.line_marks import UNLIKE, mark_of
+from dit_studio.ui.evaluate.plot_lines import Floor, Range, floors, metric_title
+from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, set_property
+
+_BAR, _GAP = 12, 10  # pixels at a font scale of 100 %: the height of a bar, and what is free below it
+_BAND = 60  # opacity of a floor's band, of 255
+_WIDTH = 220  # pixels at a font scale of 100 %, at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """A result in a panel; `number` gives its colour, the same for the same images."""
+
+    label: str
+    number: int
+    value: float
+    interval: Range | None
+    text: str  # "0.325 [0.311, 0.340]"
+    differs: tuple[str, ...] = ()  # what keeps it from being compared with the panel's first
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarGroup:
+    """What a panel shows."""
+
+    title: str
+    subtitle: str
+    bars: tuple[Bar, ...]
+    floors: tuple[Floor, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """What keeps bars from being compared with the first, in words."""
+        return [
+            f"{UNLIKE} {bar.label}: {'; '.join(bar.differs)}. Not comparable with {self.bars[0].label}."
+            for bar in self.bars
+            if bar.differs
+        ]
+
+
+def group_of(metric: Metric, members: Sequence[tuple[int, str, EvaluationResult]]) -> BarGroup:
+    """The bars of results of one extractor and protocol, each with the number of its images and its label."""
+    first = members[0][2]
+    bars = []
+    for number, label, result in members:
+        found = figure_of(result, metric)
+        if found is None or found.value is None:
+            continue
+        around = interval_of(found)
+        bars.append(
+            Bar(
+                label=label,
+                number=number,
+                value=found.value,
+                interval=(around.low, around.high) if around else None,
+                text=figure_text(found),
+                differs=tuple(differences(first, result, metric)),
+            )
+        )
+    results = {place: result for place, (_, _, result) in enumerate(members)}
+    words = f"{first.protocol.extractor_name}, resized as {first.protocol.resize}"
+    return BarGroup(
+        title=metric_title(results, metric), subtitle=words, bars=tuple(bars), floors=tuple(floors(results, metric))
+    )
+
+
+class BarPanel(QFrame):
+    """A card with the bars of a group."""
+
+    def __init__(self, group: BarGroup, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.group = group
+        set_property(self, "panel", "card")
+        self.setAccessibleName(f"{group.title}: {'; '.join(f'{bar.label} {bar.text}' for bar in group.bars)}")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(12, 8, 12, 12)
+        layout.setSpacing(4)
+        layout.addWidget(ElidedLabel(group.title, role="title"))
+        layout.addWidget(ElidedLabel(group.subtitle, role="caption"))
+        layout.addWidget(_Bars(group))
+        for floor in group.floors:
+            layout.addWidget(Caption(f"┆ {floor.text}"))
+        for sentence in group.sentences:
+            words = WholeText(sentence, role="caption")
+            words.setTextFormat(Qt.TextFormat.PlainText)
+            layout.addWidget(words)
+        layout.addStretch(1)
+
+
+class _Bars(QWidget):
+    """Draws the bars below one another, each under its label and its figure."""
+
+    def __init__(self, group: BarGroup) -> None:
+        super().__init__()
+        self._group = group
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip("\n".join(f"{bar.label}: {bar.text}" for bar in group.bars))
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(theme.scaled(_WIDTH), len(self._group.bars) * self._row_height() + 4)
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setFont(self._font())
+        for place, bar in enumerate(self._group.bars):
+            self._paint_words(painter, bar, place * self._row_height())
+            self._paint_bar(painter, bar, place * self._row_height() + self._text_height())
+            self._paint_floors(painter, place * self._row_height() + self._text_height())
+
+    def _paint_words(self, painter: QPainter, bar: Bar, top: int) -> None:
+        palette, metrics = theme.current(), painter.fontMetrics()
+        text = f"{UNLIKE} {bar.text}" if bar.differs else bar.text
+        width = metrics.horizontalAdvance(text)
+        line = QRectF(0, top, self.width(), self._text_height())
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.setPen(QColor(palette.text))
+        painter.drawText(line, right, text)
+        painter.setPen(QColor(palette.muted))
+        label = metrics.elidedText(bar.label, Qt.TextElideMode.ElideMiddle, max(self.width() - width - 8, 0))
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, label)
+
+    def _paint_bar(self, painter: QPainter, bar: Bar, top: int) -> None:
+        height, zero, end = theme.scaled(_BAR), self._x(0.0), self._x(bar.value)
+        colour = QColor(mark_of(bar.number).colour)
+        area = QRectF(min(zero, end), top, max(abs(end - zero), 1.0), height)
+        painter.setPen(QPen(colour, 1))
+        painter.setBrush(QBrush(colour, Qt.BrushStyle.BDiagPattern) if bar.differs else colour)
+        painter.drawRect(area)
+        if bar.interval is not None:
+            low, high = (self._x(value) for value in bar.interval)
+            middle = area.center().y()
+            painter.setPen(QPen(QColor(theme.current().text), 1.5))
+            painter.drawLine(QPointF(low, middle), QPointF(high, middle))
+            for x in (low, high):
+                painter.drawLine(QPointF(x, middle - height / 4), QPointF(x, middle + height / 4))
+
+    def _paint_floors(self, painter: QPainter, top: int) -> None:
+        """Across a bar and a little further, so that the words stay clear."""
+        muted, height = QColor(theme.current().muted), theme.scaled(_BAR)
+        painter.setPen(QPen(muted, 1.5, Qt.PenStyle.DashLine))
+        muted.setAlpha(_BAND)
+        for floor in self._group.floors:
+            low, high = self._x(floor.low), self._x(floor.high)
+            painter.fillRect(QRectF(low, top - 2, high - low, height + 4), muted)
+            for x in {low, high}:
+                painter.drawLine(QPointF(x, top - 2), QPointF(x, top + height + 3))
+
+    def _x(self, value: float) -> float:
+        """Where a value stands: bars begin at 0."""
+        bars = self._group.bars
+        values: list[float] = [end for bar in bars for end in (bar.value, *(bar.interval or ()))]
+        values += [end for floor in self._group.floors for end in (floor.low, floor.high)]
+        low, high = min(0.0, *values), max(0.0, *values)
+        return 1.0 + (value - low) / ((high - low) or 1.0) * (self.width() - 3)
+
+    def _text_height(self) -> int:
+        return QFontMetrics(self._font()).height() + 2
+
+    def _row_height(self) -> int:
+        return self._text_height() + theme.scaled(_BAR + _GAP)
+
+    def _font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPixelSize(theme.text_size(0))
+        return font
