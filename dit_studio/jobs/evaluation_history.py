@@ -198,7 +198,7 @@ def _drawn_folder(drawn: Path, samples: str) -> Path:
 def _newest(folder: Path) -> float:
     """When a folder was written to, in seconds since 1970."""
     try:
-        return max(folder.stat().st_mtime, *(file.stat().st_mtime for file in folder.glob("*.json")))
+        return max(path.stat().st_mtime for path in (folder, *folder.glob("*.json")))
     except OSError:
         return time.time()
 

@@ -259,7 +259,8 @@ class EvaluationsPanel(QWidget):
 def _button(name: str, picture: str, tooltip: str) -> QAbstractButton:
     if not picture:
         return button(name, tooltip)
-    result = QToolButton(icon=icon(picture))
+    result = QToolButton()
+    result.setIcon(icon(picture))
     result.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     describe(result, name, tooltip)
     return result
