@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,7 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("model", metavar="MODEL", help="a run, a checkpoint or a .safetensors file")
     add("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
-    for field in _OPTIONS:
-        add(f"--{field.name.replace('_', '-')}", metavar=_metavar(field), help=_help(field))
+    add_settings(add, {field.name: field for field in _OPTIONS})
     add("--weights", choices=["ema", "raw"], help="averaged or raw (default: ema)")
     add(
         "--like",
@@ -59,6 +59,12 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
     add("--precision", choices=["auto", *_PRECISIONS], help="of products (default: auto)")
+
+
+def add_settings(add: Callable[..., object], fields: Mapping[str, Field]) -> None:
+    """An option for each setting of a drawing, by the name that it has among the options."""
+    for name, field in fields.items():
+        add(f"--{name.replace('_', '-')}", metavar=_metavar(field), help=_help(field))
 
 
 def _path(text: str) -> Path:
@@ -84,7 +90,11 @@ def run_sample(options: argparse.Namespace) -> int:
         check_axes(axes, model=options.model)
     found = _like(options.like) if options.like else None
     branch, left = read_branch(options.branch, out=options.out) if options.branch else (None, {})
-    settings = left | (found.of_this_image() if found else {}) | _given(options)
+    settings = (
+        left
+        | (found.of_this_image() if found else {})
+        | typed_settings(options, {field.name: field for field in _OPTIONS})
+    )
     if options.out is not None:
         check_folder(options.out, is_sweep=bool(axes), may_overwrite=options.overwrite)
     ticker, started = Ticker(), time.monotonic()
@@ -128,12 +138,12 @@ def _check_usage(options: argparse.Namespace) -> None:
 # ------------------------------------------------------------------------------------------------- what is asked for
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
+def typed_settings(options: argparse.Namespace, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The settings that are typed, each within the widest limits. Raises: ConfigError with all that are not."""
     given: dict[str, Any] = {}
     problems: list[Problem] = []
-    for field in _OPTIONS:
-        if (text := getattr(options, field.name)) is not None:
+    for name, field in fields.items():
+        if (text := getattr(options, name)) is not None:
             try:
                 given[field.name] = check_value(field, _value(field, text))
             except ConfigError as error:

@@ -11,12 +11,12 @@ _RANGE = re.compile(rf"{_NUMBER}\s*-\s*{_NUMBER}(?:\s*\(([+-]){_NUMBER}\)|\s*\[(
 _NUMERIC = ("cfg", "steps", "seed", "class")
 
 
-def parse_axis(text: str) -> SweepAxis:
-    """The axis of "name=values". Raises: ConfigError."""
+def parse_axis(text: str, *, option: str = "--sweep") -> SweepAxis:
+    """The axis of "name=values", which an option of the command line was given. Raises: ConfigError."""
     name, equals, values = text.partition("=")
     name = name.strip()
     if not equals:
-        raise _problem(name, f"--sweep {text} is not possible: it takes a setting and its values, like cfg=1,4,7,12.")
+        raise _problem(name, f"{option} {text} is not possible: it takes a setting and its values, like cfg=1,4,7,12.")
     if name not in AXES:
         raise _problem(name, unknown_axis(name))
     return SweepAxis(name=name, values=parse_values(name, values))

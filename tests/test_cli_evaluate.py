@@ -89,13 +89,15 @@ def test_both_sides_are_needed(real: str, capsys: pytest.CaptureFixture[str]) ->
     assert "--fake" in capsys.readouterr().err
 
 
-def test_a_missing_folder_and_a_run(real: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_folder_and_a_run_without_a_model(
+    real: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["evaluate", "--real", real, "--fake", str(tmp_path / "nowhere"), "--json"]) == 1
     assert "nowhere" in json.loads(capsys.readouterr().out)["error"]
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "run.toml").write_text("")
     assert cli.main(["evaluate", "--real", real, "--fake", str(tmp_path / "run")]) == 1
-    assert "dit-studio sample" in capsys.readouterr().err
+    assert "holds no model" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
