@@ -84,7 +84,9 @@ class Bars(QWidget):
         self._panels = TileGrid([BarPanel(group) for group in self.groups()], width=_PANEL_WIDTH)
         self._column.replaceWidget(old, self._panels)
         old.hide()
+        old.setParent(None)
         old.deleteLater()
+        self._panels.show()
 
     def _offer_metrics(self) -> None:
         """Every metric that any result has; the chosen one stays."""
@@ -125,7 +127,7 @@ class Bars(QWidget):
         path = self._choose_file(f"comparison.{kind}", _PATTERNS[kind])
         if path is None:
             return
-        data = to_png(self._content) if kind == "png" else to_svg(self._content, "Comparison")
+        data = to_png(self._panels) if kind == "png" else to_svg(self._panels, "Comparison")
         try:
             write_atomically(path, data)
         except StudioError as error:
@@ -151,6 +153,8 @@ class Bars(QWidget):
             save.clicked.connect(lambda _checked=False, kind=kind: self._save(kind))
             controls.addWidget(save)
         self._column.setContentsMargins(0, 0, 0, 0)
+        self._column.setSpacing(8)
+        self._column.addWidget(self._names)
         self._column.addWidget(self._panels)
         self._column.addStretch(1)
         shown = QWidget()
@@ -158,7 +162,6 @@ class Bars(QWidget):
         layout.setContentsMargins(0, 8, 0, 0)
         layout.setSpacing(8)
         layout.addLayout(controls)
-        layout.addWidget(self._names)
         layout.addWidget(Scrolling(self._content), 1)
         layout.addWidget(self._note)
         empty = EmptyState(

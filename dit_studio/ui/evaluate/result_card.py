@@ -45,8 +45,7 @@ class ResultCard(QFrame):
 
     def show_result(self, title: str, result: EvaluationResult, picture: Path | None) -> None:
         """Show everything that came of a point; `picture` has its first images."""
-        layout = self._begin(title)
-        self._result = (title, result)
+        content, layout = _column()
         self._add_actions(layout, result)
         elsewhere = {found.metric for found in result.results} | {"copying"}
         for caution in result.cautions:
@@ -60,17 +59,19 @@ class ResultCard(QFrame):
         self._add_copying(layout, result)
         layout.addWidget(Rule())
         layout.addWidget(ProtocolLine(result))
+        self._show(title, content)
+        self._result = (title, result)
 
     def show_waiting(self, title: str) -> None:
-        self._begin(title).addWidget(Muted("Waiting to be measured."))
+        self._show(title, Muted("Waiting to be measured."))
 
     def show_progress(self, title: str, text: str, done: int, total: int | None) -> None:
         if not self._busy.isVisibleTo(self) or title != self._title.text():
-            self._begin(title)
+            self._show(title, QWidget())
         self._busy.show_progress(text, done, total)
 
     def show_failed(self, title: str, message: str, remedy: str) -> None:
-        layout = self._begin(title)
+        content, layout = _column()
         layout.addWidget(_whole(f"It could not be measured. {message}", role=""))
         layout.addWidget(_whole(remedy))
         again = button("Try again", "Measure the points that failed, and those that are not measured yet.")
@@ -78,6 +79,7 @@ class ResultCard(QFrame):
         actions = FlowLayout()
         actions.addWidget(again)
         layout.addLayout(actions)
+        self._show(title, content)
 
     def copy(self) -> bool:
         """Put the result on the clipboard; False if there is none."""
@@ -87,20 +89,18 @@ class ResultCard(QFrame):
 
     # ------------------------------------------------------------------------------------------------- building
 
-    def _begin(self, title: str) -> QVBoxLayout:
-        """Take away what was shown."""
+    def _show(self, title: str, content: QWidget) -> None:
+        """Take away what was shown, and show this."""
         self._result = None
         self._title.setText(title)
         self.setAccessibleName(f"Result: {title}")
         self._busy.finish()
-        old, self._content = self._content, QWidget()
-        self._layout.replaceWidget(old, self._content)
+        old, self._content = self._content, content
+        self._layout.replaceWidget(old, content)
         old.hide()
+        old.setParent(None)
         old.deleteLater()
-        layout = QVBoxLayout(self._content)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        return layout
+        content.show()
 
     def _add_actions(self, layout: QVBoxLayout, result: EvaluationResult) -> None:
         actions = FlowLayout()
@@ -143,6 +143,14 @@ class ResultCard(QFrame):
         describe(strip, "First samples", "The first images that were measured. Press to see more of them.")
         strip.clicked.connect(self.samples_asked)
         return strip
+
+
+def _column() -> tuple[QWidget, QVBoxLayout]:
+    content = QWidget()
+    layout = QVBoxLayout(content)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(12)
+    return content, layout
 
 
 def _tiles(result: EvaluationResult) -> list[MetricTile]:
