@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+sys.path.insert(1, str(Path(__file__).parent.parent))
 
 import msgspec
 from example_runs import make_runs
+from headers import write_header
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from scripted import Script, ScriptedLauncher
@@ -71,6 +73,15 @@ def model_files(condition: str = "missing") -> ModelFiles:
     return ModelFiles(files=tuple(files))
 
 
+def make_run_with_checkpoints() -> Path:
+    """A run with three checkpoints whose heads can be read, beside others."""
+    make_runs(runs_dir())
+    run = runs_dir() / "landscapes-B4"
+    for step in (500, 1000, 1240):
+        write_header(run / "checkpoints" / f"step-{step:07d}", classes=len(KINDS))
+    return run
+
+
 def empty(place: Path) -> EvaluateSetUp:
     settings = Settings(place / "settings.json")
     result = EvaluateSetUp(settings, ScriptedLauncher(answers={"describe_source": described}))  # type: ignore[arg-type]
@@ -80,25 +91,22 @@ def empty(place: Path) -> EvaluateSetUp:
 
 
 def ready(place: Path) -> EvaluateSetUp:
-    make_runs(runs_dir())
-    for step in (500, 1000):
-        (runs_dir() / "landscapes-B4" / "checkpoints" / f"step-{step:07d}").mkdir()
     result = empty(place)
-    result.set_model(str(runs_dir() / "landscapes-B4"))
+    result.set_model(str(make_run_with_checkpoints()))
     return result
 
 
 def curve(place: Path) -> EvaluateSetUp:
     result = ready(place)
+    result.subject.model.axes.add("checkpoint")
     result.subject.model.axes.add("cfg")
-    result.subject.model.axes.add("sampler")
     return result
 
 
 def wrong(place: Path) -> EvaluateSetUp:
     result = curve(place)
     result.set_reference("/data/broken")
-    result.subject.model.axes.rows[0].put("1, x, -3")
+    result.subject.model.axes.rows[1].put("1, x, -3")
     result.subject.model.drawing.form.set_values({"count": 0})
     result.metrics.extractor.setCurrentIndex(1)
     result.metrics.form.set_values({"count": "many"})

@@ -9,7 +9,6 @@ from dit_studio.errors import Problem
 from dit_studio.sweep import MOST_AXES, ModelLimits, SweepAxis
 from dit_studio.ui.evaluate.axis_row import AxisRow
 from dit_studio.ui.sample.sweep_values import fillings, in_titles
-from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Caption, WholeText, button
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.flow import FlowLayout
@@ -94,7 +93,7 @@ class AxesCard(Card):
             own = [problem for problem in left if problem.field == f"sweep.{one.name}"]
             left = [problem for problem in left if problem not in own]
             one.mark("\n".join(in_titles(problem.message, one.name) for problem in own))
-        self._problem.setText("\n".join(with_titles(problem.message) for problem in left))
+        self._problem.setText("\n".join(in_titles(one.message, one.field.rpartition(".")[2]) for one in left))
         self._problem.setVisible(bool(left))
 
     # --------------------------------------------------------------------------------------------- how
@@ -113,6 +112,7 @@ class AxesCard(Card):
         new.removed.connect(lambda: self._on_removed(new))
         self.rows.append(new)
         self._list.addWidget(new)
+        new.show()
         return new
 
     def _on_removed(self, row: AxisRow) -> None:

@@ -37,6 +37,7 @@ class AxisRow(QWidget):
 
     def put(self, values: str) -> None:
         self.values.setText(values)
+        self.values.setCursorPosition(0)  # else a long text shows its end
 
     def mark(self, message: str) -> None:
         """A sentence below the values, or none."""

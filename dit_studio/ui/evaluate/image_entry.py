@@ -6,8 +6,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, Failure, SourceDescribed
-from dit_studio.ui.evaluate.source_words import source_line
+from dit_studio.ui.evaluate.source_words import source_line, warning_checks
 from dit_studio.ui.icons import icon
+from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, describe, row
 
 
@@ -22,7 +23,7 @@ class ImageEntry(QWidget):
         self.path = path
         self.answer: Event | None = None
         self.name, self.remove = QLineEdit(name), QToolButton()
-        self._facts, self._problem = Caption(), WholeText(role="problem")
+        self._facts, self._warnings, self._problem = Caption(), CheckLines(), WholeText(role="problem")
         self._build()
         self.name.textEdited.connect(self.edited)
         self.remove.clicked.connect(self.removed)
@@ -39,14 +40,10 @@ class ImageEntry(QWidget):
     def show_answer(self, answer: Event | None) -> None:
         """What it turned out to be; None: nobody has looked yet."""
         self.answer = answer
-        warnings: tuple[str, ...] = ()
-        if isinstance(answer, SourceDescribed):
-            self._facts.setText(source_line(answer))
-            warnings = answer.warnings
-        else:
-            self._facts.setText("" if answer else "Not looked at yet")
-        self._facts.setText("\n".join(filter(None, (self._facts.text(), *warnings))))
+        source = answer if isinstance(answer, SourceDescribed) else None
+        self._facts.setText(source_line(source) if source else "" if answer else "Not looked at yet")
         self._facts.setVisible(bool(self._facts.text()))
+        self._warnings.show_checks(warning_checks(source))
         self._problem.setText(_trouble(answer))
         self._problem.setVisible(bool(self._problem.text()))
 
@@ -65,8 +62,8 @@ class ImageEntry(QWidget):
         line.setStretch(0, 1)
         layout.addLayout(line)
         layout.addWidget(ElidedLabel(self.path, mode=Qt.TextElideMode.ElideMiddle, role="caption"))
-        layout.addWidget(self._facts)
-        layout.addWidget(self._problem)
+        for widget in (self._facts, self._warnings, self._problem):
+            layout.addWidget(widget)
 
 
 def _trouble(answer: Event | None) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from PySide6.QtCore import Qt, Signal
@@ -17,6 +16,7 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.sweep import SweepRecord, open_sweep
 from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.image_entry import ImageEntry
+from dit_studio.ui.evaluate.remembered import RememberedImages
 from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.sample.sweep_values import TITLES
 from dit_studio.ui.train.amounts import counted
@@ -129,16 +129,15 @@ class ImagesList(Card):
         requests = [msgspec.structs.replace(base, fake=entry.path) for entry in self.entries]
         return plan_sources(requests, labels=[entry.label for entry in self.entries], title=title)
 
-    def values(self) -> dict[str, Any]:
-        """To be remembered."""
-        images = [[entry.path, entry.label] for entry in self.entries]
-        return {"images": images, "sweep": str(self.sweep or "")}
+    def remembered(self) -> RememberedImages:
+        images = tuple((entry.path, entry.label) for entry in self.entries)
+        return RememberedImages(images=images, sweep=str(self.sweep or ""))
 
-    def set_values(self, values: dict[str, Any]) -> None:
-        images = [(str(path), str(label)) for path, label in values.get("images", ())]
-        self.show_images([path for path, _ in images], [label for _, label in images])
-        if values.get("sweep"):
-            self.show_sweep(Path(str(values["sweep"])))
+    def restore(self, remembered: RememberedImages) -> None:
+        """Show what was chosen last, without looking at it yet."""
+        self.show_images([path for path, _ in remembered.images], [label for _, label in remembered.images])
+        if remembered.sweep:
+            self.show_sweep(Path(remembered.sweep))
 
     def show_problem(self, sentence: str) -> None:
         """What the engine says of them."""
@@ -155,6 +154,7 @@ class ImagesList(Card):
         entry.removed.connect(lambda: self._on_removed(entry))
         self.entries.append(entry)
         self._list.addWidget(entry)
+        entry.show()
 
     def _take(self, entry: ImageEntry) -> None:
         self.entries.remove(entry)

@@ -178,17 +178,17 @@ class MetricsCard(Card):
         for metric in (metric for group in GROUPS.values() for metric in group):
             if reason := self._why_not_metric(metric):
                 off.setdefault(reason, []).append(metric_title(metric, self.extractor_name))
-        self._off.setText("\n".join(f"Off: {', '.join(names)}, as {reason}." for reason, names in off.items()))
+        self._off.setText("\n".join(f"{', '.join(names)}: {reason}." for reason, names in off.items()))
         self._off.setVisible(bool(off))
 
     def _why_not_metric(self, metric: Metric) -> str:
         if (needed := needed_extractor(metric)) not in ("", self.extractor_name):
-            return f"that takes the features of {EXTRACTORS[needed][0]}"
+            return f"only with {EXTRACTORS[needed][0]}"
         reference = self._reference
         if reference is not None and not reference.has_images and metric not in _OF_STATISTICS:
-            return "the reference is statistics without images"
+            return "not against statistics without images"
         if reference is not None and metric == "agreement" and not reference.has_labels:
-            return "the reference has no classes"
+            return "not against a reference without classes"
         return ""
 
     def _is_missing(self, extractor: str) -> bool:

@@ -1,7 +1,6 @@
 """A model that is to be measured: which, how it draws, and over which settings a curve goes."""
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from PySide6.QtCore import Signal
@@ -14,13 +13,13 @@ from dit_studio.events import Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, checkpoint_step
 from dit_studio.sample_request import SampleOptions, SampleRequest
-from dit_studio.sweep import ModelLimits, SweepAxis, plan_sweep
+from dit_studio.sweep import ModelLimits, SweepAxis, SweepPlan, plan_sweep
 from dit_studio.ui.evaluate.axes_card import AxesCard
 from dit_studio.ui.evaluate.drawing_card import DrawingCard
+from dit_studio.ui.evaluate.remembered import RememberedModel
 from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.evaluate.source_words import facts_line, progress_line
 from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
-from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.run_bar import title_of
 
 
@@ -91,23 +90,36 @@ class ModelSubject(QWidget):
             return "choose a model to measure."
         if self._question.is_asking:
             return "the model is being looked at."
-        if self.described is None:
-            return "the model cannot be used."
-        problems = self.drawing.problems()
-        return with_titles(problems[0].message) if problems else ""
+        return "" if self.described else "the model cannot be used."
 
     def plan(self, base: EvaluationRequest, title: str) -> EvaluationPlan:
         """The points. Raises: ConfigError with what is wrong with the axes or the settings."""
-        request, limits = self.drawing.request(), self.limits()
-        if request is None or limits is None:
-            raise ConfigError(self.drawing.problems())
-        axes, weights = self.axes.axes(), self.picker.weights_name
-        if not axes:
-            base = msgspec.structs.replace(base, fake=self.path, sample=request, model_weights=weights)
-            return plan_one(base, title=title)
-        model = self.run if self.run and any(axis.name == "checkpoint" for axis in axes) else self.path
-        return plan_model(
-            base, plan_sweep(request, model=model, weights=weights, axes=axes, limits=limits), title=title
+        sweep, problems = None, self.drawing.problems()
+        if self.axes.rows:
+            try:
+                sweep = self._sweep()
+            except ConfigError as error:
+                problems += [one for one in error.problems if not problems or one.field.startswith("sweep")]
+        if problems:
+            raise ConfigError(problems)
+        if sweep is not None:
+            return plan_model(base, sweep, title=title)
+        request, weights = self.drawing.request(), self.picker.weights_name
+        base = msgspec.structs.replace(base, fake=self.path, sample=request, model_weights=weights)
+        return plan_one(base, title=title)
+
+    def _sweep(self) -> SweepPlan | None:
+        """The axes over the settings; over the usual ones while those are not possible. Raises: ConfigError."""
+        axes, limits = self.axes.axes(), self.limits()
+        if limits is None:
+            return None
+        over_training = any(axis.name == "checkpoint" for axis in axes)
+        return plan_sweep(
+            self.drawing.request() or SampleRequest(),
+            model=self.run if self.run and over_training else self.path,
+            weights=self.picker.weights_name,
+            axes=axes,
+            limits=limits,
         )
 
     def limits(self) -> ModelLimits | None:
@@ -140,17 +152,17 @@ class ModelSubject(QWidget):
                 self.drawing.show_problem(problem)
         self.axes.mark([problem for problem in problems if not problem.field.startswith("request.")])
 
-    def values(self) -> dict[str, Any]:
-        """To be remembered."""
-        axes = [[axis.name, ", ".join(axis.values)] for axis in self.axes.axes()]
-        return {
-            "path": self.path, "weights": self.picker.weights_name, "drawing": self.drawing.values(), "axes": axes
-        }  # fmt: skip
+    def remembered(self) -> RememberedModel:
+        axes = tuple((axis.name, ", ".join(axis.values)) for axis in self.axes.axes())
+        return RememberedModel(
+            path=self.path, weights=self.picker.weights_name, drawing=self.drawing.values(), axes=axes
+        )
 
-    def set_values(self, values: dict[str, Any]) -> None:
-        self.drawing.set_values(dict(values.get("drawing", {})))
-        self.axes.put([SweepAxis(name=str(name), values=(str(text),)) for name, text in values.get("axes", ())])
-        self.show_path(str(values.get("path", "")), str(values.get("weights", "ema")))
+    def restore(self, remembered: RememberedModel) -> None:
+        """Show what was chosen last, without looking at it yet."""
+        self.drawing.set_values(remembered.drawing)
+        self.axes.put([SweepAxis(name=name, values=(values,)) for name, values in remembered.axes])
+        self.show_path(remembered.path, remembered.weights)
 
     def close_jobs(self) -> None:
         self._question.close()

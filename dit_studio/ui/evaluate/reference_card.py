@@ -8,13 +8,13 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from dit_studio.errors import StudioError
-from dit_studio.events import Check, CheckStatus, Event, Failure, Progress, SourceDescribed
+from dit_studio.events import Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, list_runs
 from dit_studio.places import runs_dir
 from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.source_question import SourceQuestion
-from dit_studio.ui.evaluate.source_words import facts_line, progress_line, source_line
+from dit_studio.ui.evaluate.source_words import facts_line, progress_line, source_line, warning_checks
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.train.data_card import dropped_path
@@ -135,8 +135,7 @@ class ReferenceCard(Card):
         self._facts.setText(facts_line(source))
         self._line.show()
         self._facts.setVisible(bool(source.facts))
-        checks = (Check(name="", status=CheckStatus.WARNING, message=text) for text in source.warnings)
-        self._warnings.show_checks(tuple(checks))
+        self._warnings.show_checks(warning_checks(source))
 
     # --------------------------------------------------------------------------------------------- choosing
 

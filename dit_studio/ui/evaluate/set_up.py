@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -16,10 +17,11 @@ from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.evaluate_bar import EvaluateBar
 from dit_studio.ui.evaluate.metrics_card import MetricsCard
 from dit_studio.ui.evaluate.reference_card import ReferenceCard
+from dit_studio.ui.evaluate.remembered import Remembered, read_remembered
 from dit_studio.ui.evaluate.subject_card import SubjectCard
 from dit_studio.ui.sample.model_picker import ModelDialogs
+from dit_studio.ui.sample.sweep_values import in_titles
 from dit_studio.ui.settings import Settings
-from dit_studio.ui.titles import with_titles
 from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.widgets.scrolling import Scrolling
 
@@ -121,8 +123,10 @@ class EvaluateSetUp(QWidget):
 
     def remember(self) -> None:
         """Keep what is chosen and typed for the next start."""
-        values = {"reference": self.reference.path, "subject": self.subject.values(), "metrics": self.metrics.values()}
-        self._settings.save_form(_FORM, values)
+        remembered = Remembered(
+            reference=self.reference.path, subject=self.subject.remembered(), metrics=self.metrics.values()
+        )
+        self._settings.save_form(_FORM, msgspec.to_builtins(remembered))
 
     def close_jobs(self) -> None:
         """End the questions that are asked, and wait for their threads."""
@@ -171,7 +175,8 @@ class EvaluateSetUp(QWidget):
             self._plan = self.subject.plan(base, self._title())
         except ConfigError as error:
             self.subject.show_problems(error.problems)
-            return with_titles(error.problems[0].message) if error.problems else "a setting is not possible."
+            first = error.problems[0]
+            return in_titles(first.message, first.field.rpartition(".")[2])
         except StudioError as error:
             return str(error)
         return ""
@@ -189,10 +194,10 @@ class EvaluateSetUp(QWidget):
         self.subject.model.axes.show_count(text if images else "")
 
     def _restore(self) -> None:
-        values = self._settings.form(_FORM)
-        self.reference.show_path(str(values.get("reference", "")))
-        self.subject.set_values(dict(values.get("subject", {})))
-        self.metrics.set_values(dict(values.get("metrics", {})))
+        remembered = read_remembered(self._settings.form(_FORM))
+        self.reference.show_path(remembered.reference)
+        self.subject.restore(remembered.subject)
+        self.metrics.set_values(remembered.metrics)
 
     def _connect(self) -> None:
         for card in (self.reference, self.subject, self.metrics):

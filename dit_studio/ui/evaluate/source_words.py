@@ -1,6 +1,6 @@
 """What was understood of a source, in a line."""
 
-from dit_studio.events import Progress, SourceDescribed
+from dit_studio.events import Check, CheckStatus, Progress, SourceDescribed
 from dit_studio.ui.train.amounts import count, counted
 
 _KINDS = {"npz": ".npz", "statistics": "saved statistics", "data set": "data set of a run"}
@@ -19,6 +19,12 @@ def source_line(source: SourceDescribed) -> str:
 def facts_line(source: SourceDescribed) -> str:
     """ "step 20,000 · protocol adm-tf1"."""
     return " · ".join(f"{name} {value}" for name, value in source.facts)
+
+
+def warning_checks(source: SourceDescribed | None) -> tuple[Check, ...]:
+    """Its warnings, as lines of a list of checks."""
+    texts = source.warnings if source is not None else ()
+    return tuple(Check(name="", status=CheckStatus.WARNING, message=text) for text in texts)
 
 
 def progress_line(progress: Progress) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
@@ -16,8 +16,9 @@ from dit_studio.ui.drops import kind_of
 from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.images_list import ImagesList
 from dit_studio.ui.evaluate.model_subject import ModelSubject
+from dit_studio.ui.evaluate.remembered import RememberedSubject
 from dit_studio.ui.sample.model_picker import ModelDialogs
-from dit_studio.ui.widgets.basics import describe
+from dit_studio.ui.widgets.basics import Caption, describe
 from dit_studio.ui.widgets.card import Card
 
 Mode = Literal["model", "images"]
@@ -47,9 +48,10 @@ class SubjectCard(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        choice = Card("Measured")
+        choice, self._about = Card("Measured"), Caption()
         for press in self.buttons.values():
             choice.add_action(press)
+        choice.body.addWidget(self._about)
         for widget in (choice, self.model, self.images):
             layout.addWidget(widget)
         self.setAcceptDrops(True)
@@ -68,6 +70,7 @@ class SubjectCard(QWidget):
         self.mode = mode
         for name, press in self.buttons.items():
             press.setChecked(name == mode)
+        self._about.setText(_MODES[mode][1])
         self.model.setVisible(mode == "model")
         self.images.setVisible(mode == "images")
 
@@ -124,14 +127,14 @@ class SubjectCard(QWidget):
         elif problems:
             self.images.show_problem("\n".join(problem.message for problem in problems))
 
-    def values(self) -> dict[str, Any]:
-        """To be remembered."""
-        return {"mode": self.mode, "model": self.model.values(), "images": self.images.values()}
+    def remembered(self) -> RememberedSubject:
+        return RememberedSubject(mode=self.mode, model=self.model.remembered(), images=self.images.remembered())
 
-    def set_values(self, values: dict[str, Any]) -> None:
-        self.model.set_values(dict(values.get("model", {})))
-        self.images.set_values(dict(values.get("images", {})))
-        self.show_mode("images" if values.get("mode") == "images" else "model")
+    def restore(self, remembered: RememberedSubject) -> None:
+        """Show what was chosen last, without looking at it yet."""
+        self.model.restore(remembered.model)
+        self.images.restore(remembered.images)
+        self.show_mode("images" if remembered.mode == "images" else "model")
 
     def close_jobs(self) -> None:
         self.model.close_jobs()
