@@ -47,7 +47,8 @@ def _head(title: str) -> str:
 def _top(title: str, entries: Sequence[Entry]) -> str:
     points = [point for entry in entries for point in entry.points]
     done = sum(point.result is not None for point in points)
-    when = time.strftime("%d %B %Y, %H:%M", time.localtime(max(entry.record.time for entry in entries)))
+    newest = time.localtime(max(entry.record.time for entry in entries))
+    when = f"{newest.tm_mday} {time.strftime('%B %Y, %H:%M', newest)}"
     return (
         f"<h1>{escape(title)}</h1>\n"
         f'<p class="muted">Evaluated {when}; {done:,} of {len(points):,} points measured; written by DiT Studio '

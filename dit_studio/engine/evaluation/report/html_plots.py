@@ -21,7 +21,8 @@ def plots(group: Group) -> str:
             parts += [_curve(one) for one in by_entry if _has_curve(one)]
             if bars := [figure for one in by_entry if not _has_curve(one) for figure in one]:
                 parts.append(_bars(bars))
-    return "\n".join(parts)
+    inside = "\n".join(parts)
+    return f'<div class="plots">\n{inside}\n</div>' if parts else ""
 
 
 def _sharing_an_axis(figures: Sequence[Figure]) -> list[list[Figure]]:
@@ -90,7 +91,7 @@ def _marked(figure: Figure, x: float) -> Mark:
 
 def _legend(series: Sequence[Series], floor: float | None) -> str:
     named = [
-        f'<span><i class="s{index % COLOURS}"></i>{escape(one.name)}</span>'
+        f'<span><i class="s{index % len(COLOURS)}"></i>{escape(one.name)}</span>'
         for index, one in enumerate(series)
         if one.name
     ]

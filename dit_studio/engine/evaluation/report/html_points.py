@@ -19,12 +19,23 @@ def point_section(point: ReportPoint, pictures: ReportPictures) -> str:
         f"<h3>{escape(point.label)}</h3>",
         f'<p class="protocol">{escape(result.protocol_line)}</p>',
         *_cautions(result),
+        _no_intervals(result),
         *(_left_out(side) for side in (result.real, result.fake) if side.left_out),
         f'<p class="why">Floor: {escape(result.why_no_floor)}</p>' if result.why_no_floor else "",
         _samples(pictures.samples.get(key)),
         *_copying(result, pictures.copies.get(key)),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def _no_intervals(result: EvaluationResult) -> str:
+    """Why figures have none, each reason once."""
+    names: dict[str, list[str]] = {}
+    for found in result.results:
+        if found.why_no_interval:
+            names.setdefault(found.why_no_interval, []).append(found.name)
+    lines = [f"<li>{escape(', '.join(alike))}: {escape(why)}</li>" for why, alike in names.items()]
+    return f'<ul class="why">{"".join(lines)}</ul>' if lines else ""
 
 
 def _cautions(result: EvaluationResult) -> list[str]:

@@ -2,8 +2,6 @@
 
 from dit_studio.engine.evaluation.report.svg_plot import COLOURS
 
-# Okabe & Ito's colours, which all colour vision can tell apart; the dark ones lighter.
-_LIGHT = ("#0072b2", "#d55e00", "#00795b", "#b04a88", "#a06a00", "#3b7ea1", "#666666")
 _DARK = ("#56b4e9", "#ff9b4a", "#3ccf9f", "#e29bc6", "#f0c03c", "#9fd0f5", "#bbbbbb")
 _SHADES = {
     "light": "--ink:#1c1e22;--muted:#5a616b;--page:#fff;--card:#f5f6f8;--edge:#d5d9df;--red:#b3261e;--amber:#8a5a00;",
@@ -15,14 +13,14 @@ def _palette(shade: str, colours: tuple[str, ...]) -> str:
     return _SHADES[shade] + "".join(f"--c{index}:{colour};" for index, colour in enumerate(colours))
 
 
-_SERIES = "".join(f".s{index}{{--c:var(--c{index})}}" for index in range(COLOURS))
+_SERIES = "".join(f".s{index}{{--c:var(--c{index})}}" for index in range(len(COLOURS)))
 
 STYLE = f"""
-:root{{color-scheme:light dark;{_palette("light", _LIGHT)}}}
+:root{{color-scheme:light dark;{_palette("light", COLOURS)}}}
 @media screen and (prefers-color-scheme:dark){{:root{{{_palette("dark", _DARK)}}}}}
 *{{box-sizing:border-box}}
 body{{margin:0 auto;max-width:68rem;padding:1.5rem;background:var(--page);color:var(--ink);
-font:15px/1.5 system-ui,"Segoe UI","DejaVu Sans",sans-serif}}
+font:.95rem/1.5 system-ui,"Segoe UI","DejaVu Sans",sans-serif}}
 h1{{font-size:1.7rem;margin:0}} h2{{font-size:1.25rem;margin:2.2rem 0 .5rem;border-bottom:1px solid var(--edge)}}
 h3{{font-size:1.05rem;margin:1.6rem 0 .4rem}} p{{margin:.4rem 0}} a{{color:var(--c0)}}
 .muted,figcaption,.why{{color:var(--muted);font-size:.87rem}}
@@ -34,7 +32,10 @@ overflow-wrap:anywhere}}
 .wide{{overflow-x:auto}}
 table{{border-collapse:collapse;width:100%;font-size:.87rem}}
 th,td{{padding:.25rem .6rem;border-bottom:1px solid var(--edge);text-align:left;vertical-align:top}}
+td.name{{white-space:nowrap}} tbody th{{padding-top:.7rem}}
 td.number,th.number{{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}}
+.plots{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));
+gap:0 1.5rem;margin-bottom:1rem}}
 figure{{margin:1rem 0}} figure img{{max-width:100%;border:1px solid var(--edge)}} svg{{max-width:100%;height:auto}}
 img.samples{{image-rendering:pixelated;min-width:min(100%,20rem)}}
 .pairs td{{text-align:center;border:0}}
@@ -51,6 +52,7 @@ svg .whisker.ink{{--c:var(--ink);stroke-width:2;stroke-opacity:1}}
 svg .floor{{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 4}}
 svg .grid{{stroke:var(--edge);stroke-width:1}} svg .axis{{stroke:var(--muted);stroke-width:1}}
 svg .text{{fill:var(--muted);font-size:12px}}
-@media print{{body{{max-width:none;padding:0;font-size:11px}} nav{{display:none}}
-figure,tr,.caution,.pairs{{break-inside:avoid}} h2,h3{{break-after:avoid}}}}
+@media print{{html{{font-size:11px}} body{{max-width:none;padding:0}}
+.plots{{grid-template-columns:1fr 1fr}} nav{{display:none}}
+figure,svg,tr,.caution,.pairs{{break-inside:avoid}} h2,h3{{break-after:avoid}}}}
 """

@@ -1,6 +1,7 @@
-"""Plots as SVG that stands inside an HTML page; colours are classes that the page's style fills in.
+"""Plots as SVG that stands inside an HTML page.
 
-Class s0 … s6: the colour of a series; line, dot, bar, whisker, floor, grid, axis, text: what it is for.
+Class s0 … s6: the colour of a series; line, dot, bar, whisker, floor, grid, axis, text: what it is for. The page's
+style gives them colours for light and dark; the attributes beside them are what a reader without styles sees.
 """
 
 import math
@@ -8,10 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-COLOURS = 7
-_WIDTH, _HEIGHT = 640, 300  # of a plot of lines
+# Okabe & Ito's colours, which all colour vision can tell apart, darker where white needs it.
+COLOURS = ("#0072b2", "#d55e00", "#00795b", "#b04a88", "#a06a00", "#3b7ea1", "#666666")
+_INK, _MUTED, _EDGE = "#1c1e22", "#5a616b", "#d5d9df"
+_GRID = f'class="grid" stroke="{_EDGE}"'
+_AXIS = f'class="axis" stroke="{_MUTED}"'
+_TEXT = f'class="text" fill="{_MUTED}" font-size="12"'
+_FLOOR = f'class="floor" stroke="{_INK}" stroke-width="1.5" stroke-dasharray="6 4"'
+_WHISKER = f'class="whisker ink" stroke="{_INK}" stroke-width="2"'
+_WIDTH, _HEIGHT = 480, 270  # of a plot of lines
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 46
-_BAR, _LABEL_LETTERS = 26, 34  # pixels a bar, letters of a label
+_BAR, _LABEL_LETTERS = 26, 26  # pixels a bar, letters of a label
 _LETTER = 6.6  # pixels, about, at 12 pixels
 
 
@@ -56,7 +64,7 @@ def line_plot(
     parts = [*_rows(up), *_columns(ticks, across), *_axis_title(x_title)]
     parts += _floor_line(floor, f'x1="{_LEFT}" x2="{_WIDTH - _RIGHT}"', up, "y")
     for index, one in enumerate(series):
-        parts += _line(one, index % COLOURS, across, up)
+        parts += _line(one, index % len(COLOURS), across, up)
     return _svg(parts, title, _WIDTH, _HEIGHT)
 
 
@@ -67,10 +75,10 @@ def bar_plot(marks: Sequence[Mark], *, title: str, floor: float | None) -> str:
     low, high = _value_range(marks, floor, with_zero=True)
     across = _Scale(low, high, left, _WIDTH - 80)
     parts = []
-    for value in nice_ticks(low, high, 6):
+    for value in nice_ticks(low, high, 4):
         x = across(value)
-        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="6" y2="{height - 28}"/>')
-        parts.append(f'<text class="text" x="{x}" y="{height - 12}" text-anchor="middle">{_number(value)}</text>')
+        parts.append(f'<line {_GRID} x1="{x}" x2="{x}" y1="6" y2="{height - 28}"/>')
+        parts.append(f'<text {_TEXT} x="{x}" y="{height - 12}" text-anchor="middle">{_number(value)}</text>')
     for index, mark in enumerate(marks):
         parts += _one_bar(mark, 8 + index * _BAR, left, across)
     parts += _floor_line(floor, f'y1="4" y2="{height - 26}"', across, "x")
@@ -88,42 +96,41 @@ def nice_ticks(low: float, high: float, most: int) -> list[float]:
 # ------------------------------------------------------------------------------------------------- parts
 
 
-def _line(one: Series, colour: int, across: _Scale, up: _Scale) -> list[str]:
-    points = " ".join(f"{across(mark.x)},{up(mark.y)}" for mark in one.marks)
-    parts = [f'<polyline class="line s{colour}" points="{points}"/>'] if len(one.marks) > 1 else []
+def _line(one: Series, index: int, across: _Scale, up: _Scale) -> list[str]:
+    points, colour = " ".join(f"{across(mark.x)},{up(mark.y)}" for mark in one.marks), COLOURS[index]
+    line = f'class="line s{index}" fill="none" stroke="{colour}" stroke-width="2"'
+    whisker = f'class="whisker s{index}" stroke="{colour}" stroke-width="4" stroke-opacity="0.45"'
+    parts = [f'<polyline {line} points="{points}"/>'] if len(one.marks) > 1 else []
     for mark in one.marks:
-        x, y = across(mark.x), up(mark.y)
+        x, y, dot = across(mark.x), up(mark.y), f'class="dot s{index}" fill="{colour}"'
         if mark.low is not None and mark.high is not None:
-            parts.append(
-                f'<line class="whisker s{colour}" x1="{x}" x2="{x}" y1="{up(mark.low)}" y2="{up(mark.high)}"/>'
-            )
-        parts.append(f'<circle class="dot s{colour}" cx="{x}" cy="{y}" r="3.5">{_hint(mark)}</circle>')
+            parts.append(f'<line {whisker} x1="{x}" x2="{x}" y1="{up(mark.low)}" y2="{up(mark.high)}"/>')
+        parts.append(f'<circle {dot} cx="{x}" cy="{y}" r="3.5">{_hint(mark)}</circle>')
     return parts
 
 
 def _one_bar(mark: Mark, y: float, left: float, across: _Scale) -> list[str]:
     zero, end, middle = across(0.0), across(mark.y), y + _BAR / 2 - 3
-    width = max(1.0, round(abs(end - zero), 2))
+    size = f'width="{max(1.0, round(abs(end - zero), 2))}" height="{_BAR - 8}" rx="2"'
+    name = f"{escape(_short(mark.label))}<title>{escape(mark.label)}</title>"
     parts = [
-        f'<text class="text" x="{left - 8:.2f}" y="{middle + 4}" text-anchor="end">{escape(_short(mark.label))}'
-        f"<title>{escape(mark.label)}</title></text>",
-        f'<rect class="bar s0" x="{min(zero, end)}" y="{y}" width="{width}" height="{_BAR - 8}" rx="2">{_hint(mark)}'
-        "</rect>",
+        f'<text {_TEXT} x="{left - 8:.2f}" y="{middle + 4}" text-anchor="end">{name}</text>',
+        f'<rect class="bar s0" fill="{COLOURS[0]}" x="{min(zero, end)}" y="{y}" {size}>{_hint(mark)}</rect>',
     ]
     right = max(zero, end)
     if mark.low is not None and mark.high is not None:
         low, high = across(mark.low), across(mark.high)
-        parts.append(f'<line class="whisker ink" x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>')
+        parts.append(f'<line {_WHISKER} x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>')
         right = max(right, high)
-    return [*parts, f'<text class="text" x="{right + 6:.2f}" y="{middle + 4}">{_number(mark.y)}</text>']
+    return [*parts, f'<text {_TEXT} x="{right + 6:.2f}" y="{middle + 4}">{_number(mark.y)}</text>']
 
 
 def _rows(up: _Scale) -> list[str]:
     parts = []
     for value in nice_ticks(up.low, up.high, 6):
         y = up(value)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="text" x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_number(value)}</text>')
+        parts.append(f'<line {_GRID} x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<text {_TEXT} x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_number(value)}</text>')
     return parts
 
 
@@ -132,19 +139,19 @@ def _columns(ticks: Sequence[tuple[float, str]], across: _Scale) -> list[str]:
     parts, free_from = [], 0.0
     for place, text in sorted(ticks):
         x, half = across(place), len(text) * _LETTER / 2
-        parts.append(f'<line class="axis" x1="{x}" x2="{x}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM + 4}"/>')
+        parts.append(f'<line {_AXIS} x1="{x}" x2="{x}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM + 4}"/>')
         if x - half < free_from:
             continue
         free_from = x + half + 8
         label = escape(text)
-        parts.append(f'<text class="text" x="{x}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label}</text>')
+        parts.append(f'<text {_TEXT} x="{x}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label}</text>')
     end = _WIDTH - _RIGHT
-    return [*parts, f'<line class="axis" x1="{_LEFT}" x2="{end}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>']
+    return [*parts, f'<line {_AXIS} x1="{_LEFT}" x2="{end}" y1="{_HEIGHT - _BOTTOM}" y2="{_HEIGHT - _BOTTOM}"/>']
 
 
 def _axis_title(text: str) -> list[str]:
     x = (_LEFT + _WIDTH - _RIGHT) / 2
-    return [f'<text class="text" x="{x}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>']
+    return [f'<text {_TEXT} x="{x}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>']
 
 
 def _floor_line(floor: float | None, across: str, scale: _Scale, name: str) -> list[str]:
@@ -152,7 +159,7 @@ def _floor_line(floor: float | None, across: str, scale: _Scale, name: str) -> l
         return []
     place = scale(floor)
     hint = f"<title>floor {_number(floor)}</title>"
-    return [f'<line class="floor" {across} {name}1="{place}" {name}2="{place}">{hint}</line>']
+    return [f'<line {_FLOOR} {across} {name}1="{place}" {name}2="{place}">{hint}</line>']
 
 
 def _svg(parts: Sequence[str], title: str, width: int, height: int) -> str:
