@@ -50,6 +50,7 @@ class Display(QObject):
             self._show_state(index, state)
         if self.found and self.selected < 0:
             self._select(min(self.found))
+        self.changed.emit()
 
     def clear(self) -> None:
         """The entry is gone."""
