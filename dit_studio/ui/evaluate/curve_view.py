@@ -46,6 +46,7 @@ class CurveView(pg.GraphicsView):
         self.labels: list[pg.TextItem] = []
         self._picture = Picture(lines=(), x_title="", y_title="")
         self._is_log, self._selected, self._pressed = False, -1, QPointF()
+        self._is_following = True  # the range, the points; until it is zoomed by hand
         self._ring = ring_item()
         self.box = pg.ViewBox(enableMenu=False, defaultPadding=0)
         self.left, self.bottom = NumberAxis("left"), NumberAxis("bottom")
@@ -56,7 +57,7 @@ class CurveView(pg.GraphicsView):
     # ------------------------------------------------------------------------------------------------- drawing
 
     def draw(self, picture: Picture, *, is_log: bool, fits: bool) -> None:
-        """Show a picture; x is logarithmic if `is_log`. `fits`: the range goes to that of the points."""
+        """Show a picture; x is logarithmic if `is_log`. `fits`: the range is that of the points, even after a zoom."""
         self._picture, self._is_log = picture, is_log
         self._empty()
         for number, line in enumerate(picture.lines):
@@ -69,7 +70,7 @@ class CurveView(pg.GraphicsView):
         self.left.setLabel(picture.y_title)
         self.bottom.setLabel(picture.x_title)
         self.bottom.set_log(is_log)
-        if fits:
+        if fits or self._is_following:
             self.fit()
         self._name_ticks()
         self.select(self._selected)
@@ -82,10 +83,15 @@ class CurveView(pg.GraphicsView):
 
     def fit(self) -> None:
         """Show all points with their intervals, and the floor."""
+        self._is_following = True
         xs, ys = self._extent()
         self.box.setXRange(*padded(min(xs), max(xs)), padding=0)
         self.box.setYRange(*padded(min(ys), max(ys)), padding=0)
         self._place_labels()
+
+    def follow(self) -> None:
+        """Let the range be that of the points from the next draw on."""
+        self._is_following = True
 
     def restyle(self) -> None:
         """Take the colours of the theme in use; the next draw makes the items anew."""
@@ -200,6 +206,7 @@ class CurveView(pg.GraphicsView):
             self.fit()
         elif key in _ZOOMS:
             self.box.scaleBy(x=_ZOOMS[key])
+            self._on_zoomed()
         else:
             event.ignore()
 
@@ -207,6 +214,9 @@ class CurveView(pg.GraphicsView):
         super().resizeEvent(event)
         if hasattr(self, "box"):  # the base class resizes itself while it is made
             self._name_ticks()
+
+    def _on_zoomed(self) -> None:
+        self._is_following = False
 
     def _at(self, position: QPointF) -> PlotPoint | None:
         """The point nearest to a place in the widget, within reach."""
@@ -245,6 +255,7 @@ class CurveView(pg.GraphicsView):
         self.box.disableAutoRange()
         self.box.setMouseMode(pg.ViewBox.RectMode)
         self.box.setMouseEnabled(x=True, y=True)
+        self.box.sigRangeChangedManually.connect(self._on_zoomed)
         self.box.sigXRangeChanged.connect(self._place_labels)
         self.box.addItem(self._ring, ignoreBounds=True)
         self.setMouseTracking(True)

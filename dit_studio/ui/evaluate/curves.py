@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
@@ -41,7 +42,7 @@ class Curves(QWidget):
         self._plan: EvaluationPlan | None = None
         self._results: dict[int, EvaluationResult] = {}
         self._picture: Picture | None = None
-        self._selected = -1
+        self._selected, self._is_stale = -1, False
         self._metrics, self._axes = NoScrollComboBox(), NoScrollComboBox()
         self._log = QCheckBox("Log x")
         self._view = CurveView()
@@ -65,12 +66,14 @@ class Curves(QWidget):
     def add(self, index: int, result: EvaluationResult) -> None:
         """What came of a point."""
         self._results[index] = result
-        self._offer_metrics()
-        self._draw(fits=True)
+        if not self._is_stale:  # many that come together are drawn together
+            self._is_stale = True
+            QTimer.singleShot(0, self, self._take_in)
 
     def clear(self) -> None:
         """Forget the evaluation."""
         self._plan, self._picture, self._selected = None, None, -1
+        self._view.follow()
         self._results.clear()
         self._metrics.clear()
         self._axes.clear()
@@ -82,7 +85,18 @@ class Curves(QWidget):
         self._view.select(index)
         self._read(None)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._take_in()
+
     # ------------------------------------------------------------------------------------------------- drawing
+
+    def _take_in(self) -> None:
+        """Draw the points that came, as soon as they can be seen."""
+        if self._is_stale and self.isVisible():
+            self._is_stale = False
+            self._offer_metrics()
+            self._draw(fits=False)
 
     def _draw(self, *, fits: bool) -> None:
         place, chosen = self._axes.currentIndex(), self._metrics.currentData()
