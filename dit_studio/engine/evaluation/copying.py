@@ -1,11 +1,19 @@
 """The generated images that are closest to the reference's, by name, and what to expect of ones that are no copies."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT
 from dit_studio.engine.evaluation.intervals import share_interval
 from dit_studio.engine.evaluation.measurements import Pair
-from dit_studio.engine.evaluation.nearest import CLOSE_QUANTILE, NearestImages, nearest_images
+from dit_studio.engine.evaluation.nearest import (
+    CLOSE_QUANTILE,
+    NearestImages,
+    leave_one_out_distances,
+    nearest_images,
+)
 from dit_studio.engine.evaluation.sides import OpenSide, Side
 from dit_studio.evaluation_request import CautionRecord, Copy, Copying, NearImage
 
@@ -14,15 +22,27 @@ MOST_KEPT = 10_000
 _SUSPICIOUS = 2  # times what is expected
 
 
-def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, halves: Pair | None) -> tuple[Copying, tuple[Copy, ...]]:
-    """What a result says, and the images by closeness, up to 10,000 of them.
+class Spacing(NamedTuple):
+    """How close the reference's images are to each other. `floor`: the share of one half of them that is as close to
+    the other half, where there are halves."""
 
-    Raises: DataError if the reference has no images, or fewer than 2.
-    """
-    pair.need_images()
-    k = min(NEIGHBOURS, pair.real.n - 1)
-    found = nearest_images(pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=k)
+    leave_one_out: NDArray[np.float64]
+    floor: float | None
+
+
+def spacing_of(real: Side, halves: Pair | None) -> Spacing:
+    """Raises: DataError if there are fewer than 2 images."""
     floor = None if halves is None else _share_closer(halves)
+    return Spacing(leave_one_out_distances(real.features[MAIN_OUTPUT]), floor)
+
+
+def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, spacing: Spacing) -> tuple[Copying, tuple[Copy, ...]]:
+    """What a result says, and the images by closeness, up to 10,000 of them."""
+    k = min(NEIGHBOURS, pair.real.n - 1)
+    found = nearest_images(
+        pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=k, leave_one_out=spacing.leave_one_out
+    )
+    floor = spacing.floor
     at_least = share_interval(found.share_closer, pair.fake.n).low
     copies = tuple(_copy(found, row, pair, real, fake) for row in found.order[:MOST_KEPT].tolist())
     copying = Copying(

@@ -62,12 +62,9 @@ class Pair:
         real, fake = self.equal
         return real.features[MAIN_OUTPUT], fake.features[MAIN_OUTPUT]
 
-    @cached_property
+    @property
     def real_gaussian(self) -> Gaussian:
-        statistics = self.real.statistics
-        if statistics is not None:
-            return Gaussian.from_moments(statistics.mu, statistics.sigma)
-        return Gaussian.from_features(self.real.features[MAIN_OUTPUT], "reference")
+        return self.real.gaussian
 
     @cached_property
     def fake_gaussian(self) -> Gaussian:

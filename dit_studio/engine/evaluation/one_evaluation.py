@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 import torch
 
 from dit_studio import __version__
@@ -18,10 +17,11 @@ from dit_studio.engine.evaluation.comparison import cautions_for
 from dit_studio.engine.evaluation.copying import copying_caution, find_copies
 from dit_studio.engine.evaluation.drawing import draw_for, is_model, sample_of
 from dit_studio.engine.evaluation.extraction import Extracted, extract
-from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor, open_extractor, protocols_of
+from dit_studio.engine.evaluation.extractors import Extractor, open_extractor, protocols_of
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
+from dit_studio.engine.evaluation.reference import Reference, halves_of
 from dit_studio.engine.evaluation.sides import OpenSide, measured_side, open_generated, open_reference
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.left_out import shown
@@ -38,9 +38,6 @@ from dit_studio.evaluation_request import (
 )
 from dit_studio.events import Event, Progress
 
-_LEAST_FOR_HALVES, _MOST_IN_HALF = 8, 10_000
-_OUTPUTS: dict[Metric, str] = {"sfid": "spatial", "is": "logits"}
-
 
 class OpenExtractor(NamedTuple):
     extractor: Extractor
@@ -49,11 +46,11 @@ class OpenExtractor(NamedTuple):
 
 @dataclass
 class Shared:
-    """What comparisons one after the other need not do again: one extractor stays open, floors are remembered."""
+    """What comparisons one after the other need not do again: one extractor and one reference stay open."""
 
     device: str = "auto"
     extractors: dict[tuple[str, ...], OpenExtractor] = field(default_factory=dict)  # one at most
-    floors: dict[tuple[object, ...], tuple[MetricResult, ...]] = field(default_factory=dict)
+    references: dict[tuple[object, ...], Reference] = field(default_factory=dict)  # one at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,21 +119,18 @@ class _Evaluation:
         self._is_of_model = is_model(Path(request.fake).expanduser())
 
     def run(self, started: float) -> Generator[Event, None, Evaluated]:
-        opened_real = yield from open_reference(self._request.real, self._extractor)
         opened_fake = None if self._is_of_model else (yield from open_generated(self._request.fake))
-        read_real = yield from self._extract(opened_real, "Reference")
+        reference = yield from self._open_reference()
         opened_fake = opened_fake or (yield from self._draw())
         read_fake = yield from self._extract(opened_fake, "Generated images")
         request = self._request
-        real, fake = source_record(opened_real, read_real), source_record(opened_fake, read_fake)
-        sides = measured_side(opened_real, read_real), measured_side(opened_fake, read_fake)
-        pair = Pair(*sides, self._extractor, request.seed)
+        real, fake = reference.record, source_record(opened_fake, read_fake)
+        pair = Pair(reference.side, measured_side(opened_fake, read_fake), self._extractor, request.seed)
         results = yield from self._measure(pair, "Measuring")
-        halves, why_no_floor = self._halves(pair)
-        floor = () if halves is None else (yield from self._floor(halves, real))
+        floor = yield from self._floor(reference)
         if "copying" in self._metrics:
             yield Progress(stage="Looking for copies", done=0, total=pair.fake.n, unit="images")
-        copying, copies, why_no_copying = self._copying(pair, opened_real, opened_fake, halves)
+        copying, copies, why_no_copying = self._copying(pair, reference, opened_fake)
         protocol = protocol_of(
             self._extractor, real, fake, seed=request.seed, are_weights_published=self._are_weights_published
         )
@@ -146,13 +140,13 @@ class _Evaluation:
             protocol_line=protocol_sentence(protocol, real, fake),
             results=results,
             floor=floor,
-            why_no_floor=why_no_floor,
+            why_no_floor=reference.halves.why_not,
             copying=copying,
             why_no_copying=why_no_copying,
             cautions=(
                 *copying_caution(copying),
                 *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake),
-                *_notes(opened_real, opened_fake),
+                *_notes(reference.opened),
                 *_too_few(request, real, fake),
             ),
             real=real,
@@ -162,6 +156,20 @@ class _Evaluation:
             versions=_versions(),
         )
         return Evaluated(result=result, generated=opened_fake, copies=copies)
+
+    def _open_reference(self) -> Generator[Event, None, Reference]:
+        request, extractor = self._request, self._extractor
+        whose = (request.real, extractor.name, extractor.weights_sha256, extractor.protocol)
+        key = (*whose, request.count, request.seed, request.has_floor, self._metrics)
+        if key not in self._shared.references:
+            self._shared.references.clear()
+            opened = yield from open_reference(request.real, extractor)
+            read = yield from self._extract(opened, "Reference")
+            side = measured_side(opened, read)
+            halves = halves_of(side, extractor, self._metrics, seed=request.seed, is_asked_for=request.has_floor)
+            reference = Reference(opened=opened, record=source_record(opened, read), side=side, halves=halves)
+            self._shared.references[key] = reference
+        return self._shared.references[key]
 
     def _draw(self) -> Generator[Event, None, OpenSide]:
         """What the model draws; from here on the request says how."""
@@ -194,40 +202,23 @@ class _Evaluation:
         yield Progress(stage=stage, done=len(metrics), total=len(metrics), unit="metrics")
         return tuple(found)
 
-    def _floor(self, halves: Pair, real: SourceRecord) -> Generator[Progress, None, tuple[MetricResult, ...]]:
+    def _floor(self, reference: Reference) -> Generator[Progress, None, tuple[MetricResult, ...]]:
         """The same for every comparison with this reference, so measured once."""
-        extractor, request = self._extractor, self._request
-        whose = (extractor.name, extractor.weights_sha256, extractor.protocol, real.content_hash, real.measured)
-        key = (*whose, request.seed, self._metrics)
-        if key not in self._shared.floors:
-            self._shared.floors[key] = yield from self._measure(halves, "Floor")
-        return self._shared.floors[key]
-
-    def _halves(self, pair: Pair) -> tuple[Pair | None, str]:
-        """One half of the reference against the other, or why there is none."""
-        if not self._request.has_floor:
-            return None, "It was not asked for."
-        if not pair.real.features:
-            return None, "The reference is statistics without images, which cannot be halved."
-        if pair.real.n < _LEAST_FOR_HALVES:
-            return None, f"{pair.real.n} reference images are too few to be halved; {_LEAST_FOR_HALVES} would do."
-        order = np.random.default_rng(self._request.seed).permutation(pair.real.n)[: 2 * _MOST_IN_HALF]
-        first, second = (pair.real.rows(np.sort(rows), self._outputs()) for rows in np.array_split(order, 2))
-        return Pair(first, second, self._extractor, self._request.seed), ""
-
-    def _outputs(self) -> frozenset[str]:
-        """The features that the floor needs."""
-        needed = {MAIN_OUTPUT} | {output for metric, output in _OUTPUTS.items() if metric in self._metrics}
-        return frozenset(needed)
+        if reference.halves.pair is None:
+            return ()
+        if reference.floor is None:
+            reference.floor = yield from self._measure(reference.halves.pair, "Floor")
+        return reference.floor
 
     def _copying(
-        self, pair: Pair, real: OpenSide, fake: OpenSide, halves: Pair | None
+        self, pair: Pair, reference: Reference, fake: OpenSide
     ) -> tuple[Copying | None, tuple[Copy, ...], str]:
         """The nearest images, or why there are none; "" if nobody asked."""
         if "copying" not in self._metrics:
             return None, (), ""
         try:
-            return *find_copies(pair, real, fake, halves=halves), ""
+            pair.need_images()
+            return *find_copies(pair, reference.opened, fake, spacing=reference.spacing), ""
         except StudioError as error:
             return None, (), str(error)
 
@@ -250,6 +241,5 @@ def _too_few(request: EvaluationRequest, *sides: SourceRecord) -> list[CautionRe
 
 
 def _versions() -> dict[str, str]:
-    """Of what made a result."""
     versions = {"dit-studio": __version__, "python": platform.python_version(), "torch": str(torch.__version__)}
     return versions | {name: metadata.version(name) for name in ("numpy", "pillow")}

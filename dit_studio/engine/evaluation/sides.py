@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from dit_studio.engine.evaluation.drawing import is_model
 from dit_studio.engine.evaluation.extraction import Extracted
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor
 from dit_studio.engine.evaluation.features import FeatureArray
+from dit_studio.engine.evaluation.frechet import Gaussian
 from dit_studio.engine.evaluation.image_sources import ImageSource, data_set_source, npz_source, picture_source
 from dit_studio.engine.evaluation.model_files import sha256_of
 from dit_studio.engine.evaluation.npz_stream import array_heads
@@ -48,6 +50,13 @@ class Side:
     labels: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
     statistics: Statistics | None = None
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        """Of the main features; the saved statistics, where there are some, stand for them."""
+        if self.statistics is not None:
+            return Gaussian.from_moments(self.statistics.mu, self.statistics.sigma)
+        return Gaussian.from_features(self.features[MAIN_OUTPUT], "reference")
 
     def rows(self, rows: NDArray[np.int64], outputs: frozenset[str] = frozenset({MAIN_OUTPUT})) -> "Side":
         """Some of the images, with some of their features; statistics of all of them do not stand for these."""
