@@ -1,0 +1,175 @@
+"""Taking an evaluation along: a report of it, its figures as a table, or the reference's statistics."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QMenu, QToolButton, QWidget
+
+from dit_studio.errors import StudioError
+from dit_studio.evaluation_plan import EvaluationRecord, open_evaluation
+from dit_studio.evaluation_request import EvaluationRequest
+from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.export_menu import Calls, save_dialog
+from dit_studio.ui.sample.export_status import ExportStatus
+from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.widgets.basics import describe
+
+_NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # of files, on one system or another
+_NOTHING = "Nothing is shown: evaluate something, or open an evaluation from the history."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """An entry of the menu, and the file that it writes."""
+
+    key: str
+    text: str
+    tooltip: str
+    filter: str
+
+
+_KINDS = (
+    _Kind(
+        key="html",
+        text="Report as HTML…",
+        tooltip="One file to hand on: figures with their protocols, plots, images and nearest pairs.",
+        filter="HTML (*.html)",
+    ),
+    _Kind(
+        key="csv", text="Figures as CSV…", tooltip="A row a figure, for a spreadsheet.", filter="CSV (*.csv)"
+    ),
+    _Kind(
+        key="json", text="Everything as JSON…", tooltip="The plan and every result, for a program.",
+        filter="JSON (*.json)",
+    ),
+    _Kind(
+        key="npz",
+        text="Statistics of the reference…",
+        tooltip="Mean and covariance of its features, as pytorch-fid and ADM's evaluator read those of Inception.",
+        filter="NPZ (*.npz)",
+    ),
+)  # fmt: skip
+
+
+def _save_path(title: str, suggested: str, kinds: str) -> str:
+    dialog = save_dialog(title, suggested, kinds)
+    path = dialog.selectedFiles()[0] if dialog.exec() else ""
+    dialog.deleteLater()
+    return path
+
+
+class ExportMenu(QToolButton):
+    """A button with the menu. `status` shows how an export goes; put it where there is room for it."""
+
+    said = Signal(str, str)  # a sentence that has no place in `status`, and its level
+
+    def __init__(
+        self,
+        launcher: Calls,
+        parent: QWidget | None = None,
+        *,
+        save_path: Callable[[str, str, str], str] = _save_path,  # title, suggested path, kinds of files -> "" for none
+        confirm: Callable[[str, str], bool] = Dialogs().confirm,  # a question, what the button says that does it
+        status: ExportStatus | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._launcher, self._save_path, self._confirm = launcher, save_path, confirm
+        self.status = status or ExportStatus()
+        self._entry: Path | None = None
+        self._last = Path.home()  # the folder that the last file went to
+        self._actions: dict[str, QAction] = {}
+        self._build()
+        self.folder = None
+
+    @property
+    def folder(self) -> Path | None:
+        """The entry of the history that is exported."""
+        return self._entry
+
+    @folder.setter
+    def folder(self, folder: Path | None) -> None:
+        self._entry = folder
+        for kind in _KINDS:
+            self._actions[kind.key].setEnabled(folder is not None)
+            self._actions[kind.key].setToolTip(kind.tooltip if folder else _NOTHING)
+
+    def popup(self) -> None:
+        """Open the menu below the button."""
+        self.showMenu()
+
+    def close_jobs(self) -> None:
+        """End what is being written, and wait for the end."""
+        self.status.close_jobs()
+
+    def export(self, key: str) -> None:
+        """Do what an entry of the menu does."""
+        kind = next(kind for kind in _KINDS if kind.key == key)
+        if self._entry is None:
+            return
+        try:
+            record = open_evaluation(self._entry)
+        except StudioError as error:
+            self.said.emit(str(error), "error")
+            return
+        if (path := self._ask_path(kind, record)) is not None:
+            self.status.run(self._job(kind, self._entry, record, path), path)
+
+    def _on_chosen(self, key: str, _checked: bool = False) -> None:
+        self.export(key)
+
+    def _job(self, kind: _Kind, folder: Path, record: EvaluationRecord, path: Path) -> Callable[[], Any]:
+        if kind.key != "npz":
+            return partial(self._launcher.call, "report", folders=[str(folder)], path=str(path))
+        request: EvaluationRequest = record.plan.points[0].request
+        return partial(self._launcher.call, "save_statistics", request=msgspec.to_builtins(request), path=str(path))
+
+    def _ask_path(self, kind: _Kind, record: EvaluationRecord) -> Path | None:
+        """Where the file goes; None if the user went back. Nothing is replaced that was not asked about."""
+        suggested = _NOT_IN_NAMES.sub("-", _name(kind, record))
+        while chosen := self._save_path(kind.text.rstrip("…"), str(self._last / suggested), kind.filter):
+            typed, ending = Path(chosen), f".{kind.key}"
+            path = typed if typed.suffix.lower() == ending else typed.with_name(f"{typed.name}{ending}")
+            self._last, suggested = path.parent, path.name
+            if self._may_write(path, typed):
+                return path
+        return None
+
+    def _may_write(self, path: Path, typed: Path) -> bool:
+        """Ask about a file that the dialog could not: it knew another name, or the file is yet to come."""
+        if self.status.will_write(path):
+            question = f"{path.name} is being exported already. Replace it with this one?"
+        elif path != typed and path.exists():
+            question = f"{path.name} is there already in {path.parent}. Replace it?"
+        else:
+            return True
+        return self._confirm(question, "Replace")
+
+    def _build(self) -> None:
+        self.setText("Export")
+        self.setIcon(icon("export"))
+        self.setToolButtonStyle(self.toolButtonStyle().ToolButtonTextBesideIcon)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setProperty("kind", "button")
+        describe(self, "Export", "Save a report, the figures, or the reference's statistics.")
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for kind in _KINDS:
+            if kind.key == "npz":
+                menu.addSeparator()
+            self._actions[kind.key] = menu.addAction(kind.text, partial(self._on_chosen, kind.key))
+        self.setMenu(menu)
+
+
+def _name(kind: _Kind, record: EvaluationRecord) -> str:
+    """What the file is called unless the user calls it something else."""
+    if kind.key != "npz":
+        return f"{record.plan.title or 'evaluation'}.{kind.key}"
+    request = record.plan.points[0].request
+    return f"{Path(request.real).stem}-{request.extractor}-statistics.npz"
