@@ -15,6 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from evaluate_right_scenes import EVALUATE_RIGHT_SCENES
 from example_runs import make_runs
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
@@ -98,6 +99,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "train-empty": train_empty,
     **TRAIN_SCENES,
     **SAMPLE_SCENES,
+    **EVALUATE_RIGHT_SCENES,
     "shortcuts": shortcuts,
 }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -42,6 +42,9 @@ class CopyingLens(QDialog):
         self.activateWindow()
         self._show()
 
+    def sizeHint(self) -> QSize:
+        return QSize(720, 480)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())
         if key in _KEYS and self._rows:
@@ -68,7 +71,6 @@ class CopyingLens(QDialog):
         self.setWindowTitle(f"{shown.rank}. {shown.copy.image}")
 
     def _build(self) -> None:
-        self.resize(720, 480)
         close = button("Close", "Close this window (Escape).")
         close.clicked.connect(self.accept)
         halves = QHBoxLayout()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QStackedWidget, QVBoxLayout, QWidget
 
@@ -58,6 +58,9 @@ class SamplesDialog(QDialog):
         """End the job that reads pictures, and wait for its thread."""
         self._pictures.close()
 
+    def sizeHint(self) -> QSize:
+        return QSize(760, 640)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = Qt.Key(event.key())
         is_alone = self.pages.currentWidget() is self.alone
@@ -97,7 +100,6 @@ class SamplesDialog(QDialog):
 
     def _build(self, title: str, count: int) -> None:
         self.setWindowTitle(f"Samples of {title}" if title else "Samples")
-        self.resize(760, 640)
         self.alone.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         folder = button("Open folder", "Show where these images are.", icon=icon("folder"))
         folder.clicked.connect(self._open_folder)
