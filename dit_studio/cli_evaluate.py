@@ -17,6 +17,8 @@ from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_request import METRICS, EvaluationRequest, EvaluationResult, decode_result
 from dit_studio.events import EvaluationDone, SettingsRefused
 
+_OF_RUN = dict.fromkeys(("sampler", "steps", "cfg", "seed"), "as the run's previews") | {"count": "--count, or 1,000"}
+
 
 def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
@@ -29,16 +31,16 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     add("--features", dest="extractor", metavar="NAME", help=_help("extractor"))
     add("--protocol", metavar="NAME", help=_help("protocol"))
     add("--weights", metavar="FILE|DIR", help=_help("weights"))
-    add("--count", metavar="N", help=f"{_help('count')} A model draws as many, or 1,000.")
+    add("--count", metavar="N", help=f"{_help('count')} A model draws as many.")
     add("--seed", metavar="S", help=_help("seed"))
     add("--batch-size", metavar="N", help=_help("batch_size"))
     add("--no-floor", action="store_true", help="leave out one half of the reference against the other")
     add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
     add("--out", type=Path, metavar="FILE.json", help="write everything that is known of one comparison")
-    model = parser.add_argument_group("a model's images", "Without these options a run draws as its own previews.")
+    model = parser.add_argument_group("a model's images", "Where --fake is a model: how it draws them.")
     model.add_argument("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
     model.add_argument("--model-weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
-    add_settings(model.add_argument, SAMPLE)
+    add_settings(model.add_argument, SAMPLE, defaults=_OF_RUN)
     several = parser.add_argument_group("several comparisons", "They are kept in an entry of the Evaluate page.")
     several.add_argument(
         "--over", action="append", default=[], metavar="cfg=1,2,4",

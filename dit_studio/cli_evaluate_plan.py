@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from dit_studio.engine.checkpoint import ModelDescription
 
 EVALUATION = {field.name: field for field in schema_fields("evaluate", EvaluationOptions)}
-_OTHER_NAMES = {"seed": "sample_seed", "batch_size": "sample_batch_size"}  # what evaluate has itself
-SAMPLE = {_OTHER_NAMES.get(field.name, field.name): field for field in fields_of("request") if field.name != "count"}
+_OWN = ("count", "seed", "batch_size")  # what evaluate has itself
+SAMPLE = {f"sample_{field.name}" if field.name in _OWN else field.name: field for field in fields_of("request")}
 _TYPED = ("extractor", "protocol", "weights", "count", "seed", "batch_size")
 
 
@@ -76,6 +76,8 @@ def _model_settings(
     model = read_description(weights_file(path, options.model_weights))
     if options.classes is not None:
         typed = typed | {"classes": choose_classes(options.classes, model)}
+    if options.count is not None:
+        typed = {"count": check_value(EVALUATION["count"], options.count)} | typed
     return msgspec.structs.replace(usual_sample(path, model), **typed), model
 
 

@@ -61,10 +61,12 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
     add("--precision", choices=["auto", *_PRECISIONS], help="of products (default: auto)")
 
 
-def add_settings(add: Callable[..., object], fields: Mapping[str, Field]) -> None:
+def add_settings(
+    add: Callable[..., object], fields: Mapping[str, Field], *, defaults: Mapping[str, str] = _OWN_DEFAULTS
+) -> None:
     """An option for each setting of a drawing, by the name that it has among the options."""
     for name, field in fields.items():
-        add(f"--{name.replace('_', '-')}", metavar=_metavar(field), help=_help(field))
+        add(f"--{name.replace('_', '-')}", metavar=_metavar(field), help=_help(field, defaults))
 
 
 def _path(text: str) -> Path:
@@ -77,8 +79,8 @@ def _metavar(field: Field) -> str:
     return {int: "N", float: "X"}.get(field.type, "NAME")
 
 
-def _help(field: Field) -> str:
-    default = _OWN_DEFAULTS.get(field.name, "none" if field.default is None else field.default)
+def _help(field: Field, defaults: Mapping[str, str]) -> str:
+    default = defaults.get(field.name, "none" if field.default is None else field.default)
     return f"{field.description} {field.range_text.capitalize()} (default: {default})".replace("%", "%%")
 
 

@@ -32,7 +32,7 @@ def answered(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -
 
 
 def test_a_model_draws_what_is_measured(run: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--classes", "3,1", "--steps", "2", "--sample-seed", "7", "--count", "10", "--sampler", "euler"]
+    words = ["--classes", "3,1", "--steps", "2", "--sample-seed", "7", "--sampler", "euler", "--count", "10"]
     found = answered(capsys, "--real", run, "--fake", run, *words, *QUICK)
     sample = found["request"]["sample"]
     assert (sample["classes"], sample["steps"], sample["seed"], sample["count"]) == ([3, 1], 2, 7, 10)
@@ -40,6 +40,8 @@ def test_a_model_draws_what_is_measured(run: str, capsys: pytest.CaptureFixture[
     assert (found["real"]["kind"], found["real"]["images"]) == ("data set", DIGITS)
     for part in ("step 20 · EMA", "euler", "2 steps", "CFG 3 on all channels", "seeds from 7"):
         assert part in found["protocol_line"]
+    more = answered(capsys, "--real", run, "--fake", run, *words[:-2], "--sample-count", "12", *QUICK)
+    assert (more["fake"]["measured"], more["real"]["measured"]) == (12, DIGITS)
     raw = answered(capsys, "--real", run, "--fake", run, *words, *QUICK, "--model-weights", "raw")
     assert "step 20 · raw" in raw["protocol_line"]
 

@@ -339,7 +339,7 @@ def test_a_reference_batch_serves_by_its_statistics_and_its_images(digits: dict[
 
 
 def test_images_tell_how_they_were_drawn(digits: dict[str, str], tmp_path: Path) -> None:
-    request = SampleRequest(count=3, steps=20, cfg=4.0, seed=5)
+    request = SampleRequest(count=3, steps=20, cfg=4.0, seed=5, eta=0.5, cfg_channels="three", cfg_from=100, cfg_to=700)
     model = ModelReference(path="run", name="digits · step 2,000 · raw", step=2000, weights="raw", fingerprint="ab12")
     for number, image in enumerate(shuffled_digits()[0][:3, :, :, None]):
         png = encode_png(image, SampleRecord(request=request, model=model), number)
@@ -347,7 +347,8 @@ def test_images_tell_how_they_were_drawn(digits: dict[str, str], tmp_path: Path)
     result = measured(digits["train"], str(tmp_path), metrics=["kid"], has_floor=False)
     assert result.fake.drawn_by is not None
     assert result.fake.drawn_by.model == model
-    for words in ("digits · step 2,000 · raw", "ddim", "20 steps", "CFG 4", "seeds from 5"):
+    for words in ("digits · step 2,000 · raw", "ddim", "η 0.5", "20 steps", "CFG 4 on three channels at t from 100 to 700",
+                  "seeds from 5", "model file ab12"):  # fmt: skip
         assert words in result.protocol.drawn
         assert words in result.protocol_line
     said = " ".join(caution.message for caution in result.cautions)

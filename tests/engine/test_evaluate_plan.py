@@ -175,7 +175,7 @@ def test_what_was_drawn_is_a_data_set_with_its_settings_inside(run: Path, entry:
 
 
 @pytest.mark.parametrize(
-    ("count", "sample", "drawn"), [(None, None, 1000), (14, None, 14), (14, 12, 14), (None, 12, 12), (None, 1, 1000)]
+    ("count", "sample", "drawn"), [(None, None, 1000), (14, None, 14), (14, 12, 12), (None, 12, 12)]
 )
 def test_how_many_a_model_draws(run: Path, count: int | None, sample: int | None, drawn: int) -> None:
     asked = None if sample is None else msgspec.structs.replace(SAMPLE, count=sample)
@@ -291,10 +291,13 @@ def test_numbers_that_differ_are_said_on_every_point(tmp_path: Path, entry: Path
 
 def test_nothing_is_drawn_if_any_point_cannot_be_served(run: Path, entry: Path) -> None:
     good, bad = request(run, run, sample=SAMPLE), msgspec.structs.replace(SAMPLE, steps=2000, classes=(12,))
-    asked = [good, msgspec.structs.replace(good, sample=bad), msgspec.structs.replace(good, metrics=("fod",))]
-    (refused,) = measured(plan_sources(asked, labels=["a", "b", "c"], title="bad"), entry)
+    one = msgspec.structs.replace(good, sample=msgspec.structs.replace(SAMPLE, count=1))
+    asked = [good, msgspec.structs.replace(good, sample=bad), msgspec.structs.replace(good, metrics=("fod",)), one]
+    (refused,) = measured(plan_sources(asked, labels=list("abcd"), title="bad"), entry)
     assert isinstance(refused, SettingsRefused)
-    assert [field for field, _ in refused.problems] == ["request.steps", "request.classes", "evaluate.metrics"]
+    assert [field for field, _ in refused.problems] == [
+        "request.steps", "request.classes", "evaluate.metrics", "request.count",
+    ]  # fmt: skip
     assert not evaluations_dir().exists()
     for values, words in (({"title": "x"}, "cannot be read"), ({"title": "x", "points": []}, "no point")):
         (refused,) = list(evaluate_plan(values, str(entry)))

@@ -24,7 +24,7 @@ from dit_studio.engine.sample_checks import check_request
 from dit_studio.engine.sampling import Frame, Samples, has_pixels, sample
 from dit_studio.engine.solvers import samplers_for
 from dit_studio.engine.warm_model import WarmModel, fingerprint, load_warm
-from dit_studio.errors import CheckpointError, RunError
+from dit_studio.errors import CheckpointError, ConfigError, Problem, RunError
 from dit_studio.evaluation_plan import DRAWN
 from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.events import Event, Notice, Progress
@@ -34,6 +34,7 @@ from dit_studio.places import evaluations_dir
 from dit_studio.sample_request import SampleRecord, SampleRequest
 
 USUAL_COUNT = 1000  # images, where nobody says how many
+_LEAST = 2
 _MODEL_FILES = ("run.toml", "ema.safetensors", "model.safetensors", "model_index.json")
 _MODEL_SUFFIXES = frozenset({".safetensors", ".pt", ".pth", ".ckpt", ".bin"})
 _STAGE = "Drawing images"
@@ -76,7 +77,7 @@ def usual_sample(path: Path, model: ModelDescription) -> SampleRequest:
 
 
 def sample_of(request: EvaluationRequest) -> SampleRequest:
-    """What a model is to draw: as many images as the request measures, else as its settings say.
+    """What a model is to draw: what the request says, else as its run does, as many images as are to be measured.
 
     Raises: ConfigError if the model cannot draw that; CheckpointError if it cannot be read.
     """
@@ -86,11 +87,15 @@ def sample_of(request: EvaluationRequest) -> SampleRequest:
     file = weights_file(path, request.model_weights)
     model = read_description(file)
     check_draws_pixels(file, model)
-    asked = request.sample or usual_sample(path, model)
-    count = request.count or (asked.count if asked.count > 1 else USUAL_COUNT)
-    asked = msgspec.structs.replace(asked, count=count)
-    check_request(asked, model)
-    return asked
+    if request.sample is None:
+        return msgspec.structs.replace(usual_sample(path, model), count=request.count or USUAL_COUNT)
+    check_request(request.sample, model)
+    if request.sample.count < _LEAST:
+        message = (
+            f"request.count = {request.sample.count} is not possible: a comparison needs at least {_LEAST} images."
+        )
+        raise ConfigError([Problem("request.count", message, request.sample.count)])
+    return request.sample
 
 
 def check_draws_pixels(file: Path, model: ModelDescription) -> None:

@@ -1,6 +1,7 @@
 """How generated images were drawn, from the settings that PNG files of the studio carry."""
 
 from pathlib import Path
+from typing import Any
 
 from dit_studio.engine.evaluation.sides import OpenSide
 from dit_studio.errors import DataError
@@ -25,15 +26,26 @@ def drawn_by(opened: OpenSide) -> DrawnBy | None:
 
 
 def drawn_words(drawn: DrawnBy) -> str:
-    """For instance "digits · step 2,000 · EMA, ddim, 50 steps, CFG 2 on all channels, seeds from 0"."""
-    settings = drawn.settings
-    words = [drawn.model.name or Path(drawn.model.path).name] if drawn.model else []
+    """For instance "digits · step 2,000 · EMA, ddim, 50 steps, CFG 2 on all channels, seeds from 0, bf16, model file
+    1f0c22aa"."""
+    settings, model = drawn.settings, drawn.model
+    words = [model.name or Path(model.path).name] if model else []
     words += [f"{settings['sampler']}"] if "sampler" in settings else []
+    words += [f"η {settings['eta']:g}"] if settings.get("eta") else []
     words += [f"{settings['steps']} steps"] if "steps" in settings else []
-    if "cfg" in settings:
-        words.append(f"CFG {settings['cfg']:g} on {settings.get('cfg_channels', 'all')} channels")
+    words += [_guidance_words(settings)] if "cfg" in settings else []
     words += [f"seeds from {settings['seed']}"] if "seed" in settings else []
-    return ", ".join([*words, *([drawn.precision] if drawn.precision else [])])
+    words += [drawn.precision] if drawn.precision else []
+    words += [f"model file {model.fingerprint[:8]}"] if model and model.fingerprint else []
+    return ", ".join(words)
+
+
+def _guidance_words(settings: dict[str, Any]) -> str:
+    words = f"CFG {settings['cfg']:g} on {settings.get('cfg_channels', 'all')} channels"
+    first, last = settings.get("cfg_from", 0), settings.get("cfg_to")
+    if first or last is not None:
+        words += f" at t from {first}" + (f" to {last}" if last is not None else "")
+    return words
 
 
 def _shared(found: FoundSettings) -> dict[str, object]:
