@@ -82,10 +82,10 @@ class CopyDelegate(QStyledItemDelegate):
             painter.drawImage(rect, found)
             return
         painter.fillRect(rect, QColor(theme.current().raised))
-        if isinstance(found, str):
-            painter.setFont(font_of(0))
-            painter.setPen(QColor(theme.current().muted))
-            painter.drawText(rect, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, "cannot be read")
+        why = "cannot be read" if isinstance(found, str) else "reading…"
+        painter.setFont(font_of(0))
+        painter.setPen(QColor(theme.current().muted))
+        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, why)
 
 
 def _paint_words(painter: QPainter, rect: QRect, first: str, second: str, colour: str) -> None:
