@@ -29,6 +29,11 @@ def press(bars: Bars, name: str) -> None:
     next(found for found in bars.findChildren(QPushButton) if found.accessibleName() == name).click()
 
 
+def save(bars: Bars, kind: str) -> None:
+    menu = next(found for found in bars.findChildren(QPushButton) if found.text() == "Save").menu()
+    next(action for action in menu.actions() if kind in action.text()).trigger()
+
+
 def choose(bars: Bars, text: str) -> None:
     box = bars.findChild(QComboBox)
     box.setCurrentIndex(next(place for place in range(box.count()) if box.itemText(place).startswith(text)))
@@ -148,9 +153,9 @@ def test_figures_are_copied_and_the_bars_saved(bars: Bars, tmp_path: Path) -> No
     bars.set_results(sources())
     press(bars, "Copy")
     assert "noise" in QApplication.clipboard().text()
-    press(bars, "PNG…")
+    save(bars, "PNG")
     assert QImage(str(tmp_path / "comparison.png")).width() > 800
-    press(bars, "SVG…")
+    save(bars, "SVG")
     drawing = ElementTree.fromstring((tmp_path / "comparison.svg").read_text())
     assert "212.0" in "".join(drawing.itertext())
     assert "Saved comparison.svg." in seen(bars)

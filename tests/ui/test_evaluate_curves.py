@@ -45,8 +45,9 @@ def choose(curves: Curves, name: str, text: str) -> None:
     found.setCurrentIndex(next(place for place in range(found.count()) if found.itemText(place).startswith(text)))
 
 
-def press(curves: Curves, text: str) -> None:
-    next(found for found in curves.findChildren(QPushButton) if found.text() == text).click()
+def save(curves: Curves, kind: str) -> None:
+    menu = next(found for found in curves.findChildren(QPushButton) if found.text() == "Save").menu()
+    next(action for action in menu.actions() if kind in action.text()).trigger()
 
 
 def points(curves: Curves, line: int) -> list[tuple[float, float]]:
@@ -260,14 +261,14 @@ def test_checkpoints_by_name_and_samplers() -> None:
 
 
 def test_the_plot_is_saved_as_table_picture_and_drawing(full: Curves, tmp_path: Path) -> None:
-    press(full, "CSV…")
+    save(full, "CSV")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "curves.csv").read_text())))
     assert len(rows) == 20
     assert (rows[0]["line"], float(rows[0]["Training step"])) == ("CFG 1", 200.0)
-    press(full, "PNG…")
+    save(full, "PNG")
     image = QImage(str(tmp_path / "curves.png"))
     assert image.width() > 800
-    press(full, "SVG…")
+    save(full, "SVG")
     drawing = ElementTree.fromstring((tmp_path / "curves.svg").read_text())
     assert drawing.tag.endswith("svg")
     assert "Training step" in "".join(drawing.itertext())
@@ -276,7 +277,7 @@ def test_the_plot_is_saved_as_table_picture_and_drawing(full: Curves, tmp_path: 
 
 def test_a_file_that_cannot_be_written_is_said(full: Curves, tmp_path: Path) -> None:
     (tmp_path / "curves.csv").mkdir()
-    press(full, "CSV…")
+    save(full, "CSV")
     assert "curves.csv" in seen(full)
     assert "Saved" not in seen(full)
 

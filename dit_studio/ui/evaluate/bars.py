@@ -15,6 +15,7 @@ from dit_studio.ui.evaluate.line_marks import mark_of
 from dit_studio.ui.evaluate.plot_files import to_png, to_svg
 from dit_studio.ui.evaluate.plot_lines import metric_title
 from dit_studio.ui.evaluate.result_text import copy_results
+from dit_studio.ui.evaluate.save_button import PATTERNS, SaveButton
 from dit_studio.ui.evaluate.tile_grid import TileGrid
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.plots import ChooseFile, ask_for_file
@@ -24,7 +25,6 @@ from dit_studio.ui.widgets.scrolling import Scrolling
 
 _ALL = "All metrics"
 _PANEL_WIDTH = 260  # pixels at a font scale of 100 %
-_PATTERNS = {"png": "Picture (*.png)", "svg": "Drawing (*.svg)"}
 
 
 class Bars(QWidget):
@@ -124,7 +124,7 @@ class Bars(QWidget):
     # ------------------------------------------------------------------------------------------------- the user
 
     def _save(self, kind: str) -> None:
-        path = self._choose_file(f"comparison.{kind}", _PATTERNS[kind])
+        path = self._choose_file(f"comparison.{kind}", PATTERNS[kind])
         if path is None:
             return
         data = to_png(self._panels) if kind == "png" else to_svg(self._panels, "Comparison")
@@ -148,10 +148,9 @@ class Bars(QWidget):
         copy = button("Copy", "Copy all figures, as text and as a table for a spreadsheet.")
         copy.clicked.connect(self._copy)
         controls.addWidget(copy)
-        for kind, tooltip in (("png", "Save the bars as a picture."), ("svg", "Save the bars as a drawing of lines.")):
-            save = button(f"{kind.upper()}…", tooltip)
-            save.clicked.connect(lambda _checked=False, kind=kind: self._save(kind))
-            controls.addWidget(save)
+        save = SaveButton({"png": "The bars as a picture (PNG)…", "svg": "The bars as a drawing (SVG)…"})
+        save.chosen.connect(self._save)
+        controls.addWidget(save)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(8)
         self._column.addWidget(self._names)

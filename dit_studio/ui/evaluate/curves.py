@@ -1,5 +1,6 @@
 """A metric against a setting, and precision against recall."""
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from PySide6.QtWidgets import QCheckBox, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.evaluation_plan import EvaluationPlan
-from dit_studio.evaluation_request import EvaluationResult
+from dit_studio.evaluation_request import CautionRecord, EvaluationResult
 from dit_studio.files import write_atomically
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.cautions import LEVELS, caution_text
+from dit_studio.ui.evaluate.cautions import LEVELS, MARKS, caution_text
 from dit_studio.ui.evaluate.comparable import metrics_in
 from dit_studio.ui.evaluate.curve_view import CurveView
 from dit_studio.ui.evaluate.line_marks import UNLIKE, legend
@@ -20,13 +21,19 @@ from dit_studio.ui.evaluate.plan_axis import axis_names, axis_title, axis_values
 from dit_studio.ui.evaluate.plot_files import to_csv, to_png, to_svg
 from dit_studio.ui.evaluate.plot_lines import Picture, PlotPoint, metric_picture, metric_title
 from dit_studio.ui.evaluate.precision_recall import TITLE, has_both, precision_recall_picture
+from dit_studio.ui.evaluate.save_button import PATTERNS, SaveButton
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.train.plots import ChooseFile, ask_for_file
-from dit_studio.ui.widgets.basics import EmptyState, NoScrollComboBox, WholeText, button, describe
+from dit_studio.ui.widgets.basics import EmptyState, NoScrollComboBox, WholeText, describe
 from dit_studio.ui.widgets.flow import FlowLayout
 
-_PATTERNS = {"csv": "Table (*.csv)", "png": "Picture (*.png)", "svg": "Drawing (*.svg)"}
+_FORMATS = {
+    "csv": "The points as a table (CSV)…",
+    "png": "The plot as a picture (PNG)…",
+    "svg": "The plot as a drawing (SVG)…",
+}
+_CAUTIONS = 3  # shown at most; the cards have them all
 _HINT = "Point at a figure to read it; click to show its card, double-click for its samples."
 
 
@@ -112,14 +119,14 @@ class Curves(QWidget):
         names = [line.name for line in self._picture.lines]
         self._legend.setText(legend(names) if len(names) > 1 else "")
         self._legend.setVisible(len(names) > 1)
-        self._sentences.setText("\n".join(self._notes(self._picture, chosen)))
+        self._sentences.setText("<br>".join(self._notes(self._picture, chosen)))
         self._sentences.setVisible(bool(self._sentences.text()))
         self._read(None)
         self._show_emptiness()
 
     def _notes(self, picture: Picture, chosen: str) -> list[str]:
-        """What has to be known with the picture."""
-        lines = _unlike(picture)
+        """What has to be known with the picture, as rich text."""
+        lines = [html.escape(line) for line in _unlike(picture)]
         waiting = len(self._plan.points) - len(picture.points) if self._plan else 0
         if waiting:
             lines.append(
@@ -127,12 +134,12 @@ class Curves(QWidget):
             )
         metrics = ("precision", "recall", "") if chosen == TITLE else (chosen, "")
         cautions = {
-            caution_text(caution): LEVELS.index(caution.level)
+            caution: LEVELS.index(caution.level)
             for result in self._results.values()
             for caution in result.cautions
             if caution.metric in metrics and caution.level != "note"
         }
-        return lines + sorted(cautions, key=lambda text: cautions[text])[:3]
+        return lines + [_marked(caution) for caution in sorted(cautions, key=lambda each: cautions[each])[:_CAUTIONS]]
 
     def _offer_metrics(self) -> None:
         """Every metric that any point has; the chosen one stays."""
@@ -155,6 +162,7 @@ class Curves(QWidget):
         shown = point or next((each for each in points if each.index == self._selected), None)
         unlike = f" {UNLIKE} {', '.join(shown.differs)}." if shown and shown.differs else ""
         self._reading.setText(shown.text + unlike if shown else _HINT)
+        self._view.setAccessibleDescription(self._reading.text())
 
     def _show_emptiness(self) -> None:
         if self._plan is None:
@@ -183,7 +191,7 @@ class Curves(QWidget):
         self._draw(fits=False)
 
     def _save(self, kind: str) -> None:
-        if self._picture is None or (path := self._choose_file(f"curves.{kind}", _PATTERNS[kind])) is None:
+        if self._picture is None or (path := self._choose_file(f"curves.{kind}", PATTERNS[kind])) is None:
             return
         title = self._plan.title if self._plan else ""
         make: dict[str, Callable[[], bytes]] = {
@@ -219,17 +227,12 @@ class Curves(QWidget):
         controls = FlowLayout()
         for widget in (self._metrics, self._axes, self._log):
             controls.addWidget(widget)
-        for kind, tooltip in (
-            ("csv", "Save the points as a table."),
-            ("png", "Save the plot as a picture."),
-            ("svg", "Save the plot as a drawing of lines and text."),
-        ):
-            save = button(f"{kind.upper()}…", tooltip)
-            save.clicked.connect(lambda _checked=False, kind=kind: self._save(kind))
-            controls.addWidget(save)
+        save = SaveButton(_FORMATS)
+        save.chosen.connect(self._save)
+        controls.addWidget(save)
         self._legend.setTextFormat(Qt.TextFormat.RichText)
-        for label in (self._reading, self._sentences):
-            label.setTextFormat(Qt.TextFormat.PlainText)
+        self._sentences.setTextFormat(Qt.TextFormat.RichText)
+        self._reading.setTextFormat(Qt.TextFormat.PlainText)
         figure = QVBoxLayout(self._figure)
         figure.setContentsMargins(0, 0, 0, 0)
         figure.setSpacing(4)
@@ -257,6 +260,12 @@ def _first_axis(plan: EvaluationPlan) -> int:
         return names.index("checkpoint")
     numbers = [0 if axis_names(plan, place) else len(axis.values) for place, axis in enumerate(plan.axes)]
     return numbers.index(max(numbers)) if numbers else 0
+
+
+def _marked(caution: CautionRecord) -> str:
+    """A caution behind a square of its colour, as rich text."""
+    colour = getattr(theme.current(), MARKS[caution.level])
+    return f'<span style="color: {colour}">■</span> {html.escape(caution_text(caution))}'
 
 
 def _unlike(picture: Picture) -> list[str]:

@@ -31,8 +31,12 @@ def value_and_interval(value: float, interval: ValueInterval | None) -> tuple[st
     decimals = _decimals(greatest, _DIGITS)
     if width > _ROUNDING:
         decimals = min(decimals, _decimals(width, _INTERVAL_DIGITS))
-    low, high = _fixed(interval.low, decimals), _fixed(interval.high, decimals)
-    return _fixed(value, decimals), f"[{low}, {high}]"
+    is_usual = _SMALLEST <= greatest < _GREATEST
+    shown, low, high = (
+        _rounded(number, decimals) if is_usual else _fixed(number, decimals)
+        for number in (value, interval.low, interval.high)
+    )
+    return shown, f"[{low}, {high}]"
 
 
 def figure_text(result: MetricResult) -> str:
@@ -53,6 +57,11 @@ def _decimals(value: float, digits: int) -> int:
     if abs(value) < _ROUNDING:
         return 0
     return max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+
+
+def _rounded(value: float, decimals: int) -> str:
+    rounded = round(value, decimals)
+    return "0" if abs(value) < _ROUNDING else f"{rounded or 0.0:,.{decimals}f}"  # never -0.00
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -11,7 +11,7 @@ from dit_studio.ui.evaluate.result_text import copy_results
 from dit_studio.ui.widgets.basics import describe
 
 # Pixels at a font scale of 100 %.
-_STATE = 132  # the width of the column with the state, at first
+_STATE = 112  # the width of the column with the state, at first
 _ROW = 30
 
 
@@ -50,6 +50,9 @@ class PointsTable(QTableView):
     def fit_columns(self) -> None:
         self.verticalHeader().setDefaultSectionSize(theme.scaled(_ROW))
         self.resizeColumnsToContents()
+        bar, frame = self.horizontalScrollBar().sizeHint().height(), 2 * self.frameWidth()
+        rows = self.points.rowCount() * theme.scaled(_ROW)
+        self.setMaximumHeight(self.horizontalHeader().sizeHint().height() + rows + bar + frame)
         self.setColumnWidth(len(self.points.heads) - 1, theme.scaled(_STATE))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

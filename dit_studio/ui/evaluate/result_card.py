@@ -48,14 +48,18 @@ class ResultCard(QFrame):
         content, layout = _column()
         self._add_actions(layout, result)
         elsewhere = {found.metric for found in result.results} | {"copying"}
-        for caution in result.cautions:
-            if caution.metric not in elsewhere:
+        general = [caution for caution in result.cautions if caution.metric not in elsewhere]
+        for caution in general:
+            if caution.level != "note":
                 layout.addWidget(CautionLine(caution))
         if picture is not None and (strip := self._strip(picture)) is not None:
             layout.addWidget(strip)
         layout.addWidget(TileGrid(_tiles(result), width=TILE_WIDTH))
         if result.why_no_floor:
             layout.addWidget(_whole(f"No floor: {result.why_no_floor}"))
+        for caution in general:
+            if caution.level == "note":
+                layout.addWidget(CautionLine(caution))
         self._add_copying(layout, result)
         layout.addWidget(Rule())
         layout.addWidget(ProtocolLine(result))
