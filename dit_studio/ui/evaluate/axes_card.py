@@ -42,8 +42,8 @@ class AxesCard(Card):
             press.clicked.connect(lambda _checked=False, name=name: self.add(name))
             flow.addWidget(press)
         self.body.addWidget(self._hint)
-        self.body.addLayout(self._list)
         self.body.addLayout(flow)
+        self.body.addLayout(self._list)
         self.body.addWidget(self._problem)
         self.body.addWidget(self._count)
         self._problem.hide()
@@ -113,7 +113,16 @@ class AxesCard(Card):
         self.rows.append(new)
         self._list.addWidget(new)
         new.show()
+        self._lead_tab()
         return new
+
+    def _lead_tab(self) -> None:
+        """From the buttons through the rows, as they stand."""
+        last: QWidget = list(self.buttons.values())[-1]
+        for one in self.rows:
+            for control in (one.fill, one.remove, one.values):
+                QWidget.setTabOrder(last, control)
+                last = control
 
     def _on_removed(self, row: AxisRow) -> None:
         self._take(row)

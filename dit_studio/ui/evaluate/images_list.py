@@ -1,5 +1,6 @@
 """Images that are measured as they are: folders, archives and .npz side by side, or the cells of a sweep."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -41,17 +42,18 @@ class ImagesList(Card):
         self._dialogs = dialogs
         self._question = SourceQuestion(launcher, "fake", self)
         self._asked: ImageEntry | None = None
-        self.message, self._drop_area = MessageCard(), DropArea([self._add_button()], hint=_HINT)
+        self._add = self._add_button()
+        self.message, self._drop_area = MessageCard(), DropArea([self._add], hint=_HINT)
         self._location = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
         self._sweep_line = Caption()
         self.forget_sweep = button("Leave out the sweep", "Measure other images; the sweep's files stay.")
         self._list = QVBoxLayout()
         self._list.setSpacing(12)
+        self.body.addWidget(self._drop_area)
         self.body.addLayout(self._list)
         for widget in (self._location, self._sweep_line, self.message):
             self.body.addWidget(widget)
         self.body.addWidget(self.forget_sweep, alignment=Qt.AlignmentFlag.AlignLeft)
-        self.body.addWidget(self._drop_area)
         self._question.answered.connect(self._on_answered)
         self.forget_sweep.clicked.connect(self._on_sweep_forgotten)
         self._show_what()
@@ -110,7 +112,9 @@ class ImagesList(Card):
     def why_not(self) -> str:
         """Why they cannot be measured; "" if they can, as far as is known."""
         if self.sweep is not None:
-            return "" if self.points else "the sweep cannot be used."
+            if self._record is None:
+                return "the sweep cannot be used."
+            return "" if self.points else "no cell of the sweep is drawn yet."
         if not self.entries:
             return "choose the images to measure."
         labels = [entry.label for entry in self.entries]
@@ -155,6 +159,9 @@ class ImagesList(Card):
         self.entries.append(entry)
         self._list.addWidget(entry)
         entry.show()
+        controls = [self._add, *(control for one in self.entries for control in (one.name, one.remove))]
+        for before, after in itertools.pairwise(controls):
+            QWidget.setTabOrder(before, after)
 
     def _take(self, entry: ImageEntry) -> None:
         self.entries.remove(entry)

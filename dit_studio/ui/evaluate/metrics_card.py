@@ -62,7 +62,9 @@ class MetricsCard(Card):
     def problems(self) -> list[Problem]:
         found = self.form.problems()
         if self._lacks_file():
-            found.append(Problem("evaluation.extractor", f"{self.extractor.currentText()}."))
+            title = EXTRACTORS[self.extractor_name][0]
+            message = f"{title} needs its model file: get it, or take random features."
+            found.append(Problem("evaluation.extractor", message))
         if not self.metrics():
             found.append(Problem("evaluation.metrics", "Tick at least one metric."))
         if self.form.values().get("weights") and self.extractor_name == "random":

@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Failure
 from dit_studio.ui.icons import icon
@@ -34,6 +34,7 @@ class MessageCard(QFrame):
         self._remedy = Muted()
         for label in (self._message, self._remedy):
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._last: QWidget = self._remedy  # of those that Tab leads through
         self._picture = QLabel()
         self._buttons = FlowLayout()
         self._corner = QVBoxLayout()
@@ -49,12 +50,12 @@ class MessageCard(QFrame):
         if failure.details:
             self._details.setPlainText(failure.details)
             self._add_details_buttons()
-        self._buttons.addWidget(self._dismiss_button())
+        self._put(self._dismiss_button(), self._buttons)
 
     def show_notice(self, message: str, *, level: str = "info") -> None:
         """Show a sentence; `level` is "info", "warning" or "error"."""
         self._show(level, with_titles(message), "")
-        self._corner.addWidget(self._dismiss_button())
+        self._put(self._dismiss_button(), self._corner)
 
     def clear(self) -> None:
         self.hide()
@@ -82,13 +83,20 @@ class MessageCard(QFrame):
                 if widget := item.widget():
                     widget.hide()
                     widget.deleteLater()
+        self._last = self._remedy
         self._details.clear()
         self._details.hide()
 
     def _add_button(self, key: str, label: str) -> None:
         result = button(label, label)
         result.clicked.connect(partial(self._on_pressed, key))
-        self._buttons.addWidget(result)
+        self._put(result, self._buttons)
+
+    def _put(self, press: QPushButton, layout: QLayout) -> None:
+        """Where Tab finds it: with the card, and not after all that was there before."""
+        layout.addWidget(press)
+        QWidget.setTabOrder(self._last, press)
+        self._last = press
 
     def _dismiss_button(self) -> QPushButton:
         result = button("Dismiss", "Hide this message.")
@@ -101,8 +109,8 @@ class MessageCard(QFrame):
         details.toggled.connect(self._details.setVisible)
         copy = button("Copy", "Copy the message and its details to the clipboard.")
         copy.clicked.connect(self._copy)
-        self._buttons.addWidget(details)
-        self._buttons.addWidget(copy)
+        self._put(details, self._buttons)
+        self._put(copy, self._buttons)
 
     def _copy(self) -> None:
         parts = (self._message.text(), self._remedy.text(), self._details.toPlainText())
