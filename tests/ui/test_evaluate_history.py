@@ -273,6 +273,16 @@ def test_the_shown_one_is_marked(panel: EvaluationsPanel) -> None:
     assert is_marked == [True, False]
 
 
+def test_the_shown_one_is_what_the_buttons_are_about_until_another_is_selected(panel: EvaluationsPanel) -> None:
+    assert not panel.buttons["compare"].isEnabled()
+    panel.mark_shown("c")
+    assert [row.name for row in panel.list.selected_rows()] == ["c"]
+    assert panel.buttons["compare"].isEnabled()
+    panel.select("b")
+    panel.mark_shown("d")
+    assert [row.name for row in panel.list.selected_rows()] == ["b"]
+
+
 def test_rows_are_higher_with_large_text(qapp: QApplication, panel: EvaluationsPanel) -> None:
     before = panel.list.visualRect(panel.list.rows.index(0)).height()
     theme.apply_theme(qapp, "light", 200)

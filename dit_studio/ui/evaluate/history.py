@@ -86,6 +86,7 @@ class EvaluationsPanel(QWidget):
         """Mark the entry that is shown in the centre; "" for none."""
         self._paints.shown = name
         self.list.viewport().update()
+        self._select_shown()
 
     def select(self, name: str) -> None:
         """Select an entry and bring it into sight."""
@@ -112,7 +113,13 @@ class EvaluationsPanel(QWidget):
         self._pages.setCurrentIndex(_LIST if shown else _NO_MATCH if self._rows else _EMPTY)
         self._no_match.set_text("No match", f"None of {counted(len(self._rows), 'evaluation')} is like that.")
         self._show_footer(len(shown))
+        self._select_shown()
         self._update_buttons()
+
+    def _select_shown(self) -> None:
+        """What the buttons are about, until the user selects something else."""
+        if not self.list.selected_rows():
+            self.select(self._paints.shown)
 
     def _show_footer(self, shown: int) -> None:
         parts = []

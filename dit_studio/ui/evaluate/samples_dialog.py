@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.evaluate.samples_film import READ_SIZE, SamplesFilm
@@ -48,6 +48,8 @@ class SamplesDialog(QDialog):
         self.grid.picked.connect(self._show_caption)
         self.grid.opened.connect(self._open)
         self.finished.connect(self.close_jobs)
+        if app := QApplication.instance():
+            app.aboutToQuit.connect(self.close_jobs)  # the window may be closed while this one is open
 
     @property
     def text(self) -> str:
@@ -144,12 +146,12 @@ class SamplesGrid(ImageGrid):
 
     def __init__(self, film: SamplesFilm, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._names_of = film
+        self._samples = film
         self.show_film(film, (), 0)
         describe(self, "Samples", "Arrow keys go through the images; double click or Enter shows one alone.")
 
     def caption(self, image: int) -> str:
-        return self._names_of.name(image) if image < self._names_of.images else ""
+        return self._samples.name(image) if image < self._samples.images else ""
 
 
 def _why_none(path: Path) -> str:
