@@ -69,6 +69,16 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert "notes.txt" in found.warnings[0]
 
 
+def test_what_the_studio_writes_beside_drawn_images_is_passed_over(tmp_path: Path) -> None:
+    folder = Path(write_images(tmp_path / "drawn", shuffled_digits()[0][:4]))
+    for name in ("entry.json", "trajectory.json", "x_t.npy", "sweep.json", "sweep.png", "sweep-2.png"):
+        (folder / name).write_text("{}")
+    found = described(folder)
+    assert (found.images, len(found.warnings)) == (4, 1)
+    (folder / "other.json").write_text("{}")
+    assert "1 of 5 files was left out: other.json" in described(folder).warnings[0]
+
+
 def test_arrays(tmp_path: Path) -> None:
     np.savez(tmp_path / "samples.npz", arr_0=np.zeros((3000, 2, 2, 3), np.uint8), arr_1=np.arange(3000) % 3)
     for role in ("real", "fake"):

@@ -339,7 +339,8 @@ def test_a_reference_batch_serves_by_its_statistics_and_its_images(digits: dict[
 
 
 def test_images_tell_how_they_were_drawn(digits: dict[str, str], tmp_path: Path) -> None:
-    request = SampleRequest(count=3, steps=20, cfg=4.0, seed=5, eta=0.5, cfg_channels="three", cfg_from=100, cfg_to=700)
+    guided = {"cfg": 4.0, "cfg_channels": "three", "cfg_from": 100, "cfg_to": 700}
+    request = SampleRequest(**{"count": 3, "steps": 20, "seed": 5, "eta": 0.5, **guided})
     model = ModelReference(path="run", name="digits · step 2,000 · raw", step=2000, weights="raw", fingerprint="ab12")
     for number, image in enumerate(shuffled_digits()[0][:3, :, :, None]):
         png = encode_png(image, SampleRecord(request=request, model=model), number)

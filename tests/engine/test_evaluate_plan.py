@@ -370,6 +370,25 @@ def test_drawing_goes_on_behind_the_last_whole_batch(run: Path, entry: Path) -> 
     assert all(event.rate > 0 and event.total == 12 for event in drawing)
 
 
+def test_a_process_that_was_killed_behind_the_last_image(run: Path, entry: Path) -> None:
+    plan = plan_one(request(run, run, sample=SAMPLE), title="one")
+    first, images = measured(plan, entry), _drawn_pixels()
+    (folder,) = (path for path in (evaluations_dir() / "drawn").iterdir() if path.is_dir())
+    (folder / "labels.csv").unlink()
+    folder.with_suffix(".json").unlink()
+    assert figures(measured(plan, entry.parent / "b")) == figures(first)
+    assert _drawn_pixels() == images
+    assert (folder / "labels.csv").is_file()
+
+
+def test_two_evaluations_do_not_draw_the_same_at_once(run: Path, entry: Path) -> None:
+    job = measuring(plan_one(request(run, run, sample=SAMPLE), title="one"), entry)
+    next(event for event in job if isinstance(event, Progress) and event.stage == "Drawing images")
+    said = measured(plan_one(request(run, run, sample=SAMPLE), title="two"), entry.parent / "b")
+    assert "are being drawn by another evaluation" in of_kind(said, PointFailed)[0].message
+    assert [type(event) for event in job][-1] is PointDone
+
+
 def test_a_result_that_was_damaged_is_measured_again(run: Path, entry: Path) -> None:
     plan = over_checkpoints(run)
     first = measured(plan, entry)

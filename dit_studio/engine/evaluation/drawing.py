@@ -128,7 +128,8 @@ def draw_for(request: EvaluationRequest, *, device: str = "auto") -> Generator[E
         remove_leftovers(place)
         there = _images_there(place)
         if there < asked.count or not _done_file(place).is_file():
-            first = there // asked.batch_size * asked.batch_size  # the same batches give the same images to the bit
+            last = min(there, asked.count - 1)
+            first = last // asked.batch_size * asked.batch_size  # the same batches give the same images to the bit
             if first:
                 yield Notice(message=f"{_STAGE}: {first:,} of {asked.count:,} are kept from before; going on.")
             warm = yield from load_warm(request.fake, request.model_weights, device=device)

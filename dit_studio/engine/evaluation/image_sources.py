@@ -1,6 +1,7 @@
 """Where images to be measured come from, as a stream: a few batches are all it ever holds."""
 
 import hashlib
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
@@ -25,6 +26,11 @@ from dit_studio.events import Progress
 
 Numbers = NDArray[np.int64]
 
+_OWN_INDICES = frozenset({"entry.json", "sweep.json", "trajectory.json"})  # of drawings
+_OWN_FILES = re.compile(
+    r"(entry|favourites|sweep|trajectory)\.json|sweep\.lock|sweep(-\d+)?\.png|(x_t|x_start|(un)?conditional)\.npy"
+    r"|trajectory/evolution\..*"
+)
 _BATCHES_WAITING = 4  # of images of other sizes than their neighbours'
 
 
@@ -107,6 +113,7 @@ def open_source(path: str) -> Generator[Progress, None, ImageSource]:
 
 def picture_source(files: FileList) -> ImageSource:
     """The pictures among the files, at their own sizes, upright and in RGB. Raises: DataError if there are none."""
+    _forget_own_files(files)
     found = _with_every_image(files)
     members = _members(found)
     if members is not None and not len(members):
@@ -122,6 +129,12 @@ def picture_source(files: FileList) -> ImageSource:
         class_names=found.class_names,
         left_out=files.left_out,
     )
+
+
+def _forget_own_files(files: FileList) -> None:
+    """What the studio writes beside the images that it draws is neither an image nor worth a word."""
+    if _OWN_INDICES & {member.name for member in files.members}:
+        files.members = [member for member in files.members if not _OWN_FILES.fullmatch(member.name)]
 
 
 def _with_every_image(files: FileList) -> PictureSet:

@@ -188,9 +188,9 @@ class _Evaluating:
 
     def _mark_unequal_numbers(self) -> list[EvaluationPoint]:
         """Have every result say of how many images the others are; gives those that changed."""
+        numbers = {result.protocol.n_fake for result in self._results.values()}
         changed = []
-        for index, result in self._results.items():
-            numbers = {other.protocol.n_fake for place, other in self._results.items() if place != index}
+        for index, result in self._results.items() if len(numbers) > 1 else ():
             if (marked := beside(result, numbers)) != result:
                 self._results[index] = marked
                 self._write_result(self._plan.points[index], marked)
