@@ -1,39 +1,49 @@
 """The Fréchet distance between two Gaussians (Dowson & Landau 1982), without the square root of a matrix.
 
-With Σ1 = F·Fᵀ and Σ2 = G·Gᵀ, tr((Σ1·Σ2)^½) is the sum of the singular values of Fᵀ·G. Any factors will do: Cholesky's,
-truncated eigenvectors of a singular covariance, or the centred vectors themselves where they are few.
+With Σ1 = F·Fᵀ and Σ2 = G·Gᵀ, tr((Σ1·Σ2)^½) is the sum of the singular values of Fᵀ·G, and of the square roots of the
+eigenvalues of Fᵀ·Σ2·F. Any factors will do: Cholesky's, truncated eigenvectors of a singular covariance, or the centred
+vectors themselves where they are few.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from dit_studio.engine.evaluation.features import as_tensor, check_features
+from dit_studio.engine.evaluation.features import check_features
 from dit_studio.engine.evaluation.moments import Moments
-from dit_studio.engine.evaluation.products import add_gram, triangular_product
+from dit_studio.engine.evaluation.products import lower_sandwich
 from dit_studio.errors import DataError, ShapeError
 
+Matrix = NDArray[np.floating[Any]]  # in float64
+
 _RANK_TOLERANCE = 1e-12  # of the largest eigenvalue of a covariance; below it there is rounding only
-_GRAM_TOLERANCE = 1e-10  # relative error that rounding may bring into the short way to the singular values
+_SHORT_WAY_TOLERANCE = 1e-10  # relative error that rounding may bring into the sum of the eigenvalues' square roots
 
 
-@dataclass(frozen=True)
+class Factor(NamedTuple):
+    """A matrix (d, r) whose product with its own transpose is a covariance; Cholesky's is triangular."""
+
+    matrix: Matrix
+    is_triangular: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gaussian:
-    """A mean (d,) and a covariance that is factorised once, as factor · factorᵀ, for any number of comparisons."""
+    """A mean (d,) and a covariance (d, d), or the few vectors (d, r) it is made of; factorised once, where need be."""
 
-    mean: torch.Tensor
-    factor: torch.Tensor  # (d, r)
+    mean: Matrix
     trace: float
-    is_triangular: bool = False  # the factor is Cholesky's
+    covariance: Matrix | None = None
+    vectors: Matrix | None = None
 
     @classmethod
     def from_moments(cls, mu: ArrayLike, sigma: ArrayLike) -> Self:
         """Shapes: mu (d,), sigma (d, d), symmetric and positive semi-definite; singular ones work.
 
-        Raises: ShapeError if they do not fit, DataError if a number is not finite or sigma is no covariance.
+        Raises: ShapeError if they do not fit, DataError if a number is not finite.
         """
         mean, covariance = np.asarray(mu, np.float64), np.asarray(sigma, np.float64)
         if mean.ndim != 1 or covariance.shape != mean.shape * 2:
@@ -42,8 +52,7 @@ class Gaussian:
             )
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise DataError("The mean or the covariance is not finite.", remedy="Compute the statistics again.")
-        factor, is_triangular = _factor(as_tensor(covariance))
-        return cls(as_tensor(mean), factor, float(np.trace(covariance)), is_triangular)
+        return cls(mean=mean, trace=float(np.trace(covariance)), covariance=covariance)
 
     @classmethod
     def from_features(cls, features: ArrayLike, name: str = "features") -> Self:
@@ -53,21 +62,39 @@ class Gaussian:
             moments = Moments(array.shape[1])
             moments.add(array)
             return cls.from_moments(moments.mean, moments.covariance())
-        vectors = as_tensor(array)
-        mean = vectors.mean(0)
-        factor = (vectors - mean).T / (len(array) - 1) ** 0.5
-        return cls(mean, factor, float(factor.square().sum()))
+        rows = array.astype(np.float64)
+        mean = rows.mean(0)
+        vectors = (rows - mean).T / (len(array) - 1) ** 0.5
+        return cls(mean=mean, trace=float(np.square(vectors).sum()), vectors=vectors)
+
+    @cached_property
+    def factor(self) -> Factor:
+        """Raises: DataError if what was given as a covariance is none."""
+        if self.covariance is None:
+            assert self.vectors is not None
+            return Factor(self.vectors, is_triangular=False)
+        return _factor(self.covariance)
+
+    @cached_property
+    def norm(self) -> float:
+        """Frobenius's, of the covariance: at least its largest eigenvalue."""
+        if self.covariance is None:
+            assert self.vectors is not None
+            return float(np.linalg.norm(self.vectors.T @ self.vectors))
+        return float(np.linalg.norm(self.covariance))
 
     def distance(self, other: "Gaussian") -> float:
-        """|μ1 - μ2|² + tr(Σ1) + tr(Σ2) - 2·tr((Σ1·Σ2)^½). Raises: ShapeError if the lengths differ."""
+        """|μ1 - μ2|² + tr(Σ1) + tr(Σ2) - 2·tr((Σ1·Σ2)^½).
+
+        Raises: ShapeError if the lengths differ, DataError if a covariance has negative eigenvalues.
+        """
         if len(self.mean) != len(other.mean):
             raise ShapeError(
                 f"Statistics of {len(self.mean)} and of {len(other.mean)} numbers do not fit.",
                 remedy="Extract both sides with the same extractor.",
             )
-        multiply = triangular_product if self.is_triangular and other.is_triangular else _product
-        overlap = _sum_of_singular_values(multiply(self.factor, other.factor))
-        return float((self.mean - other.mean).square().sum()) + (self.trace + other.trace - 2 * overlap)
+        overlap = _sum_of_singular_values(self, other)
+        return float(np.square(self.mean - other.mean).sum()) + (self.trace + other.trace - 2 * overlap)
 
 
 def frechet_distance(mu1: ArrayLike, sigma1: ArrayLike, mu2: ArrayLike, sigma2: ArrayLike) -> float:
@@ -89,39 +116,42 @@ def frechet_distance_from_features(real: ArrayLike, generated: ArrayLike) -> flo
     return Gaussian.from_features(real, "reference").distance(Gaussian.from_features(generated, "generated images"))
 
 
-def _product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    return first.T @ second
-
-
-def _factor(covariance: torch.Tensor) -> tuple[torch.Tensor, bool]:
-    """F with F·Fᵀ = covariance, of as many columns as its rank, and whether it is triangular.
-
-    Raises: DataError if the covariance has negative eigenvalues.
-    """
-    factor: torch.Tensor
-    factor, failed = torch.linalg.cholesky_ex(covariance)
-    if not failed:
-        return factor, True
-    values, vectors = torch.linalg.eigh(covariance)
-    if values[0] < -1e-6 * values[-1].abs():
+def _factor(covariance: Matrix) -> Factor:
+    """F with F·Fᵀ = covariance, of as many columns as its rank. Raises: DataError if it has negative eigenvalues."""
+    try:
+        return Factor(np.linalg.cholesky(covariance), is_triangular=True)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(covariance)
+    if values[0] < -1e-6 * abs(values[-1]):
         raise DataError(
             f"The covariance has the eigenvalue {float(values[0]):.3g}, and none may be negative.",
             remedy="Compute the statistics again; if they are from a file, it is damaged or holds something else.",
         )
     kept = values > _RANK_TOLERANCE * values[-1]
-    factor = vectors[:, kept] * values[kept].sqrt()
-    return factor, False
+    return Factor(vectors[:, kept] * np.sqrt(values[kept]), is_triangular=False)
 
 
-def _sum_of_singular_values(matrix: torch.Tensor) -> float:
-    """By the eigenvalues of the Gram matrix, several times as fast, where their rounding cannot show; else directly."""
-    if 0 in matrix.shape:
+def _sum_of_singular_values(first: Gaussian, second: Gaussian) -> float:
+    """Of Fᵀ·G: by eigenvalues, several times as fast, where their rounding cannot show; else directly."""
+    if first.covariance is not None and second.covariance is None:
+        first, second = second, first
+    if not (first.norm and second.norm and first.factor.matrix.size):
         return 0.0
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    gram = wide.new_zeros(len(wide), len(wide))
-    add_gram(gram, wide.T)
-    squares = torch.linalg.eigvalsh(gram)
-    rounding = torch.finfo(torch.float64).eps * squares[-1]
-    total = squares.clamp_min(0).sqrt().sum()
-    error = (rounding / squares.clamp_min(rounding).sqrt()).sum() / 2
-    return float(total if error <= _GRAM_TOLERANCE * total else torch.linalg.svdvals(matrix).sum())
+    squares, rounding = _squared_singular_values(first, second)
+    total = np.sqrt(squares.clip(0)).sum()
+    error = (rounding / np.sqrt(squares.clip(rounding))).sum() / 2
+    if squares[0] >= -len(squares) * rounding and error <= _SHORT_WAY_TOLERANCE * total:
+        return float(total)
+    product = first.factor.matrix.T @ second.factor.matrix
+    return float(np.linalg.svd(product, compute_uv=False).sum()) if product.size else 0.0
+
+
+def _squared_singular_values(first: Gaussian, second: Gaussian) -> tuple[Matrix, float]:
+    """In rising order, and how far rounding may have moved each."""
+    factor, is_triangular = first.factor
+    if second.covariance is None:
+        product = factor.T @ second.factor.matrix
+        gram = product @ product.T if len(product) <= product.shape[1] else product.T @ product
+    else:
+        gram = lower_sandwich(factor, second.covariance) if is_triangular else factor.T @ second.covariance @ factor
+    return np.linalg.eigvalsh(gram), float(np.finfo(np.float64).eps * first.norm * second.norm)

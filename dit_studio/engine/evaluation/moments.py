@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from dit_studio.engine.evaluation.features import as_tensor, check_features, row_blocks
+from dit_studio.engine.evaluation.features import BLOCK_ROWS, as_tensor, check_features, row_blocks
 from dit_studio.engine.evaluation.products import add_gram
 from dit_studio.errors import DataError, ShapeError
+
+_BLOCK_SQUARES = 2.5  # a block of rows in float64 takes at most so many times the memory of the covariance
 
 
 class Moments:
@@ -46,11 +48,12 @@ class Moments:
         array = check_features(features, "batch", least=0)
         if array.shape[1] != self.dimensions:
             raise ShapeError(f"A batch of {array.shape[1]} numbers an image does not fit {self.dimensions}.")
-        for block in row_blocks(array):
-            mean = block.mean(0)
-            block -= mean
+        for block in row_blocks(array, size=max(BLOCK_ROWS, int(_BLOCK_SQUARES * self.dimensions))):
+            rows = block.numpy()
+            mean = rows.mean(0)
+            rows -= mean
             add_gram(self._m2, block)
-            self._combine(len(block), mean)
+            self._combine(len(block), torch.from_numpy(mean))
 
     def merge(self, other: "Moments") -> None:
         """Take in the vectors that another state has seen. Raises: ShapeError if their lengths differ."""

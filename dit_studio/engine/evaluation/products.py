@@ -1,8 +1,16 @@
-"""Matrix products of which one half follows from the other, or is zero, for about half the time."""
+"""Matrix products of which one half follows from the other, or is zero, for about half the time.
 
+By NumPy's BLAS and not torch's, which waits for a second thread at every step: on a machine that does other things
+besides, that costs several times as much.
+"""
+
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-_PANEL = 256  # rows
+_PANEL, _STRIP = 128, 512  # columns, and rows, of a block of the triangle
 _TALL = 512  # rows from which half the work is worth a matrix of its own
 
 
@@ -11,15 +19,21 @@ def add_gram(total: torch.Tensor, rows: torch.Tensor) -> None:
     if len(rows) < _TALL:
         total.addmm_(rows.T, rows)
         return
-    array = rows.numpy()
-    total += torch.from_numpy(array.T @ array)  # NumPy sees that it is symmetric, and computes one half
+    array, sums = rows.numpy(), total.numpy()
+    sums += array.T @ array  # NumPy sees that it is symmetric, and computes one half
 
 
-def triangular_product(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """firstᵀ · second of two lower triangular matrices. Shapes: (d, d), (d, d) -> (d, d)."""
-    product = torch.zeros_like(first)
-    for start in range(0, len(first), _PANEL):
-        stop = min(start + _PANEL, len(first))
-        rows = slice(start, stop)
-        product[:stop, :stop].addmm_(first[rows, :stop].T, second[rows, :stop])
-    return product
+def lower_sandwich(factor: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:
+    """The lower triangle of factorᵀ · matrix · factor in float64, for a lower triangular factor and a symmetric matrix.
+
+    Shapes: (d, d), (d, d) -> (d, d), in which nothing above the diagonal's blocks is filled in.
+    """
+    size = len(factor)
+    result = np.zeros_like(factor)
+    for left in range(0, size, _PANEL):
+        columns = slice(left, left + _PANEL)
+        half = matrix[left:, left:] @ factor[left:, columns]
+        for top in range(left, size, _STRIP):
+            rows = slice(top, top + _STRIP)
+            np.matmul(factor[top:, rows].T, half[top - left :], out=result[rows, columns])
+    return result
