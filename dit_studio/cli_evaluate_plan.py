@@ -123,9 +123,10 @@ def _title(options: argparse.Namespace) -> str:
 
 
 def run_plan(options: argparse.Namespace) -> int:
-    """Measure every point, and return the exit status: 1 if one failed."""
+    """Measure every point, and return the exit status: 1 if one failed. The entry is read from other folders, too."""
     from dit_studio.jobs.evaluation_history import EvaluationHistory
 
+    options.real, *options.fake = (str(Path(path).expanduser().absolute()) for path in (options.real, *options.fake))
     plan = _plan(options)
     return _measure(options, plan, options.keep or EvaluationHistory(evaluations_dir()).new_folder())
 

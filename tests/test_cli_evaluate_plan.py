@@ -76,10 +76,14 @@ def test_folders_side_by_side_and_gone_on_with(tmp_path: Path, capsys: pytest.Ca
     assert again["points"][0]["result"] == found["points"][0]["result"]
 
 
-def test_one_folder_may_be_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_folder_may_be_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real = write_digits(tmp_path / "real", first=0, count=40)
-    found = answered(capsys, "--real", real, "--fake", real, *QUICK, "--keep", str(tmp_path / "kept"))
-    assert [point["label"] if "label" in point else point["labels"] for point in found["points"]] == [["real"]]
+    monkeypatch.chdir(tmp_path)
+    found = answered(capsys, "--real", "real", "--fake", "real", *QUICK, "--keep", "kept")
+    (point,) = found["points"]
+    assert (point["labels"], point["samples"], point["result"]["request"]["real"]) == (["real"], real, real)
     assert (tmp_path / "kept" / "results" / "000.json").is_file()
 
 
