@@ -237,7 +237,7 @@ def test_ctrl_c_copies_the_card_as_text_and_as_a_table(results: Results, qtbot: 
 
 def test_many_points_are_rows_with_their_axes_and_figures(many: Results) -> None:
     assert [head(many, column) for column in range(5)] == [
-        "Training step", "CFG scale", "State", "FD-random-500 ↓", "KD-random-500 ↓",
+        "Training step", "CFG scale", "State", "FD ↓\nrandom-500", "KD ↓\nrandom-500",
     ]  # fmt: skip
     rows = cells(many)
     assert rows[0][:4] == ["step 200", "CFG 1", "done", number(made.curve_result(0).value("fid"))]
@@ -246,12 +246,29 @@ def test_many_points_are_rows_with_their_axes_and_figures(many: Results) -> None
     assert rows[13][2] == "waiting"
 
 
+def test_the_state_is_a_column_until_all_is_done(many: Results) -> None:
+    assert not table(many).isColumnHidden(2)
+    for index in (5, *range(12, 20)):
+        many.add(index, made.curve_result(index), "")
+    assert table(many).isColumnHidden(2)
+
+
 def test_the_best_is_marked_among_those_that_compare(many: Results) -> None:
     starred = [row for row, line in enumerate(cells(many)) if line[3].startswith("★")]
     assert starred == [9]
     many.add(13, made.result_of({**made.curve_values(13), "fid": 0.1}, real_hash="another"), "")
     starred = [row for row, line in enumerate(cells(many)) if line[3].startswith("★")]
     assert starred == [9]
+
+
+def test_no_figure_is_cut(many: Results) -> None:
+    for index in range(20):
+        many.add(index, made.curve_result(index), "")
+    view = table(many)
+    for row in range(20):
+        for column in range(3, view.model().columnCount()):
+            needed = view.sizeHintForIndex(view.model().index(row, column)).width()
+            assert view.columnWidth(column) >= needed
 
 
 def test_a_click_on_a_head_sorts_by_value_with_gaps_last(many: Results, qtbot: QtBot) -> None:

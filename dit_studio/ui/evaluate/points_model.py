@@ -11,7 +11,7 @@ from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.cautions import LEVELS, MARKS, caution_text, worst
 from dit_studio.ui.evaluate.comparable import differences, figure_of, metrics_in
-from dit_studio.ui.evaluate.figures import figure_text
+from dit_studio.ui.evaluate.figures import figure_text, interval_of, value_and_interval
 from dit_studio.ui.evaluate.plan_axis import axis_title, axis_values
 from dit_studio.ui.evaluate.plot_lines import metric_title
 from dit_studio.ui.icons import icon
@@ -87,7 +87,7 @@ class PointsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _NUMBERS if metric else _WORDS
         if role == Qt.ItemDataRole.ToolTipRole and metric:
-            return "With its 95 % interval, where there is one. ★: the best of those that are comparable."
+            return "★: the best of those that are comparable. Point at a figure to see its interval."
         return None
 
     def data(self, index: _Index, role: int = 0) -> Any:
@@ -96,6 +96,10 @@ class PointsModel(QAbstractTableModel):
             return self._word(row, index.column(), role)
         found = figure_of(row.result, metric) if row.result else None
         return self._figure(row, metric, found, role)
+
+    @property
+    def is_all_done(self) -> bool:
+        return all(row.result is not None for row in self.rows)
 
     def is_best(self, index: int, metric: Metric) -> bool:
         return (index, metric) in self._best
@@ -109,7 +113,9 @@ class PointsModel(QAbstractTableModel):
     def _head(self, section: int, metric: Metric | None) -> str:
         if metric is None:
             return self.heads[section]
-        return metric_title({row.point.index: row.result for row in self.rows if row.result}, metric)
+        title = metric_title({row.point.index: row.result for row in self.rows if row.result}, metric)
+        name, _, made = title.partition("-")
+        return f"{name}{title[-2:]}\n{made[:-2]}" if made and title[-1] in "↓↑" else title  # narrower on two lines
 
     def _word(self, row: PointRow, column: int, role: int) -> Any:
         is_state = column == len(self.heads) - 1
@@ -126,7 +132,7 @@ class PointsModel(QAbstractTableModel):
     def _figure(self, row: PointRow, metric: Metric, found: MetricResult | None, role: int) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
             star = "★ " if self.is_best(row.point.index, metric) else ""
-            return star + figure_text(found) if found else ""
+            return star + _value_text(found) if found else ""
         if role == SORT_ROLE:
             return found.value if found else None
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -168,6 +174,11 @@ class PointsModel(QAbstractTableModel):
                 sign = -1 if better == "higher" else 1
                 best = min(sign * (found.value or 0.0) for found in values.values())
                 self._best |= {(i, metric) for i, found in values.items() if sign * (found.value or 0.0) == best}
+
+
+def _value_text(found: MetricResult) -> str:
+    """A figure with as many digits as its interval leaves it; the interval itself is in the tooltip."""
+    return "none" if found.value is None else value_and_interval(found.value, interval_of(found))[0]
 
 
 class PointsOrder(QSortFilterProxyModel):

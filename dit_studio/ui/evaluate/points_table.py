@@ -1,7 +1,7 @@
 """The table of a plan's points."""
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from dit_studio.evaluation_plan import EvaluationPlan
@@ -13,6 +13,9 @@ from dit_studio.ui.widgets.basics import describe
 # Pixels at a font scale of 100 %.
 _STATE = 112  # the width of the column with the state, at first
 _ROW = 30
+_STAR = 26  # that the best gets, and bold figures
+_AROUND_HEAD = 34  # its padding, and the arrow of what is sorted by
+_ROWS_LEAST = 3  # that are always shown
 
 
 class PointsTable(QTableView):
@@ -29,6 +32,7 @@ class PointsTable(QTableView):
         self._selected, self._is_following = -1, False
         self.setModel(self._order)
         self._build()
+        self.points.dataChanged.connect(self._on_changed)
         self.points.modelReset.connect(self._on_reset)
         self.selectionModel().currentRowChanged.connect(self._on_current_changed)
         self.doubleClicked.connect(self._on_double_clicked)
@@ -49,11 +53,30 @@ class PointsTable(QTableView):
 
     def fit_columns(self) -> None:
         self.verticalHeader().setDefaultSectionSize(theme.scaled(_ROW))
-        self.resizeColumnsToContents()
+        for column in range(self.points.columnCount()):
+            room = theme.scaled(_STAR) if column > self._state_column else 0
+            self.setColumnWidth(column, max(self.sizeHintForColumn(column) + room, self._head_width(column)))
         bar, frame = self.horizontalScrollBar().sizeHint().height(), 2 * self.frameWidth()
-        rows = self.points.rowCount() * theme.scaled(_ROW)
-        self.setMaximumHeight(self.horizontalHeader().sizeHint().height() + rows + bar + frame)
-        self.setColumnWidth(len(self.points.heads) - 1, theme.scaled(_STATE))
+        around = self.horizontalHeader().sizeHint().height() + bar + frame
+        count, row = self.points.rowCount(), theme.scaled(_ROW)
+        self.setMinimumHeight(around + min(count, _ROWS_LEAST) * row)
+        self.setMaximumHeight(around + count * row)
+        self.setColumnWidth(self._state_column, theme.scaled(_STATE))
+
+    @property
+    def _state_column(self) -> int:
+        return len(self.points.heads) - 1
+
+    def _head_width(self, column: int) -> int:
+        """Qt itself measures a head of two lines as one."""
+        font = QFont(self.font())
+        font.setPixelSize(theme.text_size(0))
+        text = str(self.points.headerData(column, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole))
+        return QFontMetrics(font).size(0, text).width() + _AROUND_HEAD
+
+    def _on_changed(self) -> None:
+        """The states are of interest as long as they differ."""
+        self.setColumnHidden(self._state_column, self.points.is_all_done)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
