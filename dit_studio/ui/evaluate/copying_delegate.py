@@ -7,8 +7,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPen
 from PySide6.QtWidgets import QListView, QStyledItemDelegate, QStyleOptionViewItem
 
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.copying_rows import CopyRow, short_name
-from dit_studio.ui.evaluate.figures import number
+from dit_studio.ui.evaluate.copying_rows import CopyRow, distance_text, short_name
 from dit_studio.ui.evaluate.source_pictures import SourcePictures
 from dit_studio.ui.widgets.row_painting import font_of, line_height, paint_ground
 from dit_studio.ui.widgets.rows_model import ROW
@@ -73,7 +72,7 @@ class CopyDelegate(QStyledItemDelegate):
         _paint_words(painter, drawn, "closer" if row.copy.is_closer else f"{row.rank}.", short_name(row.copy), colour)
         for rect, other in zip(near, row.copy.nearest, strict=False):
             self._paint_picture(painter, rect, self._pictures.get(row.real_path, other.number))
-            _paint_words(painter, rect, number(other.distance), short_name(other), palette.text)
+            _paint_words(painter, rect, distance_text(other), short_name(other), palette.text)
         painter.restore()
 
     def _paint_picture(self, painter: QPainter, rect: QRect, found: QImage | str | None) -> None:

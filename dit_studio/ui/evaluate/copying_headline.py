@@ -91,8 +91,8 @@ def reason(copying: Copying) -> str:
     """What the verdict rests on."""
     found, usual = share(copying.share_closer), share(max(copying.expected, copying.floor or 0.0))
     exact = "One is" if copying.exact == 1 else f"{copying.exact:,} are"
-    copies = f" {exact} in the training set to the last byte." if copying.exact else ""
-    return f"{found} of the generated images are close to a training image; about {usual} would be by chance.{copies}"
+    copies = f" {exact} one to the last byte." if copying.exact else ""
+    return f"{found} are close to a training image; by chance about {usual} would be.{copies}"
 
 
 def share(value: float) -> str:

@@ -7,8 +7,7 @@ from PySide6.QtGui import QImage, QKeyEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from dit_studio.evaluation_request import NearImage
-from dit_studio.ui.evaluate.copying_rows import CopyRow
-from dit_studio.ui.evaluate.figures import number
+from dit_studio.ui.evaluate.copying_rows import CopyRow, distance_text
 from dit_studio.ui.evaluate.source_pictures import SourcePictures
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Title, WholeText, button, describe, row
 from dit_studio.ui.widgets.picture import Picture
@@ -71,6 +70,7 @@ class CopyingLens(QDialog):
         self.setWindowTitle(f"{shown.rank}. {shown.copy.image}")
 
     def _build(self) -> None:
+        self.resize(self.sizeHint())  # Qt itself would take the least height
         close = button("Close", "Close this window (Escape).")
         close.clicked.connect(self.accept)
         halves = QHBoxLayout()
@@ -117,4 +117,4 @@ class _Half(QWidget):
 def _about(shown: CopyRow, near: NearImage, place: int) -> str:
     which = "The nearest training image" if place == 0 else f"Training image {place + 1} by nearness"
     closer = " It is closer than training images are to each other." if shown.copy.is_closer and place == 0 else ""
-    return f"{which}, at a feature distance of {number(near.distance)}.{closer}"
+    return f"{which}, at a feature distance of {distance_text(near)}.{closer}"

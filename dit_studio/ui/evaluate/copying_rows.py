@@ -5,7 +5,6 @@ from pathlib import PurePath
 
 from dit_studio.evaluation_plan import CopyList
 from dit_studio.evaluation_request import Copy, NearImage
-from dit_studio.ui.evaluate.figures import number
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,13 @@ class CopyRow:
         return self.copy.image
 
     def tooltip(self) -> str:
-        near = "\n".join(f"{near.image}: {number(near.distance)}" for near in self.copy.nearest)
+        near = "\n".join(f"{near.image}: {distance_text(near)}" for near in self.copy.nearest)
         closer = "\nCloser than training images are to each other." if self.copy.is_closer else ""
         return f"{self.rank}. {self.copy.image}\nNearest training images, with their distances:\n{near}{closer}"
 
     def spoken(self) -> str:
         nearest = self.copy.nearest[:1]
-        near = "".join(f", nearest {near.image}, distance {number(near.distance)}" for near in nearest)
+        near = "".join(f", nearest {near.image}, distance {distance_text(near)}" for near in nearest)
         return f"{self.rank}: {self.copy.image}{near}" + (", closer than real ones" if self.copy.is_closer else "")
 
 
@@ -44,6 +43,11 @@ def rows_of(copies: CopyList, *, only_closer: bool) -> list[CopyRow]:
         for rank, copy in ranked
         if copy.is_closer or not only_closer
     ]
+
+
+def distance_text(near: NearImage) -> str:
+    """Three digits of a feature distance."""
+    return f"{near.distance:,.0f}" if near.distance >= 100 else f"{near.distance:.3g}"
 
 
 def short_name(near: NearImage | Copy) -> str:

@@ -5,19 +5,21 @@ from PySide6.QtWidgets import QCheckBox, QStackedWidget, QVBoxLayout, QWidget
 from dit_studio.evaluation_plan import CopyList
 from dit_studio.evaluation_request import EvaluationResult
 from dit_studio.jobs.launch import Launcher
+from dit_studio.ui import theme
 from dit_studio.ui.evaluate.copying_headline import CopyingHeadline
 from dit_studio.ui.evaluate.copying_lens import CopyingLens
 from dit_studio.ui.evaluate.copying_list import CopiesList
 from dit_studio.ui.evaluate.copying_rows import rows_of
 from dit_studio.ui.evaluate.source_pictures import SourcePictures
 from dit_studio.ui.icons import icon
-from dit_studio.ui.train.amounts import count
 from dit_studio.ui.widgets.basics import Caption, EmptyState, WholeText, describe
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 _SMALL, _LARGE = 128, 512  # pixels, of the squares that images are read into
-_NO_POINT = ("Nothing is shown", "Evaluate, or open an evaluation of the history.")
-_NOT_ASKED = ("Copying was not measured", "Choose the metric “copying” on the left, and evaluate again.")
-_NOT_POSSIBLE = "Nothing to compare with"
+_LIST_HEIGHT = 160  # pixels at 100 % text; where there is less room, all of it scrolls
+_NO_POINT = ("Nothing yet", "Evaluate, or open an evaluation of the history.")
+_NOT_ASKED = ("Not measured", "Choose the metric “copying” on the left, and evaluate again.")
+_NOT_POSSIBLE = "Not possible"
 _NO_LIST = "No images are listed"
 
 
@@ -39,6 +41,8 @@ class CopyingView(QWidget):
         self.only_closer.toggled.connect(self._show_rows)
         self.list.opened.connect(self._open)
         self._small.failed.connect(self._say_problem)
+        theme.theme_changed.connect(self._give_room)
+        self._give_room()
 
     def show_point(self, result: EvaluationResult | None, copies: CopyList | None) -> None:
         """Show a point, None for none; without the list of all its images, the closest that the result has."""
@@ -69,14 +73,15 @@ class CopyingView(QWidget):
             return
         rows = rows_of(self._copies, only_closer=self.only_closer.isChecked())
         self.list.rows.show(rows)
-        closer, everything = sum(copy.is_closer for copy in self._copies.copies), len(self._copies.copies)
-        self.only_closer.setText(f"Only closer ones ({count(closer)})")
         self.list.setVisible(bool(rows))
-        self._note.setText("" if rows else "None is closer." if everything else _NO_LIST)
+        self._note.setText("" if rows else "None is closer." if self._copies.copies else _NO_LIST)
         self._note.setVisible(not rows)
 
     def _open(self, place: int, near: int) -> None:
         self.lens.open_at(self.list.shown(), place, near)
+
+    def _give_room(self) -> None:
+        self.list.setMinimumHeight(theme.scaled(_LIST_HEIGHT))
 
     def _say_problem(self, text: str) -> None:
         self._problem.setText(text)
@@ -98,7 +103,7 @@ class CopyingView(QWidget):
         column.addWidget(self.list, 1)
         column.addWidget(self._note, 1)
         self._pages.addWidget(self._empty)
-        self._pages.addWidget(shown)
+        self._pages.addWidget(Scrolling(shown))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._pages)

@@ -101,6 +101,7 @@ class SamplesDialog(QDialog):
         )
 
     def _build(self, title: str, count: int) -> None:
+        self.resize(self.sizeHint())  # Qt itself would take the least height
         self.setWindowTitle(f"Samples of {title}" if title else "Samples")
         self.alone.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         folder = button("Open folder", "Show where these images are.", icon=icon("folder"))
