@@ -305,6 +305,32 @@ def test_a_model_without_guidance_has_no_curve_over_it(
     assert "no guidance" in set_up.subject.model.axes.buttons["cfg"].toolTip()
 
 
+def test_another_models_samplers_are_taken_with_its_settings(
+    qtbot: QtBot, set_up: EvaluateSetUp, launcher: ScriptedLauncher, run: Path
+) -> None:
+    flow = model(samplers=("flow-euler",), settings="")
+    noise = model()
+    answers = iter([flow, noise])
+    launcher.answers["describe_source"] = lambda path, role: [next(answers) if role == "fake" else reference(path)]
+    set_up.set_model(str(run))
+    request = planned(qtbot, set_up).points[0].request
+    assert request.sample is not None
+    assert request.sample.sampler == "flow-euler"
+    set_up.set_model(str(run / "checkpoints" / "step-0000500"))
+    request = planned(qtbot, set_up).points[0].request
+    assert request.sample is not None
+    assert request.sample.sampler == "unipc"
+
+
+def test_text_that_is_dropped_is_no_reference(set_up: EvaluateSetUp) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl("https://example.org/images.zip")])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDropEvent(QPointF(9, 9), copy, mime, left, none, QEvent.Type.DragEnter)
+    QApplication.sendEvent(set_up.reference, enter)
+    assert not enter.isAccepted()
+
+
 def test_what_the_user_typed_is_not_replaced_by_the_runs_settings(
     qtbot: QtBot, set_up: EvaluateSetUp, run: Path
 ) -> None:

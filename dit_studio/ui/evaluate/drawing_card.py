@@ -15,6 +15,7 @@ from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
 
 _DEFAULTS: dict[str, Any] = {"count": 1000, "steps": 50, "cfg": 1.5}
+_OF_A_RUN = ("sampler", "steps", "cfg", "eta", "cfg_channels", "cfg_from", "cfg_to")
 _GUIDANCE = ("cfg", "cfg_channels", "cfg_from", "cfg_to")
 
 
@@ -65,7 +66,7 @@ class DrawingCard(Card):
     def suggest(self, options: SampleOptions) -> None:
         """Begin with how a run draws, unless the user has settings of their own."""
         if self._is_untouched:
-            self.form.set_values({name: getattr(options, name) for name in ("sampler", "steps", "cfg")})
+            self.form.set_values({name: getattr(options, name) for name in _OF_A_RUN})
             self._check()
 
     def show_limits(self, limits: ModelLimits | None) -> None:

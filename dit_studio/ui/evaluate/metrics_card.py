@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from dit_studio.errors import Problem
 from dit_studio.evaluation_metrics import PROTOCOLS, needed_extractor
@@ -12,7 +12,7 @@ from dit_studio.evaluation_request import METRICS, EvaluationOptions, Metric
 from dit_studio.events import ModelFiles, SourceDescribed
 from dit_studio.ui.evaluate.metric_words import EXTRACTORS, GROUPS, PROTOCOL_WORDS, TOOLTIPS, metric_title
 from dit_studio.ui.titles import with_titles
-from dit_studio.ui.widgets.basics import Caption, NoScrollComboBox, WholeText, button, describe, row
+from dit_studio.ui.widgets.basics import Caption, NoScrollComboBox, WholeText, button, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.form import Form
@@ -223,16 +223,14 @@ class MetricsCard(Card):
             box.setMinimumContentsLength(minimum)
         describe(self.extractor, "Features", "The network that turns images into features; figures of two differ.")
         describe(self.protocol, "Resize", "How images are made as large as the network asks; figures of two differ.")
-        features, self._protocol_label = QLabel("Features"), QLabel("Resize")
+        features, self._protocol_label = Caption("Features"), Caption("Resize")
         features.setBuddy(self.extractor)
         self._protocol_label.setBuddy(self.protocol)
-        for label, box in ((features, self.extractor), (self._protocol_label, self.protocol)):
-            line = row(label, box)
-            line.setStretch(1, 1)
-            self.body.addLayout(line)
-        self.body.addWidget(self._about)
-        self.body.addWidget(self._missing)
+        for part in (features, self.extractor, self._about, self._missing):
+            self.body.addWidget(part)
         self.body.addWidget(self.get_file, alignment=Qt.AlignmentFlag.AlignLeft)
+        self.body.addWidget(self._protocol_label)
+        self.body.addWidget(self.protocol)
         for title, metrics in GROUPS.items():
             self.body.addWidget(Caption(title))
             flow = FlowLayout()

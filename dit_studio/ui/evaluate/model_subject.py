@@ -179,8 +179,8 @@ class ModelSubject(QWidget):
     def _on_answered(self, answer: Event) -> None:
         if isinstance(answer, SourceDescribed) and answer.source == "model":
             self.described = answer
-            own = self._own_request()
-            if own is not None:
+            self._show_limits()
+            if (own := self._own_request()) is not None:
                 self.drawing.suggest(own)
             step = answer.steps[-1] if answer.steps else None
             name = dict(answer.facts).get("model", self.title)

@@ -172,7 +172,7 @@ class ReferenceCard(Card):
         return [browse, known]
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if not dropped_path(event).exists() or not event.mimeData().hasUrls():
+        if not any(url.isLocalFile() for url in event.mimeData().urls()):
             event.ignore()
         else:
             event.acceptProposedAction()
