@@ -190,6 +190,10 @@ def test_more_images_than_are_listed(opened: Opened, tmp_path: Path) -> None:
     assert dialog.grid.cells.count == 10_000
 
 
+def test_some_images_of_a_folder_are_gone(opened: Opened, folder: Path) -> None:
+    assert f"12 of 20 images in {folder}" in texts(opened(folder, 20))
+
+
 def test_images_that_are_gone(opened: Opened, tmp_path: Path) -> None:
     dialog = opened(tmp_path / "drawn" / "8f3a", 40)
     assert "is no longer there. Evaluate again to draw the images anew." in texts(dialog)

@@ -8,7 +8,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.jobs.launch import Launcher
-from dit_studio.ui.evaluate.samples_film import READ_SIZE, SamplesFilm
+from dit_studio.ui.evaluate.samples_film import MOST, READ_SIZE, SamplesFilm
 from dit_studio.ui.evaluate.source_pictures import SourcePictures
 from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.image_grid import ImageGrid
@@ -131,7 +131,8 @@ class SamplesDialog(QDialog):
         if not self._is_there:
             return str(self._path)
         shown = self._film.images
-        of = f"The first {in_words(shown)} of {counted(count, 'image')}" if shown < count else counted(shown, "image")
+        first = "The first " if shown == MOST else ""
+        of = f"{first}{in_words(shown)} of {counted(count, 'image')}" if shown < count else counted(shown, "image")
         return f"{of} in {self._path}"
 
     @property
