@@ -29,9 +29,10 @@ def press(bars: Bars, name: str) -> None:
     next(found for found in bars.findChildren(QPushButton) if found.accessibleName() == name).click()
 
 
-def save(bars: Bars, kind: str) -> None:
-    menu = next(found for found in bars.findChildren(QPushButton) if found.text() == "Save").menu()
-    next(action for action in menu.actions() if kind in action.text()).trigger()
+def take(bars: Bars, text: str) -> None:
+    """Choose an entry of any menu of the tab."""
+    actions = [action for found in bars.findChildren(QPushButton) if found.menu() for action in found.menu().actions()]
+    next(action for action in actions if text in action.text()).trigger()
 
 
 def choose(bars: Bars, text: str) -> None:
@@ -140,10 +141,10 @@ def _share(image: QImage, colour: QColor) -> float:
 def test_results_are_taken_out(bars: Bars, qtbot: QtBot) -> None:
     bars.set_results(sources())
     with qtbot.waitSignal(bars.removed) as removed:
-        press(bars, "Take out model")
+        take(bars, "Take out model")
     assert removed.args == ["model"]
     with qtbot.waitSignal(bars.removed) as removed:
-        press(bars, "Take all out")
+        take(bars, "Take all out")
     assert removed.args == [""]
     bars.set_results([])
     assert "Nothing to compare yet" in seen(bars)
@@ -153,9 +154,9 @@ def test_figures_are_copied_and_the_bars_saved(bars: Bars, tmp_path: Path) -> No
     bars.set_results(sources())
     press(bars, "Copy")
     assert "noise" in QApplication.clipboard().text()
-    save(bars, "PNG")
+    take(bars, "PNG")
     assert QImage(str(tmp_path / "comparison.png")).width() > 800
-    save(bars, "SVG")
+    take(bars, "SVG")
     drawing = ElementTree.fromstring((tmp_path / "comparison.svg").read_text())
     assert "212.0" in "".join(drawing.itertext())
     assert "Saved comparison.svg." in seen(bars)

@@ -1,9 +1,10 @@
 """Results of several evaluations side by side."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.evaluation_request import EvaluationResult, Metric
@@ -18,6 +19,7 @@ from dit_studio.ui.evaluate.result_text import copy_results
 from dit_studio.ui.evaluate.save_button import PATTERNS, SaveButton
 from dit_studio.ui.evaluate.tile_grid import TileGrid
 from dit_studio.ui.icons import icon
+from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.train.plots import ChooseFile, ask_for_file
 from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, button, describe
 from dit_studio.ui.widgets.flow import FlowLayout
@@ -37,8 +39,7 @@ class Bars(QWidget):
         self._choose_file = choose_file
         self._results: list[tuple[str, EvaluationResult]] = []
         self._metrics = NoScrollComboBox()
-        self._names = QWidget()
-        self._entries = FlowLayout(self._names)
+        self._names = button("", "What is compared; choose a result to take it out. The history keeps it.")
         self._note = Caption()
         self._panels = TileGrid([], width=_PANEL_WIDTH)
         self._content = QWidget()
@@ -101,25 +102,20 @@ class Bars(QWidget):
         self._metrics.blockSignals(False)  # noqa: FBT003
 
     def _show_names(self) -> None:
-        """A button for each result, which takes it out."""
-        while item := self._entries.takeAt(0):
-            if widget := item.widget():
-                widget.hide()
-                widget.deleteLater()
+        """An entry of the menu for each result, which takes it out, and one for all."""
+        self._names.setText(counted(len(self._results), "result"))
+        menu = self._names.menu()
+        menu.clear()
         for number, (label, _) in zip(self._numbers(), self._results, strict=True):
-            self._entries.addWidget(self._name(number, label))
-        if self._results:
-            everything = button("Take all out", "Compare none of these any more. The history keeps them.")
-            everything.clicked.connect(lambda: self.removed.emit(""))
-            self._entries.addWidget(everything)
+            text = f"Take out {label}".replace("&", "&&")
+            menu.addAction(icon("close", mark_of(number).colour), text).triggered.connect(
+                partial(self._take_out, label)
+            )
+        menu.addSeparator()
+        menu.addAction("Take all out").triggered.connect(partial(self._take_out, ""))
 
-    def _name(self, number: int, label: str) -> QPushButton:
-        short = label if len(label) <= 36 else f"{label[:20]}…{label[-15:]}"
-        entry = button(short.replace("&", "&&"), f"{label}: take it out of the comparison.")
-        entry.setAccessibleName(f"Take out {label}")
-        entry.setIcon(icon("close", mark_of(number).colour))
-        entry.clicked.connect(lambda: self.removed.emit(label))
-        return entry
+    def _take_out(self, label: str, _checked: bool = False) -> None:
+        self.removed.emit(label)
 
     # ------------------------------------------------------------------------------------------------- the user
 
@@ -145,6 +141,9 @@ class Bars(QWidget):
         describe(self._metrics, "Metric", "What is compared: one metric, or all of them.")
         controls = FlowLayout()
         controls.addWidget(self._metrics)
+        self._names.setMenu(QMenu(self._names))
+        self._names.setAccessibleName("Results that are compared")
+        controls.addWidget(self._names)
         copy = button("Copy", "Copy all figures, as text and as a table for a spreadsheet.")
         copy.clicked.connect(self._copy)
         controls.addWidget(copy)
@@ -152,8 +151,6 @@ class Bars(QWidget):
         save.chosen.connect(self._save)
         controls.addWidget(save)
         self._column.setContentsMargins(0, 0, 0, 0)
-        self._column.setSpacing(8)
-        self._column.addWidget(self._names)
         self._column.addWidget(self._panels)
         self._column.addStretch(1)
         shown = QWidget()
