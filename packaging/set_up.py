@@ -275,20 +275,24 @@ def advice_on(missing: list[str], manager: str | None) -> str:
 # ------------------------------------------------------------------------------------------------- checks
 
 
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")  # processes; what a file sets up is set up once
+
+
 def checks(python: Path, pytest_options: list[str]) -> dict[str, list[str]]:
     """Every check, as commands in their order."""
     return {
         "format": [str(python), "-m", "ruff", "format", "--check", "."],
         "lint": [str(python), "-m", "ruff", "check", "."],
         "types": [str(python), "-m", "mypy"],
-        "tests": [str(python), "-m", "pytest", *pytest_options],
+        "tests": [str(python), "-m", "pytest", *TWO_AT_ONCE, *pytest_options],
     }
 
 
 def check_environment(variables: Mapping[str, str], *, system: str) -> dict[str, str]:
-    """The environment of the checks: Qt draws into memory where there is no display."""
+    """The environment of the checks: a thread a process, and Qt draws into memory where there is no display."""
+    usual = {"OMP_NUM_THREADS": "1", **variables}
     has_display = system != "Linux" or variables.get("DISPLAY") or variables.get("WAYLAND_DISPLAY")
-    return dict(variables) if has_display else {"QT_QPA_PLATFORM": "offscreen", **variables}
+    return usual if has_display else {"QT_QPA_PLATFORM": "offscreen", **usual}
 
 
 def run_checks(python: Path, *, pytest_options: list[str]) -> int:

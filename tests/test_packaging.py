@@ -290,15 +290,16 @@ def test_pip_says_its_last_lines_only_when_it_fails(set_up: Any, tmp_path: Path,
 
 
 def test_checks_draw_into_memory_where_there_is_no_display(set_up: Any) -> None:
-    assert set_up.check_environment({}, system="Linux") == {"QT_QPA_PLATFORM": "offscreen"}
-    assert set_up.check_environment({"DISPLAY": ":0"}, system="Linux") == {"DISPLAY": ":0"}
-    assert set_up.check_environment({"QT_QPA_PLATFORM": "vnc"}, system="Linux") == {"QT_QPA_PLATFORM": "vnc"}
-    assert set_up.check_environment({}, system="Darwin") == {}
+    one = {"OMP_NUM_THREADS": "1"}
+    assert set_up.check_environment({}, system="Linux") == {"QT_QPA_PLATFORM": "offscreen", **one}
+    assert set_up.check_environment({"DISPLAY": ":0"}, system="Linux") == {"DISPLAY": ":0", **one}
+    assert set_up.check_environment({"QT_QPA_PLATFORM": "vnc"}, system="Linux") == {"QT_QPA_PLATFORM": "vnc", **one}
+    assert set_up.check_environment({"OMP_NUM_THREADS": "3"}, system="Darwin") == {"OMP_NUM_THREADS": "3"}
 
 
 def test_options_go_to_pytest_alone(set_up: Any) -> None:
     commands = list(set_up.checks(Path("python"), ["--long"]).values())
-    assert commands[-1] == ["python", "-m", "pytest", "--long"]
+    assert commands[-1] == ["python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--long"]
     assert "--long" not in itertools.chain(*commands[:-1])
 
 

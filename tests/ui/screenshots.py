@@ -15,6 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from evaluate_page_scenes import EVALUATE_SCENES
 from evaluate_right_scenes import EVALUATE_RIGHT_SCENES
 from example_runs import make_runs
 from PySide6.QtCore import QEventLoop, QSize, QTimer
@@ -99,6 +100,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "train-empty": train_empty,
     **TRAIN_SCENES,
     **SAMPLE_SCENES,
+    **EVALUATE_SCENES,
     **EVALUATE_RIGHT_SCENES,
     "shortcuts": shortcuts,
 }
@@ -109,6 +111,7 @@ def places() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DIT_STUDIO_RUNS"] = str(Path(folder) / "runs")
         os.environ["DIT_STUDIO_SAMPLES"] = str(Path(folder) / "samples")
+        os.environ["DIT_STUDIO_EVALUATIONS"] = str(Path(folder) / "evaluations")
         os.environ["DIT_STUDIO_CACHE"] = str(Path(folder) / "cache")
         yield Path(folder)
 
