@@ -71,11 +71,11 @@ def _fill(
         yield Notice(message=f"{stage}: {store.rows:,} of {len(wanted):,} images are kept from before; going on.")
     yield Progress(stage=stage, done=store.rows, total=len(wanted), unit="images")
     try:
-        with closing(read_ahead(_even_batches(source, rest, batch_size))) as batches:
-            for batch in batches:
+        with closing(read_ahead(_hashed(_even_batches(source, rest, batch_size)))) as batches:
+            for batch, hashes in batches:
                 features = extractor(batch.pixels)
                 _check_finite(features, source, batch)
-                store.append(batch.numbers, _hashes(batch.pixels), features)
+                store.append(batch.numbers, hashes, features)
                 tally.add(batch)
                 store.commit(tally.seen(source))
                 if (now := time.monotonic()) - told > _TOLD_SECONDS:
@@ -135,9 +135,20 @@ def _part(batch: ImageBatch, rows: slice) -> ImageBatch:
     return ImageBatch(batch.pixels[rows], batch.numbers[rows], batch.formats[rows])
 
 
+def _hashed(batches: Batches) -> Generator[tuple[ImageBatch, NDArray[np.uint64]], None, None]:
+    """Each batch with a hash of every image in it, which is made where the images are read."""
+    with closing(batches):
+        for batch in batches:
+            yield batch, _hashes(batch.pixels)
+
+
 def _hashes(pixels: Pixels) -> NDArray[np.uint64]:
     shape = str(pixels.shape[1:]).encode()
-    digests = (hashlib.blake2b(image.tobytes() + shape, digest_size=8).digest() for image in pixels)
+    digests = []
+    for image in pixels:
+        state = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8)
+        state.update(shape)
+        digests.append(state.digest())
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 

@@ -70,11 +70,14 @@ def resize_clean(images: Tensor, size: int) -> Tensor:
 
 
 def resize_area(images: Tensor, size: int) -> Tensor:
-    """Means over equal areas, a pixel on a border in parts; matrix products, which every device has.
+    """Means over equal areas, a pixel on a border in parts; by matrix products, which every device has.
 
     Shapes: float32 (B, C, H, W) -> (B, C, size, size).
     """
-    return _areas(images.shape[2], size).to(images.device) @ images @ _areas(images.shape[3], size).T.to(images.device)
+    height, width = images.shape[2:]
+    if height % size == width % size == 0:
+        return F.avg_pool2d(images, (height // size, width // size))  # the same, for half the time
+    return _areas(height, size).to(images.device) @ images @ _areas(width, size).T.to(images.device)
 
 
 def _areas(length: int, size: int) -> Tensor:

@@ -51,8 +51,9 @@ class RandomFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         *first, last = self.convolutions
+        x = x.contiguous(memory_format=torch.channels_last)  # in which a CPU pools three times as fast
         for convolution in first:
-            x = F.max_pool2d(F.relu(convolution(x)), 2)  # (B, 32, 32, 32), (B, 64, 16, 16), (B, 128, 8, 8)
+            x = F.relu(F.max_pool2d(convolution(x), 2))  # (B, 32, 32, 32), (B, 64, 16, 16), (B, 128, 8, 8)
         x = F.avg_pool2d(F.relu(last(x)), 2)  # (B, 256, 4, 4)
         return {MAIN_OUTPUT: self.projection(x.flatten(1))}
 
