@@ -104,30 +104,32 @@ def test_mmd_in_three_embeddings_is_three_panels_in_the_same_colours(bars: Bars)
     assert [bar.value for bar in shown["MMD-siglip-500 ↓"].group.bars] == [0.0143, pytest.approx(0.0183)]
 
 
-def test_another_reference_or_number_is_hatched_and_said(bars: Bars) -> None:
-    other = made.result_of({"fid": 7.1}, n=400, real_hash="b0b0b0b0b0b0")
-    bars.set_results([*sources(), ("landscapes", other)])
+def test_another_number_of_images_is_hatched_and_said(bars: Bars) -> None:
+    others = [(f"small {number}", made.result_of({"fid": 7.1}, n=400)) for number in range(5)]
+    bars.set_results([*sources(), *others])
     panel = panels(bars)["FD-random ↓"]
-    assert [bar.label for bar in panel.group.bars if bar.differs] == ["landscapes"]
-    sentence = "≠ landscapes: another reference (b0b0b0b0); of 400 against 400 images. Not comparable with real half."
+    assert [bar.label for bar in panel.group.bars if bar.differs] == [label for label, _ in others]
+    sentence = "≠ small 0, small 1, small 2 and 2 more: of 400 against 400 images. Not comparable with real half."
     assert sentence in seen(panel)
     assert panel.group.floors[0].high == 1.5
 
 
-def test_other_features_are_another_panel(bars: Bars) -> None:
+def test_other_features_or_another_reference_are_another_panel(bars: Bars) -> None:
     other = made.result_of({"fid": 7.1}, extractor="dinov2")
-    bars.set_results([*sources(), ("other features", other)])
+    foreign = made.result_of({"agreement": 0.4}, real_hash="b0b0b0b0b0b0")
+    bars.set_results([*sources(), ("other features", other), ("landscapes", foreign)])
     shown = panels(bars)
+    assert "reference digits (b0b0b0b0)" in seen(shown["Agreement-random-500 ↑"])
     assert [bar.label for bar in shown["FD-dinov2-500 ↓"].group.bars] == ["other features"]
     assert len(shown["FD-random-500 ↓"].group.bars) == 4
 
 
 def test_the_bars_are_painted_in_their_colours_the_unlike_hatched(bars: Bars, qtbot: QtBot) -> None:
-    other = made.result_of({"fid": 9.0}, real_hash="b0b0b0b0b0b0")
+    other = made.result_of({"fid": 9.0}, n=400)
     bars.set_results([("one", made.result_of({"fid": 9.0}, fake="/one", floor={})), ("other", other)])
     choose(bars, "FD")
-    qtbot.waitUntil(lambda: panels(bars)["FD-random-500 ↓"].width() > 200)
-    image = panels(bars)["FD-random-500 ↓"].grab().toImage()
+    qtbot.waitUntil(lambda: panels(bars)["FD-random ↓"].width() > 200)
+    image = panels(bars)["FD-random ↓"].grab().toImage()
     shares = [_share(image, QColor(mark_of(number).colour)) for number in (0, 1)]
     assert shares[0] > 0.01
     assert 0 < shares[1] < 0.8 * shares[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
@@ -16,6 +17,7 @@ from dit_studio.ui.evaluate.plot_lines import Floor, Range, floors, metric_title
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, set_property
 
 _BAR, _GAP = 12, 10  # pixels at a font scale of 100 %: the height of a bar, and what is free below it
+_LISTED = 3  # labels in a sentence, at most
 _BAND = 60  # opacity of a floor's band, of 255
 _WIDTH = 220  # pixels at a font scale of 100 %, at least
 
@@ -44,11 +46,12 @@ class BarGroup:
     @property
     def sentences(self) -> list[str]:
         """What keeps bars from being compared with the first, in words."""
-        return [
-            f"{UNLIKE} {bar.label}: {'; '.join(bar.differs)}. Not comparable with {self.bars[0].label}."
-            for bar in self.bars
-            if bar.differs
-        ]
+        reasons: dict[str, list[str]] = {}
+        for bar in self.bars:
+            if bar.differs:
+                reasons.setdefault("; ".join(bar.differs), []).append(bar.label)
+        first = self.bars[0].label
+        return [f"{UNLIKE} {_listed(labels)}: {why}. Not comparable with {first}." for why, labels in reasons.items()]
 
 
 def group_of(metric: Metric, members: Sequence[tuple[int, str, EvaluationResult]]) -> BarGroup:
@@ -71,10 +74,16 @@ def group_of(metric: Metric, members: Sequence[tuple[int, str, EvaluationResult]
             )
         )
     results = {place: result for place, (_, _, result) in enumerate(members)}
-    words = f"{first.protocol.extractor_name}, resized as {first.protocol.resize}"
+    made, reference = first.protocol, Path(first.real.path).name
+    words = f"{made.extractor_name}, resized as {made.resize}; reference {reference} ({made.real_hash[:8]})"
     return BarGroup(
         title=metric_title(results, metric), subtitle=words, bars=tuple(bars), floors=tuple(floors(results, metric))
     )
+
+
+def _listed(labels: Sequence[str]) -> str:
+    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
+    return ", ".join(labels[:_LISTED]) + more
 
 
 class BarPanel(QFrame):
@@ -89,7 +98,7 @@ class BarPanel(QFrame):
         layout.setContentsMargins(12, 8, 12, 12)
         layout.setSpacing(4)
         layout.addWidget(ElidedLabel(group.title, role="title"))
-        layout.addWidget(ElidedLabel(group.subtitle, role="caption"))
+        layout.addWidget(Caption(group.subtitle))
         layout.addWidget(_Bars(group))
         for floor in group.floors:
             layout.addWidget(Caption(f"┆ {floor.text}"))

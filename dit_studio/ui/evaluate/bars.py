@@ -64,13 +64,12 @@ class Bars(QWidget):
         return [group for metric in found if chosen in (_ALL, metric) for group in self._groups_of(metric)]
 
     def _groups_of(self, metric: Metric) -> list[BarGroup]:
-        """One for each way of making figures: other features, or another way of resizing, are other figures."""
+        """One for each protocol: other features, another way of resizing or another reference give other figures."""
         members: dict[tuple[str, ...], list[tuple[int, str, EvaluationResult]]] = {}
         for number, (label, result) in zip(self._numbers(), self._results, strict=True):
-            found, made = figure_of(result, metric), result.protocol
+            found = figure_of(result, metric)
             if found is not None and found.value is not None:
-                key = (made.extractor, made.weights_sha256, made.resize, made.arithmetic)
-                members.setdefault(key, []).append((number, label, result))
+                members.setdefault(result.protocol.key, []).append((number, label, result))
         return [group_of(metric, each) for each in members.values()]
 
     def _numbers(self) -> list[int]:

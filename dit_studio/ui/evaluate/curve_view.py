@@ -24,6 +24,7 @@ from dit_studio.ui.train.plot_view import AXIS_WIDTH
 from dit_studio.ui.widgets.basics import describe
 
 _REACH = 24  # pixels from a point at which it is pointed at
+_LABEL_MARGIN = 12  # pixels around a floor's label
 _CLICK = 4  # pixels that a click may move
 _MIN_HEIGHT = 140  # pixels
 _GRID = 50  # opacity of the grid, of 255
@@ -140,8 +141,10 @@ class CurveView(pg.GraphicsView):
         self._place_labels()
 
     def _place_labels(self) -> None:
-        """Floors are labelled at the left edge, wherever that is."""
+        """Floors are labelled at the left edge, wherever that is, in the room that there is."""
+        metrics, room = QFontMetrics(self._font()), round(self.box.width()) - _LABEL_MARGIN
         for floor, label in zip(self._picture.floors, self.labels, strict=False):
+            label.setText(metrics.elidedText(floor.text, Qt.TextElideMode.ElideRight, room))
             label.setPos(self.box.viewRange()[0][0], floor.high)
 
     def _name_ticks(self) -> None:
@@ -214,6 +217,7 @@ class CurveView(pg.GraphicsView):
         super().resizeEvent(event)
         if hasattr(self, "box"):  # the base class resizes itself while it is made
             self._name_ticks()
+            self._place_labels()
 
     def _on_zoomed(self) -> None:
         self._is_following = False

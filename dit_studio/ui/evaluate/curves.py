@@ -27,6 +27,7 @@ from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.train.plots import ChooseFile, ask_for_file
 from dit_studio.ui.widgets.basics import EmptyState, NoScrollComboBox, WholeText, describe
 from dit_studio.ui.widgets.flow import FlowLayout
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 _FORMATS = {
     "csv": "The points as a table (CSV)…",
@@ -247,7 +248,7 @@ class Curves(QWidget):
         layout.addWidget(self._reading)
         layout.addWidget(self._figure, 1)
         self._pages.addWidget(self._empty)
-        self._pages.addWidget(drawn)
+        self._pages.addWidget(Scrolling(drawn))
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)
         page.addWidget(self._pages)
