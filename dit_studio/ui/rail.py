@@ -95,7 +95,8 @@ class Rail(QFrame):
     def _fit(self) -> None:
         """Leave the icons out where the buttons would not be whole with them."""
         style = Qt.ToolButtonStyle
-        spacing = self.layout().spacing() if self.layout() else 0
+        layout = self.layout()
+        spacing = layout.spacing() if layout else 0
         heights = [button.sizeHint().height() for button in self._buttons.values()]
         with_icons = sum(heights) + (len(heights) + 1) * spacing
         if self._is_bare:

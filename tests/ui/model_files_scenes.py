@@ -24,7 +24,7 @@ from dit_studio.ui.settings import Settings
 
 PORT, NVIDIA = "pt_inception-2015-12-05-6726825d.pth", "inception-2015-12-05.pt"
 CLIP, SIGLIP = "openai/clip-vit-base-patch32", "google/siglip-base-patch16-224"
-_FOLDERS = ("/home/ada/.cache/dit-studio/models", "/home/ada/.cache/torch/hub/checkpoints", "/home/ada/.cache/hub")
+_FOLDERS = ("/home/user/.cache/dit-studio/models", "/home/user/.cache/torch/hub/checkpoints", "/home/user/.cache/hub")
 
 
 def example_file(name: str, **changes: object) -> ModelFileInfo:

@@ -71,8 +71,8 @@ def test_every_file_is_shown_and_nothing_fetched(qtbot: QtBot, open_page: Open, 
     for text in ("Not here", "FID, sFID", PORT, "95.6 MB (95,628,359 bytes)", "6726825d0af5…", "Apache-2.0",
                  "nowhere on this machine"):  # fmt: skip
         assert text in shown
-    assert "Download fetches 95.6 MB from github.com into /home/ada/.cache/dit-studio/models." in shown
-    assert "Download fetches about 605 MB from huggingface.co into /home/ada/.cache/hub." in _texts(page, CLIP)
+    assert "Download fetches 95.6 MB from github.com into /home/user/.cache/dit-studio/models." in shown
+    assert "Download fetches about 605 MB from huggingface.co into /home/user/.cache/hub." in _texts(page, CLIP)
     assert _jobs(launcher) == ["model_files"]
     _click(qtbot, page.again)
     assert _jobs(launcher) == ["model_files"] * 2
@@ -193,7 +193,7 @@ def test_a_refused_file_is_a_sentence_and_the_list_stays(qtbot: QtBot, open_page
     failure = Failure(message="cat.png is not taken: its 10 bytes are those of no file in the list.")
     page = open_page(add_model_file=[failure])
     with qtbot.waitSignal(page.files_changed):
-        page.add_path("/home/ada/cat.png")
+        page.add_path("/home/user/cat.png")
     message = page.findChild(MessageCard)
     assert message is not None
     assert message.text().startswith("cat.png is not taken")

@@ -85,6 +85,8 @@ class EvaluatePage(QWidget):
         """End the page's jobs, and wait for their threads."""
         if self._columns.count == 3:
             self._settings.save_form("evaluate_columns", {"sizes": self._columns.sizes()})
+        for dialog in self.findChildren(SamplesDialog):
+            dialog.reject()
         self.set_up.remember()
         self.set_up.close_jobs()
         self.copying.close_jobs()
