@@ -253,6 +253,30 @@ def test_whatever_a_library_raises_the_rest_goes_on(run: Path, entry: Path, monk
     assert list(results(measured(None, entry))) == [0, 1]
 
 
+def test_a_run_that_cannot_be_written_to_is_measured(run: Path, entry: Path) -> None:
+    (run / "evaluations").write_text("in the way")
+    (run / "run.toml").write_text("[sample]\nsteps = 0")
+    digits = run.parent.parent / "digits"
+    said = measured(plan_one(request(digits, run, count=10), title="one"), entry)
+    sample = results(said)[0].request.sample
+    assert sample is not None
+    assert (sample.steps, sample.cfg, sample.count) == (50, 2.0, 10)
+
+
+def test_a_run_that_trained_on_is_measured_as_it_was(run: Path, entry: Path, tmp_path: Path) -> None:
+    newest = run / "checkpoints" / "step-0000020"
+    shutil.move(newest, tmp_path / "aside")
+    said = []
+    for event in measuring(plan_one(request(run, run, sample=SAMPLE), title="one"), entry):
+        said.append(event)
+        if isinstance(event, Progress) and event.stage == "Loading the model" and (tmp_path / "aside").exists():
+            shutil.move(tmp_path / "aside", newest)
+    drawn = results(said)[0].fake.drawn_by
+    assert drawn is not None
+    assert drawn.model is not None
+    assert drawn.model.step == 10
+
+
 def test_no_memory_stops_it_and_what_is_done_stays(run: Path, entry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(plan_job, "evaluate_one", _raising_at(2, MemoryError))
@@ -299,6 +323,8 @@ def test_nothing_is_drawn_if_any_point_cannot_be_served(run: Path, entry: Path) 
         "request.steps", "request.classes", "evaluate.metrics", "request.count",
     ]  # fmt: skip
     assert not evaluations_dir().exists()
+    (refused,) = list(evaluate_plan(msgspec.to_builtins(plan_one(good, title="x")), str(entry), device="abacus"))
+    assert "abacus" in refused.problems[0][1]
     for values, words in (({"title": "x"}, "cannot be read"), ({"title": "x", "points": []}, "no point")):
         (refused,) = list(evaluate_plan(values, str(entry)))
         assert words in refused.problems[0][1]

@@ -10,7 +10,7 @@ import hashlib
 import io
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,11 @@ def usual_sample(path: Path, model: ModelDescription) -> SampleRequest:
     settings = SampleRequest(sampler=samplers[0], cfg=2.0, count=USUAL_COUNT)
     run = run_of(path.absolute())
     if run is not None and (run / "run.toml").is_file():
-        own = load_recipe(run / "run.toml").sample
-        settings = msgspec.structs.replace(settings, sampler=own.sampler, steps=own.steps, cfg=own.cfg, seed=own.seed)
+        with suppress(ConfigError):  # a recipe of another version says nothing that is needed
+            own = load_recipe(run / "run.toml").sample
+            settings = msgspec.structs.replace(
+                settings, sampler=own.sampler, steps=own.steps, cfg=own.cfg, seed=own.seed
+            )
     return msgspec.structs.replace(
         settings,
         classes=tuple(range(model.num_classes)),
@@ -121,7 +124,9 @@ def draw_for(request: EvaluationRequest, *, device: str = "auto") -> Generator[E
     Closed early it keeps those that are finished. Raises: ConfigError, CheckpointError, DiskFullError or RunError.
     """
     asked = sample_of(request)
-    place = _place(request, asked, device)
+    path = Path(request.fake).expanduser()
+    file = weights_file(path, request.model_weights)  # a run that goes on training has another newest one soon
+    place = _place(file, request.model_weights, asked, device)
     with naming_disk_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     with _only_drawer(place):
@@ -132,18 +137,19 @@ def draw_for(request: EvaluationRequest, *, device: str = "auto") -> Generator[E
             first = last // asked.batch_size * asked.batch_size  # the same batches give the same images to the bit
             if first:
                 yield Notice(message=f"{_STAGE}: {first:,} of {asked.count:,} are kept from before; going on.")
-            warm = yield from load_warm(request.fake, request.model_weights, device=device)
+            warm = yield from load_warm(
+                str(file.parent if path.is_dir() else file), request.model_weights, device=device
+            )
             yield from _draw(warm, asked, place, first)
     return Drawn(folder=place, sample=asked)
 
 
-def _place(request: EvaluationRequest, asked: SampleRequest, device: str) -> Path:
+def _place(file: Path, weights: str, asked: SampleRequest, device: str) -> Path:
     """The folder of these images: named by everything that decides how they look."""
     on = devices.pick_device(device, setting="device")
-    file = weights_file(Path(request.fake).expanduser(), request.model_weights)
     parts = [
         fingerprint(file),
-        request.model_weights,
+        weights,
         msgspec.json.encode(asked).decode(),
         devices.pick_precision(on).name,
         on.type,

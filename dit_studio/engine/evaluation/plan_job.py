@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from dit_studio.engine.device import pick_device
 from dit_studio.engine.evaluation.comparison import beside
 from dit_studio.engine.evaluation.drawing import is_model, run_of
 from dit_studio.engine.evaluation.one_evaluation import Evaluated, Shared, check_request, evaluate_one
@@ -45,6 +46,7 @@ def evaluate_plan(plan: dict[str, Any], folder: str, device: str = "auto") -> Ge
     entry = Path(folder)
     try:
         asked = _plan(plan, entry)
+        pick_device(device, setting="evaluate.device")
         _check(asked)
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
@@ -182,9 +184,10 @@ class _Evaluating:
         model = Path(point.request.fake).expanduser().absolute()
         run = run_of(model) if is_model(model) else None
         if run is not None:
-            with naming_disk_errors(run):
-                (run / _OF_RUN).mkdir(exist_ok=True)
-            write_atomically(run / _OF_RUN / f"{self._entry.name}-{point.index:03d}.json", text)
+            with suppress(RunError):  # of a run that cannot be written to, the history has it
+                with naming_disk_errors(run):
+                    (run / _OF_RUN).mkdir(exist_ok=True)
+                write_atomically(run / _OF_RUN / f"{self._entry.name}-{point.index:03d}.json", text)
 
     def _mark_unequal_numbers(self) -> list[EvaluationPoint]:
         """Have every result say of how many images the others are; gives those that changed."""
