@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from dit_studio.evaluation_request import CautionRecord, ValueInterval
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.figures import figure_text, number, short, value_and_interval
+from dit_studio.ui.evaluate.figures import figure_text, images_text, number, short, value_and_interval
 from dit_studio.ui.evaluate.metric_tile import MetricTile
 from dit_studio.ui.evaluate.result_text import COLUMNS
 from dit_studio.ui.evaluate.results import Results
@@ -110,6 +110,11 @@ def test_no_figure_is_no_text() -> None:
     assert number(None) == short(None) == figure_text(made.figure("fid", None)) == ""
     assert short(0.002) == "0.002"
     assert short(1200.0) == "1,200"
+
+
+def test_a_figure_of_the_generated_images_alone_says_so() -> None:
+    assert images_text(500, 250) == "500 against 250 images"
+    assert images_text(0, 5000) == "5,000 images"
 
 
 # ------------------------------------------------------------------------------------------------- one point

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
+from dit_studio.ui.evaluate.figures import images_text
 
 
 def figure_of(result: EvaluationResult, metric: Metric) -> MetricResult | None:
@@ -55,7 +56,7 @@ def differences(first: EvaluationResult, other: EvaluationResult, metric: Metric
         found.append("another protocol")
     numbers, usual = _numbers(figure_of(other, metric)), _numbers(figure_of(first, metric))
     if numbers and usual and numbers != usual:
-        found.append(f"of {numbers[0]:,} against {numbers[1]:,} images")
+        found.append(f"of {images_text(*numbers)}")
     return found
 
 

@@ -73,6 +73,8 @@ class Curves(QWidget):
 
     def add(self, index: int, result: EvaluationResult) -> None:
         """What came of a point."""
+        if self._plan is None:
+            return
         self._results[index] = result
         if not self._is_stale:  # many that come together are drawn together
             self._is_stale = True

@@ -46,6 +46,11 @@ def figure_text(result: MetricResult) -> str:
     return " ".join(part for part in value_and_interval(result.value, interval_of(result)) if part)
 
 
+def images_text(n_real: int, n_fake: int) -> str:
+    """Of how many images a figure is: "500 against 500 images"; some are of the generated ones alone."""
+    return f"{n_real:,} against {n_fake:,} images" if n_real else f"{n_fake:,} images"
+
+
 def interval_of(result: MetricResult) -> ValueInterval | None:
     """The interval around the figure; one at another number of images is not around it."""
     interval = result.interval

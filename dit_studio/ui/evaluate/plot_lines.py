@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
-from dit_studio.ui.evaluate.figures import figure_text, interval_of, short
+from dit_studio.ui.evaluate.figures import figure_text, images_text, interval_of, short
 from dit_studio.ui.evaluate.plan_axis import axis_names, axis_title, axis_values
 
 Range = tuple[float, float]
@@ -109,8 +109,7 @@ def reference_of(results: Results) -> EvaluationResult:
 def read_out(point: EvaluationPoint, *figures: MetricResult) -> str:
     """For instance "step 600, CFG 2: FD-random-500 10.67, 500 against 500 images"."""
     words = [f"{found.name} {figure_text(found)}" for found in figures]
-    numbers = f"{figures[0].n_real:,} against {figures[0].n_fake:,} images"
-    return f"{point.label}: {', '.join([*words, numbers])}"
+    return f"{point.label}: {', '.join([*words, images_text(figures[0].n_real, figures[0].n_fake)])}"
 
 
 def floors(results: Results, metric: Metric) -> list[Floor]:

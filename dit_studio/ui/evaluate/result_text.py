@@ -9,7 +9,7 @@ from PySide6.QtGui import QGuiApplication
 
 from dit_studio.evaluation_request import EvaluationResult
 from dit_studio.ui.evaluate.cautions import caution_text
-from dit_studio.ui.evaluate.figures import figure_text, short
+from dit_studio.ui.evaluate.figures import figure_text, images_text, short
 
 COLUMNS = (
     "label", "metric", "name", "value", "low", "high", "interval_images", "reference_images", "generated_images",
@@ -30,7 +30,7 @@ def _lines(label: str, result: EvaluationResult) -> list[str]:
         floor = floors.get(found.metric)
         at_floor = f", floor {short(floor.value)} of {floor.n_fake:,}" if floor and floor.value is not None else ""
         why = "" if found.value is not None else f"none. {found.why_no_value}"
-        numbers = "" if found.value is None else f" ({found.n_real:,} against {found.n_fake:,}{at_floor})"
+        numbers = "" if found.value is None else f" ({images_text(found.n_real, found.n_fake)}{at_floor})"
         lines.append(f"{found.name}: {figure_text(found) or why}{numbers}")
     names: dict[str, str] = {found.metric: f"{found.name}: " for found in result.results}
     lines += [names.get(caution.metric, "") + caution_text(caution) for caution in result.cautions]
