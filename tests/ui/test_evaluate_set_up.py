@@ -149,6 +149,21 @@ def test_a_model_alone_is_measured_against_its_own_data_set(ready: EvaluateSetUp
     assert "landscapes-B4 · step 1,240 · EMA" in visible_text(ready)
 
 
+def test_the_reference_follows_the_model_until_somebody_chooses_it(
+    qtbot: QtBot, ready: EvaluateSetUp, settings: Settings, launcher: ScriptedLauncher, made: list[EvaluateSetUp]
+) -> None:
+    other = runs_dir() / "digits-XXS"
+    ready.set_model(str(other))
+    assert planned(qtbot, ready).points[0].request.real == str(other)
+    ready.remember()
+    again = column_of(qtbot, settings, launcher, made)
+    again.set_model(str(runs_dir() / "landscapes-B4"))
+    assert planned(qtbot, again).points[0].request.real == str(runs_dir() / "landscapes-B4")
+    again.reference.open_path(str(other))
+    again.set_model(str(runs_dir() / "landscapes-B4" / "checkpoints" / "step-0000500"))
+    assert planned(qtbot, again).points[0].request.real == str(other)
+
+
 def test_a_reference_that_was_chosen_is_kept(qtbot: QtBot, set_up: EvaluateSetUp, run: Path) -> None:
     set_up.set_reference("/data/other")
     set_up.set_model(str(run))

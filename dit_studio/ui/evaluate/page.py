@@ -330,8 +330,8 @@ class EvaluatePage(QWidget):
 
 
 _WORDS = {
-    JobState.PAUSED: "Paused. Everything computed is kept.",
-    JobState.STOPPED: "Stopped. Everything computed is kept; Go on takes it up again.",
+    JobState.PAUSED: "Everything computed is kept.",
+    JobState.STOPPED: "Everything computed is kept; Go on takes it up again.",
 }
 
 

@@ -29,9 +29,10 @@ _MOST_RUNS = 12
 
 
 class ReferenceCard(Card):
-    """`changed`: another path, or more is known of it."""
+    """`changed`: another path, or more is known of it. `chosen`: a person chose the path."""
 
     changed = Signal()
+    chosen = Signal()
 
     def __init__(
         self, settings: Settings, launcher: Launcher, dialogs: SourceDialogs, parent: QWidget | None = None
@@ -61,6 +62,7 @@ class ReferenceCard(Card):
     def open_path(self, path: str) -> None:
         """Measure against this, which a person chose."""
         self._settings.add_recent(Path(path))
+        self.chosen.emit()
         self.show_path(path)
         self.look()
 

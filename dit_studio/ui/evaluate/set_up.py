@@ -51,6 +51,7 @@ class EvaluateSetUp(QWidget):
         self._settings = settings
         self._plan: EvaluationPlan | None = None
         self._was_shown = False
+        self._proposed = ""  # the reference, if nobody but the model chose it
         self.reference = ReferenceCard(settings, launcher, dialogs)
         self.subject = SubjectCard(launcher, dialogs, model_dialogs)
         self.metrics, self.bar = MetricsCard(), EvaluateBar()
@@ -67,11 +68,12 @@ class EvaluateSetUp(QWidget):
 
     def set_reference(self, path: str) -> None:
         """Measure against this."""
+        self._proposed = ""
         self.reference.show_path(path)
         self.reference.look()
 
     def set_model(self, path: str) -> None:
-        """Measure a run or a checkpoint; without a reference, against what it was trained on."""
+        """Measure a run or a checkpoint; against what it was trained on, unless somebody chose a reference."""
         self.subject.set_model(path)
         self._propose_reference()
 
@@ -148,9 +150,14 @@ class EvaluateSetUp(QWidget):
         self.subject.look()
 
     def _propose_reference(self) -> None:
-        """Without a reference, the images that the model was trained on."""
-        if not self.reference.path and self.subject.model.run:
-            self.set_reference(self.subject.model.run)
+        """The images that the model was trained on, unless somebody chose others."""
+        run = self.subject.model.run
+        if run and run != self.reference.path and self.reference.path == self._proposed:
+            self.set_reference(run)
+            self._proposed = run
+
+    def _on_reference_chosen(self) -> None:
+        self._proposed = ""
 
     def _on_changed(self) -> None:
         self.metrics.show_reference(self.reference.described)
@@ -198,10 +205,13 @@ class EvaluateSetUp(QWidget):
         self.reference.show_path(remembered.reference)
         self.subject.restore(remembered.subject)
         self.metrics.set_values(remembered.metrics)
+        if self.reference.path == self.subject.model.run:
+            self._proposed = self.reference.path
 
     def _connect(self) -> None:
         for card in (self.reference, self.subject, self.metrics):
             card.changed.connect(self._on_changed)
+        self.reference.chosen.connect(self._on_reference_chosen)
         self.subject.model_chosen.connect(self._propose_reference)
         self.metrics.model_files_asked.connect(self.model_files_asked)
         self.bar.pressed.connect(self._on_pressed)
