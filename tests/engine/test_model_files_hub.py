@@ -127,3 +127,32 @@ def test_a_download_can_be_stopped(endpoint: str) -> None:
     next(job)
     job.close()
     assert hub_state(REPO).condition in ("missing", "truncated", "verified")
+
+
+def test_a_stopped_download_goes_on_where_it_stopped(hub: Path) -> None:
+    asked: list[str] = []
+
+    def respond(method: str, path: str, headers: dict[str, str]) -> Answer:
+        status, answer, body = _as_the_hub(method, path, headers)
+        if method == "GET" and "range" in headers and path.endswith("model.safetensors"):
+            asked.append(headers["range"])
+            start = int(headers["range"].removeprefix("bytes=").partition("-")[0])
+            return 206, {**answer, "Content-Length": str(len(body) - start)}, body[start:]
+        return status, answer, body
+
+    part = hub / "models--google--siglip-base-patch16-224/blobs" / f"{SHA256}.part.incomplete"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(FILES["model.safetensors"][:1_000_000])
+    with serving(respond) as url:
+        steps = list(download_model(REPO, endpoint=url))
+    assert [start.partition("-")[0] for start in asked] == ["bytes=1000000"]
+    assert (steps[0].done, steps[-1].total) == (1_000_000, 3_000_024)
+    assert hub_state(REPO).condition == "verified"
+    assert not part.exists()
+
+
+def test_damaged_weights_are_fetched_anew(hub: Path, endpoint: str) -> None:
+    _fill(hub, b"\7" * 2_999_999 + b"\0")
+    assert hub_state(REPO).condition == "wrong hash"
+    list(download_model(REPO, endpoint=endpoint))
+    assert hub_state(REPO).condition == "verified"

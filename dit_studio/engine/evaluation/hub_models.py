@@ -19,10 +19,13 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _POLL_SECONDS = 0.2
 _SHA256 = re.compile("[0-9a-f]{64}")
 
-# Runs in a process of its own, which can be stopped at once; the hub's own cache lets the next one go on.
+# Runs in a process of its own, which can be stopped at once. The hub's client fetches a file anew after it was stopped,
+# so the large one is fetched here, into the place where the client then finds it.
 _FETCH = """
-import errno, sys
-from huggingface_hub import HfApi, snapshot_download
+import errno, os, sys
+from pathlib import Path
+from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url, snapshot_download
+from huggingface_hub.file_download import http_get
 repo, folder, endpoint = sys.argv[1], sys.argv[2], sys.argv[3] or None
 try:
     tree = HfApi(endpoint=endpoint).list_repo_tree(repo, recursive=True)
@@ -30,6 +33,17 @@ try:
     weights = "model.safetensors" if "model.safetensors" in sizes else "pytorch_model.bin"
     wanted = ["config.json", "preprocessor_config.json", weights]
     print(sum(sizes.get(name, 0) for name in wanted), flush=True)
+    url = hf_hub_url(repo, weights, endpoint=endpoint)
+    about = get_hf_file_metadata(url)
+    blob = Path(folder) / f"models--{repo.replace('/', '--')}" / "blobs" / about.etag
+    part = blob.with_name(f"{about.etag}.part.incomplete")
+    if not blob.exists():
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        with part.open("r+b") as file:
+            start = file.seek(0, os.SEEK_END)
+            http_get(about.location or url, file, resume_size=start, expected_size=about.size)
+        part.replace(blob)
     snapshot_download(repo, cache_dir=folder, endpoint=endpoint, allow_patterns=wanted, max_workers=1)
 except Exception as error:
     status = getattr(getattr(error, "response", None), "status_code", None)
@@ -120,6 +134,8 @@ def download_model(repo: str, *, endpoint: str = "") -> Generator[Progress, None
     """
     if (state := hub_state(repo)).condition == "verified":
         return state
+    if state.condition == "wrong hash":
+        _remove_weights(repo)  # which the client would take for whole
     command = [sys.executable, "-c", _FETCH, repo, str(hugging_face_dir()), endpoint]
     environment = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as log:
@@ -141,6 +157,13 @@ def download_model(repo: str, *, endpoint: str = "") -> Generator[Progress, None
     if state.folder is None:
         raise CheckpointError(state.sentence, remedy="Try again.")
     return state
+
+
+def _remove_weights(repo: str) -> None:
+    folder = _snapshot(_place(repo))
+    for path in [folder / name for name in _WEIGHTS] if folder else []:
+        path.resolve().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def arrived_bytes(repo: str) -> int:
