@@ -74,6 +74,7 @@ def curves_of(metric: str, *, count: int = 20, foreign: bool = False, axis: int 
     for index, result in made.curve_results(count).items():
         if index != 5:
             curves.add(index, made.curve_result(index, n=400) if foreign and index in (9, 14) else result)
+    curves.show()  # it draws what can be seen
     boxes = {box.accessibleName(): box for box in curves.findChildren(QComboBox)}
     boxes["Metric"].setCurrentIndex(boxes["Metric"].findData(metric))
     boxes["Horizontal axis"].setCurrentIndex(axis)
@@ -106,12 +107,13 @@ def bars_empty(_place: Path) -> QWidget:
 
 
 def bars_full(_place: Path) -> QWidget:
-    """Four sources; and another, of other images."""
+    """Three sources, fewer images of another, and one of another reference."""
     bars = Bars()
     plan, found = made.sources_plan(), made.sources_results()
     results = [(plan.points[index].label, result) for index, result in found.items() if index < 3]
     other = made.result_of({"fid": 7.1, "precision": 0.8}, n=400, real_hash="b0b0b0b0b0b0")
-    bars.set_results([*results, ("landscapes-B4, step 20,000, CFG 4, ddim 50", other)])
+    small = made.result_of({"fid": 8.0, "kid": 0.03}, fake="/data/small", n=400)
+    bars.set_results([*results, ("a small one", small), ("landscapes-B4, step 20,000, CFG 4, ddim 50", other)])
     return bars
 
 

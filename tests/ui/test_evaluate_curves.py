@@ -143,9 +143,10 @@ def test_points_that_wait_leave_gaps(curves: Curves) -> None:
         if index not in (4, 5, 17):
             curves.add(index, made.curve_result(index))
     assert [x for x, _ in points(curves, 0)] == [200, 600, 800, 1000]
-    x, y = view(curves).lines[0].curve.getData()
-    assert list(x) == list(made.CHECKPOINTS)
-    assert np.isnan(y).tolist() == [False, True, False, False, False]
+    assert np.isnan(view(curves).lines[0].curve.getData()[1]).tolist() == [False, True, False, False, False]
+    assert view(curves).box.viewRange()[0][1] > 1000
+    choose(curves, "Metric", RECALL)
+    assert np.isnan(view(curves).lines[0].curve.getData()[1]).tolist() == [False, True, False, False, False]
     assert "3 points without a figure" in seen(curves)
 
 
@@ -280,6 +281,14 @@ def test_a_file_that_cannot_be_written_is_said(full: Curves, tmp_path: Path) -> 
     save(full, "CSV")
     assert "curves.csv" in seen(full)
     assert "Saved" not in seen(full)
+
+
+def test_the_metric_stays_for_the_next_evaluation(full: Curves) -> None:
+    choose(full, "Metric", "Recall")
+    full.show_plan(made.sources_plan())
+    for index, result in made.sources_results().items():
+        full.add(index, result)
+    assert points(full, 0) == [(0, 0.94), (1, 0.61), (2, 0.41), (3, 0.0)]
 
 
 def test_another_theme_and_text_size_keep_the_plot(full: Curves) -> None:

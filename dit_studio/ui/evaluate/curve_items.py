@@ -94,12 +94,15 @@ def floor_label(floor: Floor, x: float, font: QFont) -> pg.TextItem:
 
 
 def _with_gaps(line: PlotLine, place: Place) -> tuple[list[float], list[float]]:
-    """x and y in the order of x, with nan where there is no figure that compares."""
-    points = [(place(point.x), math.nan if point.differs else point.y) for point in line.points]
-    if not line.gaps:
-        return [x for x, _ in points], [y for _, y in points]
-    found = sorted(points + [(place(x), math.nan) for x in line.gaps], key=lambda pair: pair[0])
-    return [x for x, _ in found], [y for _, y in found]
+    """x and y along the line, with nan where there is no figure that compares."""
+    xs, ys = [], []
+    for number, point in enumerate(line.points):
+        if number in line.breaks:
+            xs.append(place(point.x))
+            ys.append(math.nan)
+        xs.append(place(point.x))
+        ys.append(math.nan if point.differs else point.y)
+    return xs, ys
 
 
 def _error_bars(line: PlotLine, mark: Mark, place: Place) -> tuple[pg.ErrorBarItem, ...]:

@@ -50,7 +50,7 @@ class Curves(QWidget):
         self._plan: EvaluationPlan | None = None
         self._results: dict[int, EvaluationResult] = {}
         self._picture: Picture | None = None
-        self._selected, self._is_stale = -1, False
+        self._selected, self._is_stale, self._wanted = -1, False, ""
         self._metrics, self._axes = NoScrollComboBox(), NoScrollComboBox()
         self._log = QCheckBox("Log x")
         self._view = CurveView()
@@ -145,18 +145,17 @@ class Curves(QWidget):
         return lines + [_marked(caution) for caution in sorted(cautions, key=lambda each: cautions[each])[:_CAUTIONS]]
 
     def _offer_metrics(self) -> None:
-        """Every metric that any point has; the chosen one stays."""
+        """Every metric that any point has; the chosen one stays, even from one evaluation to the next."""
         found = metrics_in(self._results.values())
         titles: list[tuple[str, str]] = [(metric_title(self._results, metric), metric) for metric in found]
         titles += [(TITLE, TITLE)] if has_both(self._results) else []
         if [self._metrics.itemData(place) for place in range(self._metrics.count())] == [data for _, data in titles]:
             return
-        chosen = self._metrics.currentData()
         self._metrics.blockSignals(True)  # noqa: FBT003  Qt knows no keyword
         self._metrics.clear()
         for title, data in titles:
             self._metrics.addItem(title, data)
-        self._metrics.setCurrentIndex(max(self._metrics.findData(chosen), 0) if titles else -1)
+        self._metrics.setCurrentIndex(max(self._metrics.findData(self._wanted), 0) if titles else -1)
         self._metrics.blockSignals(False)  # noqa: FBT003
 
     def _read(self, point: PlotPoint | None) -> None:
@@ -182,7 +181,11 @@ class Curves(QWidget):
 
     # ------------------------------------------------------------------------------------------------- the user
 
-    def _on_changed(self) -> None:
+    def _on_metric_changed(self) -> None:
+        self._wanted = self._metrics.currentData() or self._wanted
+        self._draw(fits=True)
+
+    def _on_axis_changed(self) -> None:
         self._draw(fits=True)
 
     def _on_chosen(self, index: int) -> None:
@@ -215,9 +218,9 @@ class Curves(QWidget):
     # ------------------------------------------------------------------------------------------------- building
 
     def _connect(self) -> None:
-        self._metrics.currentIndexChanged.connect(self._on_changed)
-        self._axes.currentIndexChanged.connect(self._on_changed)
-        self._log.toggled.connect(self._on_changed)
+        self._metrics.currentIndexChanged.connect(self._on_metric_changed)
+        self._axes.currentIndexChanged.connect(self._on_axis_changed)
+        self._log.toggled.connect(self._on_axis_changed)
         self._view.pointed.connect(self._read)
         self._view.chosen.connect(self._on_chosen)
         self._view.opened.connect(self.samples_asked)

@@ -31,11 +31,12 @@ class PlotPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class PlotLine:
-    """Points that differ in the x axis alone, in its order; `gaps` are the x of those that have no figure."""
+    """Points that differ in one setting alone, in its order."""
 
     name: str
     points: tuple[PlotPoint, ...]
-    gaps: tuple[float, ...] = ()
+    breaks: tuple[int, ...] = ()  # places in `points` before which others have no figure, so that nothing joins them
+    gaps: tuple[float, ...] = ()  # the x of those others, where they have one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,12 +137,14 @@ def _line(
     name: str, points: list[EvaluationPoint], plan: EvaluationPlan, results: Results, metric: Metric, place: int
 ) -> PlotLine:
     places = axis_values(plan, place)
-    found, gaps = [], []
+    found: list[PlotPoint] = []
+    gaps, breaks = [], []
     for point in points:
         x, result = places[point.index], results.get(point.index)
         figure = figure_of(result, metric) if result is not None else None
         if result is None or figure is None or figure.value is None:
             gaps.append(x)
+            breaks.append(len(found))
             continue
         interval = interval_of(figure)
         found.append(
@@ -154,4 +157,4 @@ def _line(
                 differs=tuple(differences(reference_of(results), result, metric)),
             )
         )
-    return PlotLine(name=name, points=tuple(found), gaps=tuple(gaps))
+    return PlotLine(name=name, points=tuple(found), breaks=tuple(breaks), gaps=tuple(gaps))

@@ -18,9 +18,16 @@ def precision_recall_picture(plan: EvaluationPlan, results: Results, place: int)
     """A point for each result that has both, joined along an axis of the plan."""
     lines = []
     for name, points in lines_of(plan, place).items():
-        pairs = [(point, results[point.index]) for point in points if point.index in results]
-        found = [_point(point, result, reference_of(results)) for point, result in pairs]
-        lines.append(PlotLine(name=name, points=tuple(each for each in found if each is not None)))
+        found: list[PlotPoint] = []
+        breaks = []
+        for point in points:
+            result = results.get(point.index)
+            shown = _point(point, result, reference_of(results)) if result is not None else None
+            if shown is None:
+                breaks.append(len(found))
+            else:
+                found.append(shown)
+        lines.append(PlotLine(name=name, points=tuple(found), breaks=tuple(breaks)))
     return Picture(
         lines=tuple(line for line in lines if line.points),
         x_title="Recall ↑",
