@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import evaluation_results as made
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from dit_studio.ui.evaluate.bars import Bars
 from dit_studio.ui.evaluate.curves import Curves
@@ -131,7 +132,18 @@ def bars_embeddings(_place: Path) -> QWidget:
     return bars
 
 
-CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
+class Centre(QWidget):
+    """A tab in the room that it has in a window of 1280 × 800."""
+
+    def __init__(self, tab: QWidget) -> None:
+        super().__init__()
+        QVBoxLayout(self).addWidget(tab)
+
+    def sizeHint(self) -> QSize:
+        return QSize(600, 720)
+
+
+_TABS: dict[str, Callable[[Path], QWidget]] = {
     "centre-results-empty": results_empty,
     "centre-results-one": results_one,
     "centre-results-measuring": results_measuring,
@@ -147,3 +159,10 @@ CENTRE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "centre-curves-precision-recall": curves_precision_recall,
     "centre-curves-sources": curves_sources,
 }
+
+
+def _in_centre(make: Callable[[Path], QWidget]) -> Callable[[Path], QWidget]:
+    return lambda place: Centre(make(place))
+
+
+CENTRE_SCENES = {name: _in_centre(make) for name, make in _TABS.items()}
