@@ -31,7 +31,8 @@ from dit_studio.events import Failure, Notice, Progress, Written
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.sample_history import SampleHistory
 from dit_studio.trajectory import evenly_spaced_steps
-from dit_studio.ui.sample.export_menu import ExportDialogs, ExportMenu, save_dialog
+from dit_studio.ui.sample.export_menu import ExportDialogs, ExportMenu
+from dit_studio.ui.sample.export_path import save_dialog
 from dit_studio.ui.sample.export_status import ExportStatus
 from dit_studio.ui.sample.film import KeptFilm
 from dit_studio.ui.sample.movie_dialog import MovieDialog

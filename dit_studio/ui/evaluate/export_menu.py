@@ -16,9 +16,9 @@ from dit_studio.errors import StudioError
 from dit_studio.evaluation_plan import EvaluationRecord, open_evaluation
 from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.ui.icons import icon
-from dit_studio.ui.sample.export_menu import Calls, save_dialog
+from dit_studio.ui.sample.export_menu import Calls
+from dit_studio.ui.sample.export_path import Confirm, ExportPlace, SavePath, confirm, save_path
 from dit_studio.ui.sample.export_status import ExportStatus
-from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import describe
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # of files, on one system or another
@@ -58,13 +58,6 @@ _KINDS = (
 )  # fmt: skip
 
 
-def _save_path(title: str, suggested: str, kinds: str) -> str:
-    dialog = save_dialog(title, suggested, kinds)
-    path = dialog.selectedFiles()[0] if dialog.exec() else ""
-    dialog.deleteLater()
-    return path
-
-
 class ExportMenu(QToolButton):
     """A button with the menu. `status` shows how an export goes; put it where there is room for it."""
 
@@ -75,15 +68,15 @@ class ExportMenu(QToolButton):
         launcher: Calls,
         parent: QWidget | None = None,
         *,
-        save_path: Callable[[str, str, str], str] = _save_path,  # title, suggested path, kinds of files -> "" for none
-        confirm: Callable[[str, str], bool] = Dialogs().confirm,  # a question, what the button says that does it
+        save_path: SavePath = save_path,
+        confirm: Confirm = confirm,
         status: ExportStatus | None = None,
     ) -> None:
         super().__init__(parent)
-        self._launcher, self._save_path, self._confirm = launcher, save_path, confirm
+        self._launcher = launcher
         self.status = status or ExportStatus()
         self._entry: Path | None = None
-        self._last = Path.home()  # the folder that the last file went to
+        self._place = ExportPlace(will_write=self.status.will_write, save_path=save_path, confirm=confirm)
         self._actions: dict[str, QAction] = {}
         self._build()
         self.folder = None
@@ -118,7 +111,8 @@ class ExportMenu(QToolButton):
         except StudioError as error:
             self.said.emit(str(error), "error")
             return
-        if (path := self._ask_path(kind, record)) is not None:
+        suggested, title = _NOT_IN_NAMES.sub("-", _name(kind, record)), kind.text.rstrip("…")
+        if (path := self._place.ask(title, suggested, ending=kind.key, kinds=kind.filter)) is not None:
             self.status.run(self._job(kind, self._entry, record, path), path)
 
     def _on_chosen(self, key: str, _checked: bool = False) -> None:
@@ -129,27 +123,6 @@ class ExportMenu(QToolButton):
             return partial(self._launcher.call, "report", folders=[str(folder)], path=str(path))
         request: EvaluationRequest = record.plan.points[0].request
         return partial(self._launcher.call, "save_statistics", request=msgspec.to_builtins(request), path=str(path))
-
-    def _ask_path(self, kind: _Kind, record: EvaluationRecord) -> Path | None:
-        """Where the file goes; None if the user went back. Nothing is replaced that was not asked about."""
-        suggested = _NOT_IN_NAMES.sub("-", _name(kind, record))
-        while chosen := self._save_path(kind.text.rstrip("…"), str(self._last / suggested), kind.filter):
-            typed, ending = Path(chosen), f".{kind.key}"
-            path = typed if typed.suffix.lower() == ending else typed.with_name(f"{typed.name}{ending}")
-            self._last, suggested = path.parent, path.name
-            if self._may_write(path, typed):
-                return path
-        return None
-
-    def _may_write(self, path: Path, typed: Path) -> bool:
-        """Ask about a file that the dialog could not: it knew another name, or the file is yet to come."""
-        if self.status.will_write(path):
-            question = f"{path.name} is being exported already. Replace it with this one?"
-        elif path != typed and path.exists():
-            question = f"{path.name} is there already in {path.parent}. Replace it?"
-        else:
-            return True
-        return self._confirm(question, "Replace")
 
     def _build(self) -> None:
         self.setText("Export")

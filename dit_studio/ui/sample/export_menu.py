@@ -10,17 +10,17 @@ from typing import Any, Protocol
 import msgspec
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage
-from PySide6.QtWidgets import QApplication, QFileDialog, QInputDialog, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QInputDialog, QMenu, QToolButton, QWidget
 
 from dit_studio.jobs.launch import Job
 from dit_studio.jobs.sample_history import HistoryEntry
 from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.export_path import Confirm, ExportPlace, SavePath, confirm, save_path
 from dit_studio.ui.sample.export_status import ExportStatus
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.history_words import model_of
 from dit_studio.ui.sample.movie_dialog import MovieDialog
 from dit_studio.ui.sample.sheet_dialog import SheetDialog
-from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import describe
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # of files, on one system or another
@@ -84,24 +84,6 @@ _BESIDES = (
 )
 
 
-def _save_path(title: str, suggested: str, kinds: str) -> str:
-    dialog = save_dialog(title, suggested, kinds)
-    path = dialog.selectedFiles()[0] if dialog.exec() else ""
-    dialog.deleteLater()
-    return path
-
-
-def save_dialog(title: str, suggested: str, kinds: str) -> QFileDialog:
-    """A dialog that adds the suggested file's ending to a name without one, and then asks before it replaces a file."""
-    place = Path(suggested)
-    dialog = QFileDialog(QApplication.activeWindow(), title, str(place.parent), kinds)
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-    dialog.setFileMode(QFileDialog.FileMode.AnyFile)
-    dialog.setDefaultSuffix(place.suffix.removeprefix("."))
-    dialog.selectFile(place.name)
-    return dialog
-
-
 def _ask_count(question: str, default: int) -> int | None:
     parent = QApplication.activeWindow()
     number, is_given = QInputDialog.getInt(parent, "Many images to NPZ", question, default, 1, _MOST_IMAGES)
@@ -116,9 +98,9 @@ def _run_dialog(dialog: SheetDialog | MovieDialog) -> bool:
 class ExportDialogs:
     """What is asked in windows of their own; a test passes functions that answer instead."""
 
-    save_path: Callable[[str, str, str], str] = _save_path  # title, suggested path, kinds of files -> "" for none
+    save_path: SavePath = save_path
     ask_count: Callable[[str, int], int | None] = _ask_count
-    confirm: Callable[[str, str], bool] = Dialogs().confirm  # the question, and what the button says that does it
+    confirm: Confirm = confirm
     run: Callable[[SheetDialog | MovieDialog], bool] = _run_dialog  # whether it was accepted
 
 
@@ -142,7 +124,11 @@ class ExportMenu(QToolButton):
         self._entry: HistoryEntry | None = None
         self._image = 0
         self._film: Film | None = None
-        self._folder = Path.home()  # where the last file went
+        self._place = ExportPlace(
+            will_write=self.status.will_write,
+            save_path=lambda *words: self._dialogs.save_path(*words),
+            confirm=lambda *words: self._dialogs.confirm(*words),
+        )
         self._actions: dict[str, QAction] = {}
         self._build()
         self.show_entry(None)
@@ -233,30 +219,14 @@ class ExportMenu(QToolButton):
             self.status.run(partial(self._launcher.call, "draw_npz", **params, path=str(path)), path)
 
     def _ask_path(self, kind: _Kind, entry: HistoryEntry, ending: str) -> Path | None:
-        """Where the file goes; None if the user went back. Nothing is replaced that was not asked about."""
+        """Where the file goes; None if the user went back."""
         request = entry.entry.record.request
         seed = request.seed + (self._image if kind.key == "png" else 0)
         part = "" if kind.key == "png" else f"-{kind.key}"
         name = f"{model_of(entry.entry.record)}-{request.sampler}{request.steps}-seed{seed}{part}.{ending}"
         filters = "PDF (*.pdf)" if ending == "pdf" else kind.filter
-        suggested, title = _NOT_IN_NAMES.sub("-", name), kind.text.rstrip("…")
-        while chosen := self._dialogs.save_path(title, str(self._folder / suggested), filters):
-            typed = Path(chosen)
-            path = typed if typed.suffix.lower() == f".{ending}" else typed.with_name(f"{typed.name}.{ending}")
-            self._folder, suggested = path.parent, path.name
-            if self._may_write(path, typed):
-                return path
-        return None
-
-    def _may_write(self, path: Path, typed: Path) -> bool:
-        """Ask about a file that the dialog could not: it knew another name, or the file is yet to come."""
-        if self.status.will_write(path):
-            question = f"{path.name} is being exported already. Replace it with this one?"
-        elif path != typed and path.exists():
-            question = f"{path.name} is there already in {path.parent}. Replace it?"
-        else:
-            return True
-        return self._dialogs.confirm(question, "Replace")
+        suggested = _NOT_IN_NAMES.sub("-", name)
+        return self._place.ask(kind.text.rstrip("…"), suggested, ending=ending, kinds=filters)
 
     def _copy(self, entry: HistoryEntry) -> None:
         image = QImage(str(entry.image_file(self._image)))
