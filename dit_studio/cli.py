@@ -23,6 +23,7 @@ import msgspec
 from dit_studio import __version__
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, show
+from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
 from dit_studio.errors import ConfigError, StudioError
@@ -125,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_evaluate_options(command("evaluate", run_evaluate, "measure images against a reference"))
 
+    add_report_options(command("report", run_report, "write evaluations as one HTML, CSV or JSON file"))
+
     inspect = command("inspect", _inspect, "say what a data set, a run or a checkpoint holds")
     inspect.add_argument("path", type=Path, metavar="DIR|MODEL")
     sources = next(field for field in fields_of("data") if field.name == "classes").choices
@@ -162,7 +165,7 @@ def _is_path(word: str) -> bool:
 
 
 def _command_names() -> set[str]:
-    return {"demo", "train", "sample", "evaluate", "inspect", "benchmark", "doctor"}
+    return {"demo", "train", "sample", "evaluate", "report", "inspect", "benchmark", "doctor"}
 
 
 # ------------------------------------------------------------------------------------------------- train
