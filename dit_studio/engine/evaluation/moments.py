@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dit_studio.engine.evaluation.features import BLOCK_ROWS, as_tensor, check_features, row_blocks
-from dit_studio.engine.evaluation.products import add_gram
+from dit_studio.engine.evaluation.products import add_gram, gram
 from dit_studio.errors import DataError, ShapeError
 
 _BLOCK_SQUARES = 2.5  # a block of rows in float64 takes at most so many times the memory of the covariance
@@ -52,7 +52,10 @@ class Moments:
             rows = block.numpy()
             mean = rows.mean(0)
             rows -= mean
-            add_gram(self._m2, block)
+            if self.n:
+                add_gram(self._m2, block)
+            else:
+                self._m2 = gram(block)
             self._combine(len(block), torch.from_numpy(mean))
 
     def merge(self, other: "Moments") -> None:
@@ -67,7 +70,8 @@ class Moments:
         if n == 0:
             return
         total, shift = self.n + n, mean - self._mean
-        self._m2.addr_(shift, shift, alpha=self.n * n / total)
+        if self.n:
+            self._m2.addr_(shift, shift, alpha=self.n * n / total)
         self._mean += shift * (n / total)
         self.n = total
 

@@ -19,8 +19,14 @@ def add_gram(total: torch.Tensor, rows: torch.Tensor) -> None:
     if len(rows) < _TALL:
         total.addmm_(rows.T, rows)
         return
-    array, sums = rows.numpy(), total.numpy()
-    sums += array.T @ array  # NumPy sees that it is symmetric, and computes one half
+    sums = total.numpy()
+    sums += gram(rows).numpy()
+
+
+def gram(rows: torch.Tensor) -> torch.Tensor:
+    """rowsᵀ · rows. Shapes: (n, d) -> (d, d), float64 on the CPU."""
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)  # NumPy sees that it is symmetric, and computes one half
 
 
 def lower_sandwich(factor: NDArray[Any], matrix: NDArray[Any]) -> NDArray[Any]:
