@@ -304,6 +304,7 @@ class EvaluatePage(QWidget):
             (self.bars, "Compare", "Results of several evaluations side by side."),
         ):
             self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
+        self.exports.setProperty("place", "corner")  # which is as high as the tabs
         self._tabs.setCornerWidget(self.exports)
         self._side = _tabs("What was measured")
         self._side.setTabToolTip(self._side.addTab(self.entries, "History"), "What was measured before.")
