@@ -13,6 +13,7 @@ from dit_studio.cli_evaluation_text import describe
 from dit_studio.cli_job import until_stopped
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.cli_sample import add_settings
+from dit_studio.cli_statistics import save_reference
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_request import METRICS, EvaluationRequest, EvaluationResult, decode_result
 from dit_studio.events import EvaluationDone, SettingsRefused
@@ -37,6 +38,10 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     add("--no-floor", action="store_true", help="leave out one half of the reference against the other")
     add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
     add("--out", type=Path, metavar="FILE.json", help="write everything that is known of one comparison")
+    add(
+        "--save-statistics", type=Path, metavar="FILE.npz",
+        help="only save the statistics of --real, as pytorch-fid and ADM's evaluator read those of inception",
+    )  # fmt: skip
     model = parser.add_argument_group("a model's images", "Where --fake is a model: how it draws them.")
     model.add_argument("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
     model.add_argument("--model-weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
@@ -61,6 +66,8 @@ def _help(name: str) -> str:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Measure what is asked for, and return the exit status."""
+    if options.save_statistics:
+        return save_reference(options)
     if options.keep and not options.fake and not options.real:
         return go_on(options)
     _check_usage(options)
