@@ -26,6 +26,7 @@ from dit_studio.ui.evaluate.session import EvaluationSession
 from dit_studio.ui.evaluate.set_up import EvaluateSetUp
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.settings import Settings
+from dit_studio.ui.widgets.basics import row
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
 
@@ -304,8 +305,6 @@ class EvaluatePage(QWidget):
             (self.bars, "Compare", "Results of several evaluations side by side."),
         ):
             self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
-        self.exports.setProperty("place", "corner")  # which is as high as the tabs
-        self._tabs.setCornerWidget(self.exports)
         self._side = _tabs("What was measured")
         self._side.setTabToolTip(self._side.addTab(self.entries, "History"), "What was measured before.")
         copying = self._side.addTab(self.copying, "Is it copying?")
@@ -313,9 +312,10 @@ class EvaluatePage(QWidget):
         centre = QWidget()
         column = QVBoxLayout(centre)
         column.setContentsMargins(8, 0, 8, 0)
-        column.setSpacing(8)
+        column.setSpacing(4)
         column.addWidget(self.message)
         column.addWidget(self._tabs, 1)
+        column.addLayout(row(None, self.exports))
         column.addWidget(self.exports.status)
         self._columns = Columns(
             Side(self.set_up, _LEFT, "Set-up", "Reference, what is measured, and how."),
