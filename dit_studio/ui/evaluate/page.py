@@ -29,6 +29,7 @@ from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.basics import row
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 _LEFT, _RIGHT = 328, 300  # pixels
 
@@ -306,7 +307,7 @@ class EvaluatePage(QWidget):
         ):
             self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
         self._side = _tabs("What was measured")
-        self._side.setTabToolTip(self._side.addTab(self.entries, "History"), "What was measured before.")
+        self._side.setTabToolTip(self._side.addTab(Scrolling(self.entries), "History"), "What was measured before.")
         copying = self._side.addTab(self.copying, "Is it copying?")
         self._side.setTabToolTip(copying, "The training images nearest to each generated one.")
         centre = QWidget()
