@@ -15,9 +15,12 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from evaluate_centre_scenes import CENTRE_SCENES
 from evaluate_page_scenes import EVALUATE_SCENES
 from evaluate_right_scenes import EVALUATE_RIGHT_SCENES
+from evaluate_setup_scenes import SETUP_SCENES
 from example_runs import make_runs
+from model_files_scenes import MODEL_FILES_SCENES
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
 from sample_page_scenes import SAMPLE_SCENES
@@ -91,6 +94,7 @@ def _fields(event: object) -> dict[str, object]:
     return {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
 
 
+EVALUATE_PARTS = {**SETUP_SCENES, **CENTRE_SCENES, **EVALUATE_RIGHT_SCENES, **MODEL_FILES_SCENES}  # no windows
 SCENES: dict[str, Callable[[Path], QWidget]] = {
     "settings": settings_page,
     "runs-empty": runs_empty,
@@ -101,7 +105,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     **TRAIN_SCENES,
     **SAMPLE_SCENES,
     **EVALUATE_SCENES,
-    **EVALUATE_RIGHT_SCENES,
+    **EVALUATE_PARTS,
     "shortcuts": shortcuts,
 }
 

@@ -206,6 +206,7 @@ def test_a_reference_that_cannot_be_used_says_why_and_is_looked_at_again(
     assert "/data/broken holds no images." in set_up.reference.message.text().replace("\u200b", "")
     launcher.answers["describe_source"] = lambda path, **_: [reference(path, warnings=("800 images are few.",))]
     again = next(one for one in set_up.reference.message.findChildren(QAbstractButton) if one.text() == "Look again")
+    qtbot.waitUntil(again.isVisible)
     press(again)
     planned(qtbot, set_up)
     assert "800 images are few." in visible_text(set_up.reference)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from evaluate_right_scenes import EVALUATE_RIGHT_SCENES
 from leaks import running_objects
 from PySide6.QtCore import QPoint, QRect, QThread
 from PySide6.QtGui import QAccessible
@@ -28,7 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from pytestqt.qtbot import QtBot
-from screenshots import SCENES, places
+from screenshots import EVALUATE_PARTS, SCENES, places
 
 from dit_studio.ui import theme
 from dit_studio.ui.main_window import DEFAULT_SIZE, MINIMUM_SIZE, MainWindow
@@ -46,7 +45,7 @@ CONTROLS = (
     QTextEdit,
 )
 INSIDE = (QLineEdit, QComboBox, QAbstractSpinBox, QAbstractItemView, QTabBar)  # their parts are their own affair
-WINDOWS = [name for name in SCENES if name not in {"shortcuts", *EVALUATE_RIGHT_SCENES}]
+WINDOWS = [name for name in SCENES if name not in {"shortcuts", *EVALUATE_PARTS}]
 AT_WORK = ("evaluate-busy",)  # its job goes on as long as it is shown
 
 

@@ -320,7 +320,7 @@ class EvaluatePage(QWidget):
         column.addWidget(self.exports.status)
         self._columns = Columns(
             Side(self.set_up, _LEFT, "Set-up", "Reference, what is measured, and how."),
-            centre,
+            Scrolling(centre),
             self._tabs,
             Side(self._side, _RIGHT, "History", "What was measured before, and the nearest images."),
         )

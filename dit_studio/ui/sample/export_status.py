@@ -153,6 +153,7 @@ class ExportStatus(QWidget):
         line.setTextFormat(Qt.TextFormat.PlainText)
         self._results.addWidget(line)
         line.setText(text)
+        line.show()  # which a layout that is seen already would put off
 
     def _lines(self) -> list[WholeText]:
         items = (self._results.itemAt(place) for place in range(self._results.count()))
