@@ -183,6 +183,7 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
     floor: float | None  # the share of one half of the reference that is as close to the other half
     is_suspicious: bool  # the share is at least twice what either leads to expect, and not by chance
     exact: int  # generated images that are a reference image to the last byte
+    searched: int = 0  # reference images among which copies were looked for; 0: an earlier version does not say
     copies: tuple[Copy, ...]  # the closest first
 
 

@@ -472,7 +472,7 @@ def test_interrupting_saves_and_stops(recipe: Path, tmp_path: Path) -> None:
                 process.send_signal(signal.SIGINT)
                 break
         rest = process.stderr.read()
-        assert process.wait(60) == 130
+        assert process.wait(60) == 130, rest
     assert "stopping after this step" in rest
     assert len(list((run / "checkpoints").glob("step-*"))) >= 1
 

@@ -348,7 +348,7 @@ class MainWindow(QMainWindow):
         bar.setContentsMargins(8, 0, 8, 0)
         self._run_status.setAccessibleName("Run in progress")
         self._notes.setAccessibleName("Notes")
-        for label, share in ((self._device, 5), (self._run_status, 5), (self._notes, 2)):
+        for label, share in ((self._device, 4), (self._run_status, 4), (self._notes, 4)):
             bar.addWidget(label, share)
 
     def _connect(self) -> None:

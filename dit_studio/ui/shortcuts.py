@@ -37,6 +37,17 @@ _ON_THE_SAMPLE_PAGE = (
 )
 
 
+_ON_THE_EVALUATE_PAGE = (
+    ("Evaluate", "Ctrl+Return"),
+    ("Pause", "Ctrl+P"),
+    ("Stop", "Ctrl+."),
+    ("Points of a plot", "← →, ↑ ↓"),
+    ("Images of the point", "Return"),
+    ("Copy the figures", "Ctrl+C"),
+    ("History: compare, go on, export", "C, G, E"),
+)
+
+
 class ShortcutSheet(QDialog):
     """What the keys do; Escape closes it."""
 
@@ -47,7 +58,11 @@ class ShortcutSheet(QDialog):
         columns = QHBoxLayout()
         columns.setSpacing(48)
         columns.addLayout(_column("Everywhere", [*pages, *_EVERYWHERE]))
-        columns.addLayout(_column("On the Sample page", _ON_THE_SAMPLE_PAGE))
+        pages_column = QVBoxLayout()
+        pages_column.setSpacing(16)
+        pages_column.addLayout(_column("On the Sample page", _ON_THE_SAMPLE_PAGE))
+        pages_column.addLayout(_column("On the Evaluate page", _ON_THE_EVALUATE_PAGE))
+        columns.addLayout(pages_column)
         close = button("Close", "Close this sheet (Escape).")
         close.clicked.connect(self.accept)
         layout = QVBoxLayout(self)

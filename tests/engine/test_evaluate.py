@@ -130,6 +130,22 @@ def test_a_copied_training_set_is_caught(digits: dict[str, str]) -> None:
     assert (cautions[0].level, cautions[0].metric) == ("red", "copying")
 
 
+def test_a_count_hides_no_copies(digits: dict[str, str]) -> None:
+    """Copies are looked for in the whole reference; every other figure is of the seed's part of it, as without."""
+    asked = {"count": 40, "metrics": ["fid", "kid", "copying"]}
+    found = measured(digits["train"], digits["copied"], **asked)
+    whole = measured(digits["train"], digits["copied"], metrics=["copying"])
+    assert found.copying is not None
+    assert whole.copying is not None
+    assert (found.copying.exact, found.copying.searched, found.fake.measured) == (40, 120, 40)
+    assert (found.copying.threshold, found.copying.floor) == (whole.copying.threshold, whole.copying.floor)
+    without = measured(digits["train"], digits["copied"], **asked | {"metrics": ["fid", "kid"]})
+    assert (found.results, found.floor, found.real) == (without.results, without.floor, without.real)
+    said = [caution.message for caution in found.cautions if caution.level == "note"]
+    assert "Copies were looked for among all 120 reference images; the other figures are of 40 of them." in said
+    assert not any("looked for" in caution.message for caution in whole.cautions)
+
+
 def test_the_protocol_names_everything(digits: dict[str, str]) -> None:
     result = measured(digits["train"], digits["held out"], count=100, seed=3, metrics=["kd"])
     protocol = result.protocol

@@ -52,9 +52,21 @@ def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, spacing: Spacing)
         floor=floor,
         is_suspicious=at_least > _SUSPICIOUS * max(CLOSE_QUANTILE, floor or 0.0),
         exact=_exact(pair),
+        searched=pair.real.n,
         copies=copies[:LISTED],
     )
     return copying, copies
+
+
+def searched_note(copying: Copying | None, measured: int) -> tuple[CautionRecord, ...]:
+    """In words, if more reference images were searched than were `measured` for the other figures."""
+    if copying is None or copying.searched <= measured:
+        return ()
+    message = (
+        f"Copies were looked for among all {copying.searched:,} reference images; the other figures are of "
+        f"{measured:,} of them."
+    )
+    return (CautionRecord(level="note", metric="copying", message=message),)
 
 
 def copying_caution(copying: Copying | None) -> tuple[CautionRecord, ...]:

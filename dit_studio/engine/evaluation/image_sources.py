@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dit_studio.engine import image_files
 from dit_studio.engine.data import ImageSet
+from dit_studio.engine.evaluation.content_digest import digest_files
 from dit_studio.engine.evaluation.npz_stream import array_heads, read_array, stream_array
 from dit_studio.engine.file_list import FileList, list_files, looks_like_image
 from dit_studio.engine.image_files import NOT_AN_IMAGE, Pixels, UnusableImageError
@@ -56,15 +57,24 @@ class ImageSource:
 
     path: str
     kind: str  # "folder", "zip", "tar", "npz" or "data set"
-    content_hash: str  # of names, sizes and times of files; of checksums in a zip or npz
     count: int
     read: Read
+    hash_files: Callable[[], Generator[Progress, None, str]]
     labels: Numbers | None = None
     class_names: tuple[str, ...] = ()
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     left_out: LeftOut = field(default_factory=LeftOut)
     _seen: set[int] = field(default_factory=set, init=False)
+    _content_hash: str = field(default="", init=False)
+
+    def content_hash(self) -> Generator[Progress, None, str]:
+        """What features are kept by: a digest of names and bytes of files, of the checksums in a zip or npz, and of a
+        data set the fingerprint of its cache. Files are read for it once, and never if they are as they were before.
+        """
+        if not self._content_hash:
+            self._content_hash = yield from self.hash_files()
+        return self._content_hash
 
     @property
     def is_sorted_by_class(self) -> bool:

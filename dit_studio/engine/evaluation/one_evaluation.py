@@ -14,15 +14,15 @@ import torch
 from dit_studio import __version__
 from dit_studio.engine.device import pick_device
 from dit_studio.engine.evaluation.comparison import cautions_for
-from dit_studio.engine.evaluation.copying import copying_caution, find_copies
+from dit_studio.engine.evaluation.copying import copying_caution, find_copies, searched_note
 from dit_studio.engine.evaluation.drawing import draw_for, is_model, sample_of
 from dit_studio.engine.evaluation.extraction import Extracted, extract
 from dit_studio.engine.evaluation.extractors import Extractor, open_extractor, protocols_of
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
-from dit_studio.engine.evaluation.reference import Reference, halves_of
-from dit_studio.engine.evaluation.sides import OpenSide, measured_side, open_generated, open_reference
+from dit_studio.engine.evaluation.reference import Halves, Reference, halves_of
+from dit_studio.engine.evaluation.sides import OpenSide, Side, measured_side, open_generated, open_reference
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.left_out import shown
 from dit_studio.errors import ConfigError, Problem, StudioError
@@ -122,7 +122,7 @@ class _Evaluation:
         opened_fake = None if self._is_of_model else (yield from open_generated(self._request.fake))
         reference = yield from self._open_reference()
         opened_fake = opened_fake or (yield from self._draw())
-        read_fake = yield from self._extract(opened_fake, "Generated images")
+        read_fake = yield from self._extract(opened_fake, "Generated images", self._request.count)
         request = self._request
         real, fake = reference.record, source_record(opened_fake, read_fake)
         pair = Pair(reference.side, measured_side(opened_fake, read_fake), self._extractor, request.seed)
@@ -147,6 +147,7 @@ class _Evaluation:
                 *copying_caution(copying),
                 *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake),
                 *_notes(reference.opened),
+                *searched_note(copying, real.measured),
                 *_too_few(request, real, fake),
             ),
             real=real,
@@ -164,12 +165,30 @@ class _Evaluation:
         if key not in self._shared.references:
             self._shared.references.clear()
             opened = yield from open_reference(request.real, extractor)
-            read = yield from self._extract(opened, "Reference")
+            read = yield from self._extract(opened, "Reference", request.count)
             side = measured_side(opened, read)
-            halves = halves_of(side, extractor, self._metrics, seed=request.seed, is_asked_for=request.has_floor)
-            reference = Reference(opened=opened, record=source_record(opened, read), side=side, halves=halves)
-            self._shared.references[key] = reference
+            halves = self._halves_of(side)
+            searched = yield from self._searched(opened, side)
+            self._shared.references[key] = Reference(
+                opened=opened,
+                record=source_record(opened, read),
+                side=side,
+                halves=halves,
+                searched=searched,
+                searched_halves=halves if searched is side else self._halves_of(searched),
+            )
         return self._shared.references[key]
+
+    def _searched(self, opened: OpenSide, measured: Side) -> Generator[Event, None, Side]:
+        """All of the reference's images where copies are looked for; those that are measured stay as they are."""
+        count = self._request.count
+        if "copying" not in self._metrics or opened.source is None or count is None or count >= opened.source.count:
+            return measured
+        return measured_side(opened, (yield from self._extract(opened, "Reference, to find copies", None)))
+
+    def _halves_of(self, side: Side) -> Halves:
+        request = self._request
+        return halves_of(side, self._extractor, self._metrics, seed=request.seed, is_asked_for=request.has_floor)
 
     def _draw(self) -> Generator[Event, None, OpenSide]:
         """What the model draws; from here on the request says how."""
@@ -177,7 +196,7 @@ class _Evaluation:
         self._request = msgspec.structs.replace(self._request, sample=drawn.sample)
         return (yield from open_generated(str(drawn.folder)))
 
-    def _extract(self, opened: OpenSide, stage: str) -> Generator[Event, None, Extracted | None]:
+    def _extract(self, opened: OpenSide, stage: str, count: int | None) -> Generator[Event, None, Extracted | None]:
         if opened.source is None:
             return None
         request = self._request
@@ -186,7 +205,7 @@ class _Evaluation:
                 opened.source,
                 self._extractor,
                 stage=stage,
-                count=request.count,
+                count=count,
                 seed=request.seed,
                 batch_size=request.batch_size,
             )
@@ -218,7 +237,8 @@ class _Evaluation:
             return None, (), ""
         try:
             pair.need_images()
-            return *find_copies(pair, reference.opened, fake, spacing=reference.spacing), ""
+            searched = Pair(reference.searched, pair.fake, self._extractor, pair.seed)
+            return *find_copies(searched, reference.opened, fake, spacing=reference.spacing), ""
         except StudioError as error:
             return None, (), str(error)
 

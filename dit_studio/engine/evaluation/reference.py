@@ -25,18 +25,21 @@ class Halves(NamedTuple):
 
 @dataclass
 class Reference:
-    """`floor` is filled in when it is measured."""
+    """`floor` is filled in when it is measured. Copies are looked for in all of its images, however few of them are
+    measured: those are `searched`, with halves of their own."""
 
     opened: OpenSide
     record: SourceRecord
     side: Side
     halves: Halves
+    searched: Side
+    searched_halves: Halves
     floor: tuple[MetricResult, ...] | None = None
 
     @cached_property
     def spacing(self) -> Spacing:
-        """How close its images are to each other. Raises: DataError."""
-        return spacing_of(self.side, self.halves.pair)
+        """How close all of its images are to each other. Raises: DataError."""
+        return spacing_of(self.searched, self.searched_halves.pair)
 
 
 def halves_of(

@@ -59,7 +59,8 @@ def figures_of(item: EvaluationEntry) -> str:
     if item.best < 0:
         return points
     place = f"{'at' if item.record.plan.axes else 'of'} {item.record.plan.points[item.best].label}"
-    return f"{points}, best {_figure(item.figures[item.best], lambda best: number(best.value))} {place}"
+    best = "best" if item.done + item.failed == len(item.figures) else "best so far"
+    return f"{points}, {best} {_figure(item.figures[item.best], lambda best: number(best.value))} {place}"
 
 
 def _figure(figure: MetricResult | None, write: Callable[[MetricResult], str]) -> str:

@@ -145,6 +145,7 @@ class EvaluatePage(QWidget):
         self.entries.refresh()
         if state is JobState.RUNNING:
             self.entries.mark_shown(self.display.name)
+            self.entries.select(self.display.name)
         if state.is_active and state is not JobState.PAUSED:
             return
         self.status_changed.emit("evaluation paused" if state is JobState.PAUSED else "")

@@ -130,7 +130,10 @@ def floors(results: Results, metric: Metric) -> list[Floor]:
     high = max([*values, *(interval.high for interval in around if interval)])
     level = " to ".join(dict.fromkeys([short(min(values)), short(max(values))]))
     images = f", {found[0].n_real:,} against {found[0].n_fake:,}" if found[0].n_fake else ""
-    return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}")]
+    figures = [figure_of(result, metric) for result in results.values()]
+    of_points = max((figure.n_fake for figure in figures if figure is not None), default=0)
+    more = ", more than the points" if found[0].n_fake > of_points > 0 else ""
+    return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}{more}")]
 
 
 def _line(
