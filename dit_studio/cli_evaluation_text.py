@@ -44,10 +44,11 @@ def _copying_lines(result: EvaluationResult) -> list[str]:
     copying = result.copying
     if copying is None:
         return []
+    searched = f"Copies were looked for among {copying.searched:,} reference images." if copying.searched else ""
     floor = "" if copying.floor is None else f", and {copying.floor:.1%} of one half of them to the other"
     lines = [
         f"{copying.share_closer:.1%} of the images are closer to a reference image than {copying.expected:.0%} of "
-        f"those are to each other{floor}; {copying.exact:,} are one, to the last byte."
+        f"those are to each other{floor}; {copying.exact:,} are one, to the last byte. {searched}".rstrip()
     ]
     for copy in [copy for copy in copying.copies if copy.is_closer][:_LISTED_COPIES]:
         lines.append(f"  {copy.image} is close to {copy.nearest[0].image} ({copy.nearest[0].distance:.4g})")

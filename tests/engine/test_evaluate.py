@@ -88,8 +88,8 @@ def test_the_request_knows_every_extractor() -> None:
 
 def test_a_name_tells_how_many_it_is_of_where_fewer_are_compared(digits: dict[str, str]) -> None:
     result = measured(digits["copied"], digits["noise"], metrics=["fid", "kid", "precision"], has_floor=False)
-    assert [found.name for found in result.results] == ["FD-random-120", "KD-random-60", "Precision-random-60"]
-    assert [(found.n_real, found.n_fake) for found in result.results] == [(60, 120), (60, 60), (60, 60)]
+    assert [found.name for found in result.results] == ["FD-random-120", "KD-random-120", "Precision-random-60"]
+    assert [(found.n_real, found.n_fake) for found in result.results] == [(60, 120), (60, 120), (60, 60)]
 
 
 def test_each_figure_has_an_interval_or_says_why_not(digits: dict[str, str]) -> None:
@@ -340,6 +340,32 @@ def test_statistics_serve_frechet_distances_alone(digits: dict[str, str], tmp_pa
     assert "statistics only" in result.why_no_copying
     assert "halved" in result.why_no_floor
     assert not [caution for caution in result.cautions if "means nothing" in caution.message]
+
+
+def test_statistics_of_another_protocol_give_way_to_the_images_beside_them(
+    digits: dict[str, str], tmp_path: Path
+) -> None:
+    saved = _statistics(tmp_path / "s.npz", protocol="adm-tf1")
+    images = np.repeat(shuffled_digits()[0][:120, :, :, None], 3, 3)
+    write_statistics(tmp_path / "both.npz", saved, images=[images], image_count=120)
+    np.savez(tmp_path / "images.npz", arr_0=images)
+    result, plain = (
+        measured(str(tmp_path / name), digits["noise"], metrics=["fid"], has_floor=False)
+        for name in ("both.npz", "images.npz")
+    )
+    assert result.value("fid") == plain.value("fid")
+    assert not result.real.is_from_statistics
+    told = [caution.message for caution in result.cautions if "made as adm-tf1, not as area-64" in caution.message]
+    assert told[0].endswith("the 120 images in the same file are measured instead.")
+    assert not any("means nothing" in caution.message for caution in result.cautions)
+    alone = measured(str(tmp_path / "s.npz"), digits["noise"], metrics=["fid"], has_floor=False)
+    assert any("means nothing" in caution.message and caution.level == "red" for caution in alone.cautions)
+
+
+def test_pickled_images_are_refused_with_the_reason(digits: dict[str, str], tmp_path: Path) -> None:
+    np.savez(tmp_path / "p.npz", arr_0=np.array([{}, {}], object))
+    with pytest.raises(DataError, match="pickled Python objects, which could run code"):
+        measured(digits["train"], str(tmp_path / "p.npz"))
 
 
 def test_a_reference_batch_serves_by_its_statistics_and_its_images(digits: dict[str, str], tmp_path: Path) -> None:

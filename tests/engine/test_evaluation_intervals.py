@@ -78,6 +78,27 @@ def test_subsets_without_replacement_say_how_fresh_sets_of_that_size_scatter() -
         next(frechet_at_sizes(real, pool, [1001]))
 
 
+def test_five_subsets_cover_one_fresh_set() -> None:
+    draws, real, inside = np.random.default_rng(3), Gaussian.from_moments(np.zeros(4), np.eye(4)), []
+    for _ in range(300):
+        values = list(
+            frechet_at_sizes(real, draws.standard_normal((100, 4)), [50] * 5, seed=int(draws.integers(2**31)))
+        )
+        fresh = real.distance(Gaussian.from_features(draws.standard_normal((50, 4))))
+        interval = subset_interval(values, size=50, images=100)
+        inside.append(interval.low <= fresh <= interval.high)
+    assert 0.9 < np.mean(inside) < 0.99
+    assert "Student's t (2.78)" in interval.method
+
+
+@pytest.mark.parametrize(("values", "quantile"), [(6, 2.571), (11, 2.228), (61, 2.000)])
+def test_students_t_is_as_in_tables(values: int, quantile: float) -> None:
+    numbers = np.arange(values, dtype=float)
+    interval = subset_interval(list(numbers), size=1, images=2)
+    half = np.std(numbers, ddof=1) / math.sqrt(0.5) * math.sqrt(1.5 + 0.5 / values)
+    assert (interval.high - interval.low) / 2 / half == pytest.approx(quantile, abs=0.004)
+
+
 def test_seed_groups_give_mean_spread_and_the_lowest_apart() -> None:
     groups = across_seeds([2.0, 3.0, 4.0])
     assert (groups.mean, groups.standard_deviation, groups.lowest, groups.groups) == (3, 1, 2, 3)

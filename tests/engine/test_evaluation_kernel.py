@@ -5,11 +5,13 @@ import pytest
 import torch
 from sklearn.metrics.pairwise import rbf_kernel
 
-from dit_studio.engine.evaluation import cmmd, kernel_inception_distance, maximum_mean_discrepancy
+from dit_studio.engine.evaluation import cmmd, kernel_inception_distance, maximum_mean_discrepancy, measurements
+from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, open_extractor
 from dit_studio.engine.evaluation.features import unit_rows
 from dit_studio.engine.evaluation.kernel_inception_distance import kernel_distances_of_subsets, subset_size_used
 from dit_studio.engine.evaluation.kernel_sums import Kernel, cubic_kernel, gaussian_kernel, sum_kernel
 from dit_studio.engine.evaluation.maximum_mean_discrepancy import median_distance
+from dit_studio.engine.evaluation.sides import Side
 from dit_studio.errors import DataError, ShapeError
 from tests.engine.evaluation_golden import digits, golden
 
@@ -119,3 +121,23 @@ def test_what_cannot_be_compared_is_said() -> None:
         maximum_mean_discrepancy(np.ones((5, 3)), real[:, :3])
     with pytest.raises(DataError, match="image 1 is zero"):
         cmmd(np.array([[1.0, 0.0], [0.0, 0.0]]), np.eye(2))
+
+
+@pytest.mark.parametrize("most", [50_000, 90])
+def test_kernel_figures_are_of_all_images_of_unequal_sides(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = np.random.default_rng(0)
+    real, fake = draws.standard_normal((150, 6)), draws.standard_normal((60, 6)) + 0.5
+    monkeypatch.setattr(measurements, "MOST_IN_KERNELS", most)
+    extractor = open_extractor("random", device=torch.device("cpu"))
+    sides = (Side(n=len(features), features={MAIN_OUTPUT: features}) for features in (real, fake))
+    pair = measurements.Pair(*sides, extractor)
+    found = measurements.measure("kid", pair)
+    assert (found.n_real, found.n_fake) == (min(150, most), 60)
+    assert ("at most 90 images of each side" in found.estimator) == (most == 90)
+    within, other, across = ((x @ y.T / 6 + 1) ** 3 for x, y in ((real, real), (fake, fake), (real, fake)))
+    expected = (within.sum() - within.trace()) / (150 * 149) + (other.sum() - other.trace()) / (60 * 59)
+    expected -= 2 * across.mean()
+    if most > 150:
+        assert found.value == pytest.approx(expected, rel=1e-12)
+    assert found.interval is not None
+    assert found.interval.low < expected < found.interval.high

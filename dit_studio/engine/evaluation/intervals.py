@@ -13,6 +13,7 @@ from dit_studio.engine.evaluation.kernel_sums import Kernel, KernelSums, sum_ker
 from dit_studio.errors import DataError
 
 _NORMAL_95 = 1.959964
+_STUDENT_95 = {2: 4.302653, 3: 3.182446, 4: 2.776445}  # by degrees of freedom
 JACKKNIFE_GROUPS = 20
 
 
@@ -104,7 +105,8 @@ def subset_interval(values: Sequence[float], *, size: int, images: int) -> Inter
     """Where the distance of `size` fresh images falls, from those of subsets of `size` out of `images`.
 
     It holds at that size alone: of more images the distance is smaller. Subsets overlap, so that their spread is too
-    small by √(1 - size / images), which is corrected. Raises: DataError if there are fewer than 3, or they overlap by
+    small by √(1 - size / images), which is corrected; and their mean scatters itself, with the set that they are drawn
+    from and with how they are drawn. Raises: DataError if there are fewer than 3, or they overlap by
     more than half.
     """
     if len(values) < 3 or 2 * size > images:
@@ -112,10 +114,21 @@ def subset_interval(values: Sequence[float], *, size: int, images: int) -> Inter
             f"{len(values)} subsets of {size:,} out of {images:,} images give no interval.",
             remedy=f"Take at least 3, of at most {images // 2:,} images.",
         )
-    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(1 - size / images)
-    half = _NORMAL_95 * spread
-    method = f"1.96 standard deviations at {size:,} images, of {len(values)} subsets without replacement"
+    share = size / images
+    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(1 - share)
+    quantile = _student_95(len(values) - 1)
+    half = quantile * spread * math.sqrt(1 + share + (1 - share) / len(values))
+    method = f"one fresh set of {size:,} images, by Student's t ({quantile:.2f}), of {len(values)} subsets"
     return Interval(low=mean - half, high=mean + half, method=method)
+
+
+def _student_95(freedom: int) -> float:
+    """The quantile of Student's t for 95 %: exact below 5 degrees of freedom, else by its series, to 0.004."""
+    if freedom in _STUDENT_95:
+        return _STUDENT_95[freedom]
+    z, v = _NORMAL_95, freedom
+    second, third = 5 * z**5 + 16 * z**3 + 3 * z, 3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z
+    return z + (z**3 + z) / (4 * v) + second / (96 * v**2) + third / (384 * v**3)
 
 
 @dataclass(frozen=True, kw_only=True)

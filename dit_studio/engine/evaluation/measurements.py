@@ -35,7 +35,8 @@ from dit_studio.errors import DataError, StudioError
 from dit_studio.evaluation_request import Metric, MetricResult, ValueInterval
 
 PRECISION_K, DENSITY_K = 3, 5
-MOST_PAIRED = 10_000  # images of each side that are compared pair by pair, as ADM's evaluator takes references
+MOST_PAIRED = 10_000  # images of each side whose neighbours are sought, as ADM's evaluator takes references
+MOST_IN_KERNELS = 50_000  # images of each side: memory is flat, but time grows with their product
 _FRECHET_SUBSETS = 5
 _PROBE_IMAGES = 5000
 _NO_IMAGES = "It needs the reference's images, and the file holds statistics only."
@@ -60,6 +61,14 @@ class Pair:
     @cached_property
     def equal_features(self) -> tuple[FeatureArray, FeatureArray]:
         real, fake = self.equal
+        return real.features[MAIN_OUTPUT], fake.features[MAIN_OUTPUT]
+
+    @cached_property
+    def kernel_features(self) -> tuple[FeatureArray, FeatureArray]:
+        """All images of each side, or as many as kernels take, drawn by the seed: sums over pairs need no equal
+        numbers."""
+        self.need_images()
+        real, fake = (_drawn(side, MOST_IN_KERNELS, self.seed) for side in (self.real, self.fake))
         return real.features[MAIN_OUTPUT], fake.features[MAIN_OUTPUT]
 
     @property
@@ -161,7 +170,7 @@ def _frechet_n(pair: Pair) -> int:
 
 def _kid(pair: Pair, name: str) -> MetricResult:
     return _kernel(
-        pair, "kid", name, pair.equal_features, cubic_kernel, estimator="all pairs, unbiased, kernel (x·y/d + 1)³"
+        pair, "kid", name, pair.kernel_features, cubic_kernel, estimator="all pairs, unbiased, kernel (x·y/d + 1)³"
     )
 
 
@@ -183,7 +192,7 @@ def _kid_subsets(pair: Pair, name: str) -> MetricResult:
 
 
 def _mmd(pair: Pair, name: str) -> MetricResult:
-    real, fake = (unit_rows(features) for features in pair.equal_features)
+    real, fake = (unit_rows(features) for features in pair.kernel_features)
     sigma = median_distance(unit_rows(_drawn(pair.real, MEDIAN_IMAGES, 0).features[MAIN_OUTPUT]))
     found = _kernel(
         pair, "mmd", name, (real, fake), gaussian_kernel(sigma),
@@ -193,7 +202,7 @@ def _mmd(pair: Pair, name: str) -> MetricResult:
 
 
 def _cmmd(pair: Pair, name: str) -> MetricResult:
-    real, fake = (unit_rows(features) for features in pair.equal_features)
+    real, fake = (unit_rows(features) for features in pair.kernel_features)
     return _kernel(
         pair, "cmmd", name, (real, fake), gaussian_kernel(CMMD_SIGMA), statistic=KernelSums.biased, scale=CMMD_SCALE,
         estimator="all pairs, biased, Gaussian kernel of σ = 10, times 1,000",
@@ -213,17 +222,25 @@ def _kernel(
 ) -> MetricResult:
     real, fake = features
     found = MetricResult(
-        metric=metric, name=name, better="lower", estimator=estimator, n_real=len(real), n_fake=len(fake)
-    )
-    if len(real) < 2 * intervals.JACKKNIFE_GROUPS:
+        metric=metric, name=name, better="lower", estimator=estimator + _cut_words(pair, real, fake),
+        n_real=len(real), n_fake=len(fake),
+    )  # fmt: skip
+    smaller = min(len(real), len(fake))
+    if smaller < 2 * intervals.JACKKNIFE_GROUPS:
         return msgspec.structs.replace(
             found,
             value=scale * statistic(sum_kernel(real, fake, kernel)),
-            why_no_interval=f"A jackknife needs {2 * intervals.JACKKNIFE_GROUPS} images, there are {len(real)}.",
+            why_no_interval=f"A jackknife needs {2 * intervals.JACKKNIFE_GROUPS} images, there are {smaller}.",
         )
     estimate = intervals.kernel_estimate(real, fake, kernel, statistic=statistic, seed=pair.seed)
     interval = _record(estimate.interval, len(fake), scale)
     return msgspec.structs.replace(found, value=scale * estimate.value, interval=interval)
+
+
+def _cut_words(pair: Pair, real: FeatureArray, fake: FeatureArray) -> str:
+    if len(real) == pair.real.n and len(fake) == pair.fake.n:
+        return ""
+    return f"; at most {MOST_IN_KERNELS:,} images of each side, drawn by the seed"
 
 
 # ------------------------------------------------------------------------------------------------- shares

@@ -3,7 +3,7 @@
 import platform
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -164,7 +164,7 @@ class _Evaluation:
         key = (*whose, request.count, request.seed, request.has_floor, self._metrics)
         if key not in self._shared.references:
             self._shared.references.clear()
-            opened = yield from open_reference(request.real, extractor)
+            opened = _comparable((yield from open_reference(request.real, extractor)), extractor)
             read = yield from self._extract(opened, "Reference", request.count)
             side = measured_side(opened, read)
             halves = self._halves_of(side)
@@ -241,6 +241,19 @@ class _Evaluation:
             return *find_copies(searched, reference.opened, fake, spacing=reference.spacing), ""
         except StudioError as error:
             return None, (), str(error)
+
+
+def _comparable(opened: OpenSide, extractor: Extractor) -> OpenSide:
+    """Without saved statistics that were made in another way, where their file has images to measure instead."""
+    statistics = opened.statistics
+    made_as = "" if statistics is None else str(statistics.meta.get("protocol", ""))
+    if opened.source is None or made_as in ("", extractor.protocol):
+        return opened
+    note = (
+        f"The statistics of the reference were made as {made_as}, not as {extractor.protocol}: the "
+        f"{opened.source.count:,} images in the same file are measured instead."
+    )
+    return replace(opened, statistics=None, statistics_hash="", note=note)
 
 
 def _notes(*sides: OpenSide) -> list[CautionRecord]:
