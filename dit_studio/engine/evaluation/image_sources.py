@@ -255,6 +255,11 @@ def npz_source(path: Path) -> ImageSource:
             remedy="Choose an .npz of samples; saved statistics can only be a reference.",
         )
     shape, dtype = head.shape, head.dtype
+    if dtype.hasobject:
+        raise DataError(
+            f'"arr_0" in {path} holds pickled Python objects, which could run code and are never opened.',
+            remedy="Save the images as uint8 of shape (N, H, W, 3), 0 … 255, with numpy.savez.",
+        )
     if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
         raise DataError(
             f'"arr_0" in {path} is {dtype} of shape {shape}; images are uint8 of shape (N, H, W, 3 or 1).',
