@@ -1,6 +1,7 @@
 """Images from folders, archives, sample files and data sets: each once, as it is, and what is wrong is listed."""
 
 import io
+import shutil
 import tarfile
 import tracemalloc
 import zipfile
@@ -15,9 +16,11 @@ from PIL import Image
 
 from dit_studio.config import DataConfig
 from dit_studio.engine import data
+from dit_studio.engine.evaluation import content_digest
 from dit_studio.engine.evaluation.image_sources import ImageSource, data_set_source, open_source
 from dit_studio.engine.image_files import decode_whole
 from dit_studio.errors import DataError
+from dit_studio.places import cache_dir
 
 _Value = TypeVar("_Value")
 Pixels = NDArray[np.uint8]
@@ -30,6 +33,10 @@ def _value(generator: Generator[object, None, _Value]) -> _Value:
         except StopIteration as end:
             value: _Value = end.value
             return value
+
+
+def _hash(path: Path) -> str:
+    return _value(_value(open_source(str(path))).hash_content())
 
 
 def _noise(seed: int, height: int = 12, width: int = 10) -> Pixels:
@@ -90,10 +97,43 @@ def test_files_come_as_they_are(tmp_path: Path, kind: str) -> None:
 
 def test_a_changed_folder_has_another_hash(tmp_path: Path) -> None:
     folder = _write(tmp_path / "images")
-    before = _value(open_source(str(folder))).content_hash
-    assert _value(open_source(str(folder))).content_hash == before
+    before = _hash(folder)
+    assert _hash(folder) == before
     Image.fromarray(_noise(99)).save(folder / "99.png")
-    assert _value(open_source(str(folder))).content_hash != before
+    assert _hash(folder) != before
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_files_are_read_once_for_their_hash(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _write(tmp_path / "images")
+    monkeypatch.setattr(content_digest, "_SETTLED_SECONDS", -60.0)
+    place = folder if kind == "folder" else _packed(folder, kind)
+    first = _hash(place)
+    monkeypatch.setattr(content_digest, "_read", _never)
+    assert _hash(place) == first
+    (kept,) = (cache_dir() / "digests").iterdir()
+    kept.write_text("damaged")
+    with pytest.raises(AssertionError, match="is known"):
+        _hash(place)
+
+
+def _never(*_: object) -> None:
+    raise AssertionError("the digest is known")
+
+
+def test_what_changed_a_moment_ago_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _write(tmp_path / "images")
+    monkeypatch.setattr(content_digest, "_SETTLED_SECONDS", 60.0)
+    assert _hash(folder) == _hash(folder)
+    assert not (cache_dir() / "digests").exists()
+
+
+def test_a_copy_has_the_same_hash_and_another_name_another(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "images")
+    shutil.copytree(folder, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert _hash(folder) == _hash(tmp_path / "copy")
+    (tmp_path / "copy" / "6.png").rename(tmp_path / "copy" / "7.png")
+    assert _hash(folder) != _hash(tmp_path / "copy")
 
 
 def test_mixed_sizes_modes_and_broken_files(tmp_path: Path) -> None:
@@ -166,7 +206,7 @@ def test_the_hash_of_a_sample_file_is_that_of_its_content(tmp_path: Path) -> Non
     hashes = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         np.savez(tmp_path / f"{name}.npz", _noise(seed)[None])
-        hashes.append(_value(open_source(str(tmp_path / f"{name}.npz"))).content_hash)
+        hashes.append(_hash(tmp_path / f"{name}.npz"))
     assert hashes[0] == hashes[1] != hashes[2]
 
 

@@ -31,6 +31,11 @@ class Extracted:
     hashes: NDArray[np.uint64]  # equal for equal pixels
     seen: Seen
 
+    @property
+    def pixel_hash(self) -> str:
+        """Of the pixels of all images measured, in any order: one for a folder, its copy, a zip and an .npz of them."""
+        return hashlib.blake2b(np.sort(self.hashes).astype("<u8").tobytes(), digest_size=16).hexdigest()
+
 
 def extract(
     source: ImageSource, extractor: Extractor, *, stage: str, count: int | None, seed: int, batch_size: int
@@ -41,8 +46,9 @@ def extract(
     """
     wanted = drawn_numbers(source.count, count, seed)
     is_subset = len(wanted) < source.count
+    content_hash = yield from source.hash_content()
     key = {
-        "source": source.content_hash, "extractor": extractor.name, "weights": extractor.weights_sha256,
+        "source": content_hash, "extractor": extractor.name, "weights": extractor.weights_sha256,
         "protocol": extractor.protocol, "count": len(wanted), "seed": seed if is_subset else 0,
     }  # fmt: skip
     with open_store(key, extractor.outputs) as store:
@@ -143,6 +149,8 @@ def _hashed(batches: Batches) -> Generator[tuple[ImageBatch, NDArray[np.uint64]]
 
 
 def _hashes(pixels: Pixels) -> NDArray[np.uint64]:
+    """Grey pixels have the hash of the same in three channels."""
+    pixels = np.broadcast_to(pixels, (len(pixels), 3, *pixels.shape[2:]))
     shape = str(pixels.shape[1:]).encode()
     digests = []
     for image in pixels:

@@ -24,7 +24,7 @@ from dit_studio.files import naming_disk_errors, remove_folder, write_atomically
 from dit_studio.locks import is_locked, locked
 from dit_studio.places import cache_dir
 
-VERSION = 2  # raise it when extraction changes what lands in the cache
+VERSION = 3  # raise it when extraction changes what lands in the cache
 _COMMIT_SECONDS = 2.0
 MOST_KEPT_BYTES = 20 * 2**30  # in all; beyond it the features that were used longest ago go
 _COLUMNS = {"numbers": np.dtype("<i8"), "hashes": np.dtype("<u8")}  # of each image: its number, a hash of its pixels

@@ -52,6 +52,8 @@ class ImageSource:
     """A set of images. `sizes` (width, height), `formats` and `left_out` grow while images are read for the first time.
 
     `count` is how many images there may be; which of their files are broken shows as they are read.
+    `content_hash` is what features are kept by: of the names and bytes of files, once `hash_content` was called; of the
+    checksums in a zip or npz; of a data set, the fingerprint of its cache.
     `labels` (count,), where classes are known, count from 0 in the order of `class_names`, if those are known.
     """
 
@@ -59,22 +61,20 @@ class ImageSource:
     kind: str  # "folder", "zip", "tar", "npz" or "data set"
     count: int
     read: Read
-    hash_files: Callable[[], Generator[Progress, None, str]]
+    files: FileList | None = None  # those to hash
+    content_hash: str = ""
     labels: Numbers | None = None
     class_names: tuple[str, ...] = ()
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
     formats: Counter[str] = field(default_factory=Counter)
     left_out: LeftOut = field(default_factory=LeftOut)
     _seen: set[int] = field(default_factory=set, init=False)
-    _content_hash: str = field(default="", init=False)
 
-    def content_hash(self) -> Generator[Progress, None, str]:
-        """What features are kept by: a digest of names and bytes of files, of the checksums in a zip or npz, and of a
-        data set the fingerprint of its cache. Files are read for it once, and never if they are as they were before.
-        """
-        if not self._content_hash:
-            self._content_hash = yield from self.hash_files()
-        return self._content_hash
+    def hash_content(self) -> Generator[Progress, None, str]:
+        """The content's hash. Files are read for it, unless they are as they were the last time."""
+        if self.files is not None and not self.content_hash:
+            self.content_hash = yield from digest_files(self.files)
+        return self.content_hash
 
     @property
     def is_sorted_by_class(self) -> bool:
@@ -132,7 +132,7 @@ def picture_source(files: FileList) -> ImageSource:
     return ImageSource(
         path=str(files.path),
         kind=files.kind,
-        content_hash=files.fingerprint,
+        files=files,
         count=count,
         read=partial(_read_pictures, found, members, set()),
         labels=None if members is None or found.labels is None or not found.class_names else found.labels[members],

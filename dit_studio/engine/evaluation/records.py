@@ -15,7 +15,7 @@ from dit_studio.evaluation_request import Protocol, SourceRecord
 
 
 def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord:
-    """One side of a result."""
+    """One side of a result. Its hash: of the file of statistics that stand for it, else of the pixels measured."""
     source = opened.source
     if source is None or extracted is None:
         statistics = opened.statistics
@@ -33,7 +33,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
     return SourceRecord(
         path=shown(opened.path),
         kind=source.kind,
-        content_hash=source.content_hash,
+        content_hash=opened.statistics_hash or extracted.pixel_hash,
         images=source.count,
         measured=len(extracted.numbers),
         statistics_images=opened.statistics.n if opened.statistics is not None else 0,
