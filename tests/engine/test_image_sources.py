@@ -228,7 +228,7 @@ def test_a_large_sample_file_is_never_in_memory(tmp_path: Path) -> None:
         ({"arr_0": np.zeros((2, 8, 8, 3), np.float32)}, r"is float32 of shape \(2, 8, 8, 3\); images are uint8"),
         ({"arr_0": np.zeros((2, 3, 8, 8), np.uint8)}, r"is uint8 of shape \(2, 3, 8, 8\); images are uint8 of shape"),
         ({"mu": np.zeros(2)}, 'holds no images: there is no array "arr_0", but "mu"'),
-        ({"arr_0": np.array([None, None])}, "is object of shape"),
+        ({"arr_0": np.array([None, None])}, "holds pickled Python objects"),
     ],
     ids=["floats", "channel first", "statistics", "pickles"],
 )
