@@ -22,7 +22,7 @@ import msgspec
 
 from dit_studio import __version__
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
-from dit_studio.cli_output import Ticker, UsageError, answer, number, say, show
+from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
 from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
@@ -277,7 +277,7 @@ def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
         presses.append(number)
         if len(presses) > 1:
             raise KeyboardInterrupt
-        say("\nstopping after this step, and saving; once more to end at once.")
+        say_at_once("\nstopping after this step, and saving; once more to end at once.")
         folder.send(Command.STOP)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

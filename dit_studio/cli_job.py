@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dit_studio.cli_output import Ticker, say, show
+from dit_studio.cli_output import Ticker, say_at_once, show
 from dit_studio.errors import ConfigError, DiskFullError, Problem
 from dit_studio.events import CellDrawn, CellFailed, Event, SamplesDrawn, SettingsRefused, Written
 from dit_studio.sample_request import SampleRequest
@@ -63,7 +63,7 @@ def _stopping_at_a_step() -> Iterator[list[int]]:
         presses.append(number)
         if len(presses) > 1:
             raise KeyboardInterrupt
-        say("\nstopping after this step; what is finished is kept. Once more to end at once.")
+        say_at_once("\nstopping after this step; what is finished is kept. Once more to end at once.")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

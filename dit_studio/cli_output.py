@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -30,6 +31,14 @@ _LINE_SECONDS = 5.0  # between lines of progress where the terminal cannot redra
 def say(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def say_at_once(text: str) -> None:
+    """From a signal's handler, which may have cut into a sentence: past the buffer, which cannot be entered twice."""
+    try:
+        os.write(sys.stderr.fileno(), f"{text}\n".encode())
+    except OSError:  # stderr is closed, or no file
+        return
 
 
 def answer(options: argparse.Namespace, **values: Any) -> None:

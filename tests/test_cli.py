@@ -477,6 +477,29 @@ def test_interrupting_saves_and_stops(recipe: Path, tmp_path: Path) -> None:
     assert len(list((run / "checkpoints").glob("step-*"))) >= 1
 
 
+def test_a_signal_may_cut_into_any_sentence() -> None:
+    """What a handler says while stderr is being written to must not end the program."""
+    program = (
+        "import io, signal, sys\n"
+        "from dit_studio import cli_job\n"
+        "class Slow(io.FileIO):\n"
+        "    def write(self, text):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        return super().write(text)\n"
+        "sys.stderr = io.TextIOWrapper(io.BufferedWriter(Slow(2, 'w', closefd=False)), write_through=True)\n"
+        "with cli_job._stopping_at_a_step() as presses:\n"
+        "    sys.stderr.write('a sentence\\n')\n"
+        "    sys.stderr.flush()\n"
+        "    assert presses == [2]\n"
+        "    import os\n"
+        "    os._exit(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "stopping after this step" in done.stderr
+    assert "a sentence" in done.stderr
+
+
 def test_help_costs_no_torch() -> None:
     code = "import sys; from dit_studio import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
     code += "assert 'torch' not in sys.modules and 'PySide6' not in sys.modules"
