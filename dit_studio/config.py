@@ -4,11 +4,10 @@ Every field carries its meaning, its unit and its range, and `fields_of` hands t
 """
 
 import difflib
-import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli_w
@@ -18,23 +17,17 @@ from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_metrics import chosen_metrics
 from dit_studio.evaluation_request import EvaluationOptions, ExtractorName, Metric
 from dit_studio.fields import Field, Section, check_value, schema_fields, setting
+from dit_studio.model_settings import (
+    DiffusionConfig,
+    LatentsConfig,
+    ModelConfig,
+    diffusion_problems,
+    model_problems,
+    nearest_divisor,
+    resolve_model,
+    suitable_learning_rate,
+)
 from dit_studio.sample_request import SampleOptions, Sampler
-
-# name                hidden  depth  heads     S to XL: Peebles & Xie 2023, table 1; the others suit a CPU
-_SIZES = {
-    "XXS":              (128,     6,     4),
-    "XS":               (256,     8,     4),
-    "S":                (384,    12,     6),
-    "B":                (768,    12,    12),
-    "L":               (1024,    24,    16),
-    "XL":              (1152,    28,    16),
-}  # fmt: skip
-PATCH_SIZES = (2, 4, 8)
-PRESETS = {f"{size}/{patch}": (*numbers, patch) for size, numbers in _SIZES.items() for patch in PATCH_SIZES}
-Preset = Literal[
-    "XXS/2", "XXS/4", "XXS/8", "XS/2", "XS/4", "XS/8", "S/2", "S/4", "S/8",
-    "B/2", "B/4", "B/8", "L/2", "L/4", "L/8", "XL/2", "XL/4", "XL/8",
-]  # fmt: skip
 
 
 class DataConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,74 +55,6 @@ class DataConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 0.05
 
 
-class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    preset: Annotated[Preset, setting("Size and patch; the numbers below override it.")] = "XXS/2"
-    patch_size: (
-        Annotated[
-            int, setting("Side of a patch; smaller is better and slower.", unit="pixels", advanced=True, ge=1, le=64)
-        ]
-        | None
-    ) = None
-    hidden_size: Annotated[int, setting("Width of a token.", title="Width", advanced=True, ge=16, le=8192)] | None = (
-        None
-    )
-    depth: Annotated[int, setting("Number of blocks.", unit="blocks", advanced=True, ge=1, le=128)] | None = None
-    num_heads: (
-        Annotated[int, setting("Attention heads; they divide the width.", title="Heads", advanced=True, ge=1, le=128)]
-        | None
-    ) = None
-    mlp_ratio: Annotated[
-        float,
-        setting(
-            "Width of the MLP over the width of a token.", title="MLP ratio", unit="×", advanced=True, ge=0.5, le=16.0
-        ),
-    ] = 4.0
-    learn_sigma: Annotated[
-        bool,
-        setting(
-            "Also predict the variance of each step, trained by its variational bound.",
-            title="Learned variance",
-            advanced=True,
-        ),
-    ] = True
-    class_dropout_prob: Annotated[
-        float,
-        setting(
-            "Share of labels dropped while training, which classifier-free guidance needs.",
-            title="Label drop-out",
-            advanced=True,
-            ge=0.0,
-            lt=1.0,
-        ),
-    ] = 0.1
-
-
-class DiffusionConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    objective: Annotated[
-        Literal["epsilon", "x0", "v", "flow"],
-        setting(
-            "What the model predicts: the noise as in the paper, the image, a velocity, or the velocity of a flow.",
-            title="Prediction",
-            advanced=True,
-        ),
-    ] = "epsilon"
-    schedule: Annotated[
-        Literal["linear", "cosine"],
-        setting(
-            "How noise grows with time: linear as in the paper, or the cosine of Nichol & Dhariwal.", advanced=True
-        ),
-    ] = "linear"
-    timesteps: Annotated[int, setting("Length of the noise schedule.", unit="steps", advanced=True, ge=10, le=4000)] = (
-        1000
-    )
-    beta_start: Annotated[
-        float, setting("First β of the linear schedule.", title="β start", advanced=True, gt=0.0, lt=1.0)
-    ] = 1e-4
-    beta_end: Annotated[
-        float, setting("Last β of the linear schedule.", title="β end", advanced=True, gt=0.0, lt=1.0)
-    ] = 0.02
-
-
 class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     steps: Annotated[int, setting("Optimiser steps in all.", unit="steps", ge=1, le=100_000_000)] = 20_000
     batch_size: Annotated[int, setting("Images in one optimiser step.", unit="images", ge=1, le=65_536)] = 64
@@ -137,6 +62,10 @@ class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         Annotated[float, setting("AdamW's step size after warm-up; empty, it suits the width.", gt=0.0, le=1.0)] | None
     ) = None
     seed: Annotated[int, setting("Fixes every random draw of the run.", ge=0, le=2**31 - 1)] = 0
+    start_from: Annotated[
+        str,
+        setting("Fine-tune this model: a run, a checkpoint, a published .pt or a diffusers folder. Empty: from noise."),
+    ] = ""
     checkpoint_every: Annotated[
         int, setting("Save a checkpoint so often; 0: only at the end.", title="Checkpoint every", unit="steps", ge=0)
     ] = 1000
@@ -246,6 +175,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+    latents: LatentsConfig = LatentsConfig()
     train: TrainConfig = TrainConfig()
     sample: SampleConfig = SampleConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -255,6 +185,7 @@ SECTIONS: dict[str, type[Section]] = {
     "data": DataConfig,
     "model": ModelConfig,
     "diffusion": DiffusionConfig,
+    "latents": LatentsConfig,
     "train": TrainConfig,
     "sample": SampleConfig,
     "evaluate": EvaluateConfig,
@@ -321,48 +252,32 @@ def _parse_section(name: str, table: Mapping[str, Any], problems: list[Problem])
 def check_recipe(recipe: Recipe) -> list[Problem]:
     """What in the recipe contradicts itself: each setting may be in its range, and the whole still impossible."""
     model, train, size = resolve_model(recipe.model), recipe.train, recipe.data.image_size
-    hidden, heads, patch = model.hidden_size or 0, model.num_heads or 1, model.patch_size or 1
     problems: list[Problem] = []
-
-    def add(key: str, value: float, message: str) -> None:
-        problems.append(Problem(key, f"{key} = {value:g} is not possible: {message}", value))
-
-    if size % patch:
-        fits = ", ".join(str(number) for number in (1, *PATCH_SIZES) if size % number == 0)
-        add("model.patch_size", patch, f"it does not divide an image of {size} pixels; {fits} would.")
-    if hidden % heads:
-        add("model.num_heads", heads, f"it does not divide a width of {hidden}; {_divisor(hidden, heads)} would.")
-    if hidden % 4:
-        add(
-            "model.hidden_size",
-            hidden,
-            f"the position embedding needs a multiple of 4, as {hidden + 4 - hidden % 4} is.",
-        )
+    if not recipe.latents.vae:  # a VAE says itself how it divides the image
+        problems += model_problems(model, grid=(size, "pixels"))
     if train.batch_size % train.accumulate:
-        fits = str(_divisor(train.batch_size, train.accumulate))
-        add("train.accumulate", train.accumulate, f"it does not divide a batch of {train.batch_size}; {fits} would.")
-    if recipe.diffusion.beta_start > recipe.diffusion.beta_end:
-        low = recipe.diffusion.beta_start
-        add(
-            "diffusion.beta_end", recipe.diffusion.beta_end, f"noise grows with time, so at least beta_start = {low:g}."
+        fits = nearest_divisor(train.batch_size, train.accumulate)
+        message = f"it does not divide a batch of {train.batch_size}; {fits} would."
+        problems.append(
+            Problem(
+                "train.accumulate",
+                f"train.accumulate = {train.accumulate} is not possible: {message}",
+                train.accumulate,
+            )
         )
-    if (signal := _signal_left(recipe.diffusion)) < 1e-30:
-        add("diffusion.beta_end", recipe.diffusion.beta_end, f"ᾱ at the end would be {signal:.0e}, and nothing of the "
-            "image be left to learn from; smaller β or fewer timesteps.")  # fmt: skip
+    problems += diffusion_problems(recipe.diffusion, learn_sigma=model.learn_sigma)
     if any(0xD800 <= ord(letter) < 0xE000 for letter in recipe.data.path):
         message = f"data.path = {recipe.data.path!r} is not possible: its name is not UTF-8; rename it."
         problems.append(Problem("data.path", message, recipe.data.path))
     objective, is_flow = recipe.diffusion.objective, recipe.diffusion.objective == "flow"
-    if model.learn_sigma and objective != "epsilon":
-        message = f"the variance is learned with the noise alone, not with {objective}; set it to false."
-        problems.append(Problem("model.learn_sigma", f"model.learn_sigma = true is not possible: {message}", True))  # noqa: FBT003
     if is_flow != (recipe.sample.sampler == "flow-euler"):
         message = f"a model that predicts {objective} takes {'flow-euler' if is_flow else 'any but this'}."
         sampler = recipe.sample.sampler
         problems.append(Problem("sample.sampler", f"sample.sampler = {sampler} is not possible: {message}", sampler))
     if recipe.sample.steps > recipe.diffusion.timesteps:
-        limit = recipe.diffusion.timesteps
-        add("sample.steps", recipe.sample.steps, f"the noise schedule has {limit} steps, so at most {limit}.")
+        limit, steps = recipe.diffusion.timesteps, recipe.sample.steps
+        message = f"sample.steps = {steps} is not possible: the noise schedule has {limit} steps, so at most {limit}."
+        problems.append(Problem("sample.steps", message, steps))
     return problems + _metrics_problems(recipe.evaluate)
 
 
@@ -382,42 +297,6 @@ def _metrics_problems(evaluate: EvaluateConfig) -> list[Problem]:
     except ConfigError as error:
         return [Problem("evaluate.metrics", problem.message, evaluate.metrics) for problem in error.problems]
     return []
-
-
-def _signal_left(diffusion: DiffusionConfig) -> float:
-    """ᾱ after the last step of the linear schedule."""
-    if diffusion.schedule != "linear":
-        return 1.0
-    count, scale = diffusion.timesteps, 1000 / diffusion.timesteps
-    first, last = scale * diffusion.beta_start, scale * diffusion.beta_end
-    betas = (first + (last - first) * step / max(1, count - 1) for step in range(count))
-    return math.prod(1 - min(beta, 0.999) for beta in betas)
-
-
-def _divisor(number: int, near: int) -> int:
-    return max((value for value in range(1, near + 1) if number % value == 0), default=1)
-
-
-def resolve_model(model: ModelConfig) -> ModelConfig:
-    """The same model with every number of its preset written out."""
-    hidden, depth, heads, patch = PRESETS[model.preset]
-    return replace(
-        model,
-        hidden_size=model.hidden_size or hidden,
-        depth=model.depth or depth,
-        num_heads=model.num_heads or heads,
-        patch_size=model.patch_size or patch,
-    )
-
-
-def suitable_learning_rate(width: int) -> float:
-    """The paper's 1e-4 at the width of XL, and more for narrower models, as width^-1.5.
-
-    The exponent is measured, not derived: in 2,000 steps at width 128, 2e-3 learns the classes of handwritten digits
-    (98 % of the samples are what was asked for), 1e-3 does not (59 %), and 2e-4 not at all (11 %).
-    """
-    width_of_xl, paper = _SIZES["XL"][0], 1e-4
-    return float(f"{paper * max(1.0, width_of_xl / width) ** 1.5:.2g}")
 
 
 def resolve(recipe: Recipe) -> Recipe:
@@ -481,6 +360,3 @@ def recipe_to_tables(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, for a request to a worker; `parse_recipe` reads it back."""
     result: dict[str, Any] = msgspec.to_builtins(recipe)
     return result
-
-
-assert set(get_args(Preset)) == set(PRESETS)

@@ -30,3 +30,8 @@ def samples_dir() -> Path:
 def evaluations_dir() -> Path:
     """Where evaluations and what was drawn for them are kept: $DIT_STUDIO_EVALUATIONS, else in the user's data."""
     return Path(os.environ.get("DIT_STUDIO_EVALUATIONS") or platformdirs.user_data_path("dit-studio") / "evaluations")
+
+
+def models_dir() -> Path:
+    """Where downloaded models, and what is known of opened ones, are kept: $DIT_STUDIO_MODELS, else the user's data."""
+    return Path(os.environ.get("DIT_STUDIO_MODELS") or platformdirs.user_data_path("dit-studio") / "models")

@@ -30,6 +30,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIT_STUDIO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("DIT_STUDIO_SAMPLES", str(tmp_path / "samples"))
     monkeypatch.setenv("DIT_STUDIO_EVALUATIONS", str(tmp_path / "evaluations"))
+    monkeypatch.setenv("DIT_STUDIO_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("DIT_STUDIO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DIT_STUDIO_SETTINGS", str(tmp_path / "settings.json"))
 

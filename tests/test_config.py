@@ -14,11 +14,10 @@ from dit_studio.config import (
     load_recipe,
     parse_recipe,
     resolve,
-    resolve_model,
-    suitable_learning_rate,
 )
 from dit_studio.errors import ConfigError
 from dit_studio.fields import check_value
+from dit_studio.model_settings import resolve_model, suitable_learning_rate
 from dit_studio.places import resources_dir
 
 

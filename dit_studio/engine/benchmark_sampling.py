@@ -15,7 +15,6 @@ import psutil
 import torch
 from msgspec.structs import replace
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine import device as devices
 from dit_studio.engine.benchmark import Figures
 from dit_studio.engine.cache import open_cache
@@ -29,6 +28,7 @@ from dit_studio.engine.sample_job import Generation, draw
 from dit_studio.engine.sampling import Samples, sample
 from dit_studio.engine.warm_model import WarmModel, load_warm, warm_model
 from dit_studio.events import Event, SampleFrame, encode, split_bytes
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import ModelReference, SampleRequest
 
 _S2 = ModelDescription(

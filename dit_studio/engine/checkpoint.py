@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import torch
@@ -18,10 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from dit_studio.config import DiffusionConfig, Recipe, resolve_model
+from dit_studio.config import Recipe
 from dit_studio.engine.model import DiT
 from dit_studio.errors import CheckpointError, RunError, ShapeError
 from dit_studio.files import new_folder_atomically, write_atomically
+from dit_studio.model_settings import DiffusionConfig, resolve_model
 
 _METADATA_KEY = "dit_studio"
 _PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle"}
@@ -29,6 +30,17 @@ COLOR_CHANNELS = {"rgb": 3, "grey": 1}
 
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
+
+
+class LatentSpace(msgspec.Struct, frozen=True, kw_only=True):
+    """The VAE in whose latents a model lives; what the model sees is (latent - shift) · scale."""
+
+    vae: str  # a folder, or a name on the hub
+    digest: str = ""  # of the VAE's weights; empty where they were not at hand
+    factor: Count = 8
+    channels: Count = 4
+    scale: float = 0.18215
+    shift: float = 0.0
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +56,21 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     class_dropout_prob: Annotated[float, msgspec.Meta(ge=0, lt=1)]
     num_classes: Count
     learn_sigma: bool
+    block: Literal["adaln-zero", "adaln", "cross-attention", "in-context"] = "adaln-zero"
+    attention: Literal["full", "grouped", "window"] = "full"
+    num_kv_heads: Count | None = None  # of grouped attention
+    window: Count = 7  # of window attention: patches on a side
+    position: Literal["sincos", "learned"] = "sincos"
+    rope: bool = False
+    qk_norm: bool = False
+    norm: Literal["layer", "rms"] = "layer"
+    mlp: Literal["gelu", "swiglu"] = "gelu"
+    dialect: Literal["facebook", "diffusers"] = "facebook"
+    time: Literal["studio", "sit"] = (
+        "studio"  # sit: a flow told the time from 0 (noise) to 1, whose velocity ends there
+    )
+    latents: LatentSpace | None = None  # None: pixels
+    origin: str = ""  # the file of another program that the weights came from
     diffusion: DiffusionConfig
     class_names: tuple[str, ...] = ()  # empty for a model without classes
     step: int = 0
@@ -65,6 +92,16 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
             class_dropout_prob=model.class_dropout_prob if class_names else 0.0,
             num_classes=max(1, len(class_names)),
             learn_sigma=model.learn_sigma,
+            block=model.block,
+            attention=model.attention,
+            num_kv_heads=model.num_kv_heads,
+            window=model.window,
+            position=model.position,
+            rope=model.rope,
+            qk_norm=model.qk_norm,
+            norm=model.norm,
+            mlp=model.mlp,
+            dialect=model.dialect,
             diffusion=recipe.diffusion,
             class_names=class_names,
             seed=recipe.train.seed,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.errors import ShapeError
+from dit_studio.model_settings import DiffusionConfig
 
 Model = Callable[[Tensor, Tensor, Tensor], Tensor]
 BANDS = 4  # equal bands of the timestep for which the loss is reported apart

@@ -11,7 +11,7 @@ import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from dit_studio.config import Recipe, parse_recipe, resolve_model
+from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine import data
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import COLOR_CHANNELS, ModelDescription
@@ -28,6 +28,7 @@ from dit_studio.events import (
     Progress,
 )
 from dit_studio.files import free_bytes, why_not_writable
+from dit_studio.model_settings import resolve_model
 from dit_studio.places import cache_dir
 
 _STATE_COPIES = 5  # weights, gradients, AdamW's two moments, the averaged weights; all float32

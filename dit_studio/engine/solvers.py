@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine.diffusion import Diffusion
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import Sampler
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dit_studio.config import PRESETS
 from dit_studio.engine import device
 from dit_studio.engine.diffusers_reference import as_diffusers_model
 from dit_studio.engine.model import DiT, attend, modulate, patchify, sincos_position_embedding, unpatchify
 from dit_studio.errors import ShapeError
+from dit_studio.model_settings import PRESETS
 
 TINY = {
     "input_size": 8,

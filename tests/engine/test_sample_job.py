@@ -9,7 +9,6 @@ import pytest
 import torch
 from PIL import Image
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine import sample_job, trajectory_writer, warm_model
 from dit_studio.engine.checkpoint import ModelDescription, write_weights
 from dit_studio.errors import CheckpointError, DiskFullError, NotFiniteError
@@ -23,6 +22,7 @@ from dit_studio.events import (
     SamplingStarted,
     SettingsRefused,
 )
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import SampleEntry
 from dit_studio.trajectory import open_trajectory
 

@@ -10,7 +10,6 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from msgspec.structs import replace
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.guidance import guided_output
 from dit_studio.engine.model import DiT
@@ -23,6 +22,7 @@ from dit_studio.engine.sampling import (
 )
 from dit_studio.engine.solvers import spaced_timesteps
 from dit_studio.errors import ConfigError
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import SampleRequest
 
 CONFIG = ModelDescription(

@@ -16,7 +16,6 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine import sampling
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.diffusion import make_betas
@@ -26,6 +25,7 @@ from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import SOLVERS, NoiseSchedule, samplers_for, spaced_timesteps
 from dit_studio.errors import ConfigError, DeviceMemoryError, NotFiniteError
 from dit_studio.events import Notice
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import Sampler, SampleRequest
 
 SHAPE = (4, 8, 8)  # latents, which nobody clips

@@ -12,7 +12,6 @@ import pytest
 import torch
 from PIL import Image
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine import sweep_job
 from dit_studio.engine.checkpoint import ModelDescription, write_weights
 from dit_studio.engine.draw_npz import draw_npz
@@ -21,6 +20,7 @@ from dit_studio.errors import CheckpointError, RunError
 from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Progress, SettingsRefused, Written
 from dit_studio.image_settings import read_settings
 from dit_studio.locks import is_locked
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.npz_count import images_in
 from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep import LOCK, open_sweep

@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 import torch
 
-from dit_studio.config import DataConfig, DiffusionConfig, ModelConfig, Recipe, SampleConfig, dump_recipe
+from dit_studio.config import DataConfig, Recipe, SampleConfig, dump_recipe
 from dit_studio.engine import data
 from dit_studio.engine.checkpoint import ModelDescription, Progressed, checkpoint_name, write_weights
 from dit_studio.engine.data import ImageSet
 from dit_studio.events import Progress
+from dit_studio.model_settings import DiffusionConfig, ModelConfig
 from tests.engine.digits import write_digits
 
 DIGITS = 120

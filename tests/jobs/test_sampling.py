@@ -10,11 +10,11 @@ import msgspec
 import pytest
 import torch
 
-from dit_studio.config import DiffusionConfig
 from dit_studio.engine.checkpoint import ModelDescription, write_weights
 from dit_studio.events import Failure, SampleFrame, SampleModel, SamplesDrawn, SamplingStarted
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.sample_history import SampleHistory
+from dit_studio.model_settings import DiffusionConfig
 from dit_studio.trajectory import noise_to_pixels, open_trajectory
 
 CONFIG = ModelDescription(

@@ -12,8 +12,9 @@ from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
 from test_data_card import summary
 
-from dit_studio.config import ModelConfig, Recipe, load_recipe, parse_recipe, resolve_model
+from dit_studio.config import Recipe, load_recipe, parse_recipe
 from dit_studio.events import Check, CheckStatus, Failure, ModelSummary, Preflight
+from dit_studio.model_settings import ModelConfig, resolve_model
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import set_up as set_up_module
 from dit_studio.ui.train.dialogs import Dialogs

@@ -2,8 +2,8 @@
 
 from PySide6.QtWidgets import QWidget
 
-from dit_studio.config import ModelConfig
 from dit_studio.events import Event, Failure, ModelSummary
+from dit_studio.model_settings import ModelConfig
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.disclosure import Disclosure
 from dit_studio.ui.train.model_words import changes_line

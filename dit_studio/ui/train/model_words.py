@@ -1,6 +1,6 @@
 """The model of a run in a few words: its preset, and what was changed of it."""
 
-from dit_studio.config import PRESETS, ModelConfig, resolve_model
+from dit_studio.model_settings import PRESETS, ModelConfig, resolve_model
 
 _NUMBERS = (("hidden_size", "width"), ("depth", "depth"), ("num_heads", "heads"), ("patch_size", "patch"))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from dit_studio.config import PRESETS, suitable_learning_rate
 from dit_studio.events import Failure
+from dit_studio.model_settings import PRESETS, suitable_learning_rate
 
 Tables = Mapping[str, Mapping[str, Any]]
 

@@ -8,10 +8,11 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from dit_studio.config import PRESETS, ModelConfig, Recipe, parse_recipe, recipe_to_tables
+from dit_studio.config import Recipe, parse_recipe, recipe_to_tables
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_settings import PRESETS, ModelConfig
 from dit_studio.places import runs_dir
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.titles import with_titles

@@ -1,0 +1,84 @@
+"""Models that other programs wrote: how they look on the disk, and what a person answered when one was opened.
+
+A published checkpoint does not say everything about itself. What it means is kept once, as a description beside its
+path, so that the window, the command line and the history can use the file where it lies.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from dit_studio.files import write_atomically
+from dit_studio.places import models_dir
+
+Foreign = Literal["", "published", "diffusers"]
+_STUDIO_KEY = "dit_studio"
+_CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
+_PICKLES = (".pt", ".pth", ".ckpt", ".bin")
+_MOST_BYTES = 100 * 2**20  # of a safetensors head
+
+
+def foreign_kind(path: Path) -> Foreign:
+    """What another program wrote there: a "published" state, a "diffusers" folder, or "" for none of them.
+
+    No tensor is read, and no pickle opened.
+    """
+    if path.is_dir():
+        return "diffusers" if diffusers_folder(path) else ""
+    if path.suffix in _PICKLES and path.is_file():
+        return "published"
+    if path.suffix == ".safetensors" and path.is_file():
+        return "" if _is_ours(path) else "published"
+    return ""
+
+
+def diffusers_folder(path: Path) -> Path | None:
+    """The folder with the transformer's config.json: of a pipeline, or the transformer's own; None if it is neither."""
+    for folder in (path / "transformer", path):
+        try:
+            config = json.loads((folder / "config.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        if isinstance(config, dict) and config.get("_class_name") in _CLASSES:
+            return folder
+    return None
+
+
+def weight_file(path: Path) -> Path:
+    """The file with the weights of a foreign model."""
+    folder = diffusers_folder(path) if path.is_dir() else None
+    if folder is None:
+        return path
+    names = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+    return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+
+
+def remember(path: Path, description: bytes) -> None:
+    """Keep what a foreign model means. Raises: DiskFullError or RunError."""
+    write_atomically(_note(path), description)
+
+
+def remembered(path: Path) -> bytes | None:
+    """What was kept of a foreign model; None if it was never opened, or changed since."""
+    try:
+        return _note(path).read_bytes()
+    except OSError:
+        return None
+
+
+def _note(path: Path) -> Path:
+    file = weight_file(path)
+    status = file.stat()
+    key = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return models_dir() / "opened" / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.json"
+
+
+def _is_ours(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            head = json.loads(opened.read(length)) if length <= _MOST_BYTES else {}
+        return _STUDIO_KEY in head.get("__metadata__", {})
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return True  # damaged: whoever reads our files says how
