@@ -2,9 +2,9 @@
 
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, MetricResult
+from dit_studio.figures import number
 
 _LISTED_COPIES = 5
-_ROUNDING = 1e-9
 
 
 def describe(result: EvaluationResult) -> list[str]:
@@ -51,15 +51,8 @@ def _copying_lines(result: EvaluationResult) -> list[str]:
         f"those are to each other{floor}; {copying.exact:,} are one, to the last byte. {searched}".rstrip()
     ]
     for copy in [copy for copy in copying.copies if copy.is_closer][:_LISTED_COPIES]:
-        lines.append(f"  {copy.image} is close to {copy.nearest[0].image} ({copy.nearest[0].distance:.4g})")
+        lines.append(f"  {copy.image} is close to {copy.nearest[0].image} ({number(copy.nearest[0].distance)})")
     return lines
-
-
-def number(value: float | None) -> str:
-    """Four digits; what is nothing but rounding is 0."""
-    if value is None:
-        return ""
-    return "0" if abs(value) < _ROUNDING else f"{value:.4g}"
 
 
 # ------------------------------------------------------------------------------------------------- of a plan

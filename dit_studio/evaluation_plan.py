@@ -5,8 +5,9 @@
     evaluation.lock        held by who measures
     results/000.json       `EvaluationResult` of point 0
     results/000-samples.png, 000-copies.json    its first images; all its images by closeness (`CopyList`)
-<evaluations>/drawn/<key>/             images that a model drew for evaluations: 000000.png …, labels.csv, drawn.json;
-                                       the same model, settings and number of images are never drawn twice
+<evaluations>/drawn/<key>/             images that a model drew for evaluations: 000000.png …, labels.csv; the same
+                                       model, settings and number of images are never drawn twice
+<evaluations>/drawn/<key>.json         what they were drawn with
 """
 
 from collections.abc import Sequence

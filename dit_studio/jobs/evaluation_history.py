@@ -175,9 +175,10 @@ class EvaluationHistory:
 
 
 def _remove_drawn(folder: Path) -> None:
-    """Remove images and their lock, unless they are being drawn."""
+    """Remove images, what they were drawn with and their lock, unless they are being drawn."""
     lock = folder.with_suffix(".lock")
     if not is_locked(lock):
+        folder.with_suffix(".json").unlink(missing_ok=True)  # first: what is half-removed is no longer whole
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)
 

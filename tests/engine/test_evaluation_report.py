@@ -22,6 +22,7 @@ from dit_studio.errors import ConfigError, DataError, RunError
 from dit_studio.evaluation_plan import CopyList, EvaluationRecord, plan_sources
 from dit_studio.evaluation_request import EvaluationRequest, EvaluationResult, decode_result
 from dit_studio.events import Progress, Written
+from dit_studio.figures import number
 from dit_studio.jobs import table
 from tests.ui.evaluation_results import (
     copies,
@@ -133,12 +134,12 @@ def test_every_figure_is_there_with_its_interval_numbers_and_floor(curve: Path, 
             continue
         assert result.protocol_line in text
         for found in result.results:
-            assert f"{found.value:.4g}" in text, found
+            assert f"{number(found.value)}" in text, found
             if found.interval:
-                assert f"{found.interval.low:.4g} … {found.interval.high:.4g}" in text
+                assert f"{number(found.interval.low)} … {number(found.interval.high)}" in text
             else:
                 assert found.why_no_interval in text
-    assert "1.5 at 250" in text
+    assert "1.500 at 250" in text
     assert "500 real and 500 generated images" in text
     assert "5eed0000" * 8 in text
     assert "Not to be trusted, FD-random-500: FD of 500 images is not comparable" in text
@@ -181,8 +182,8 @@ def test_the_nearest_pairs_are_shown_where_the_images_still_are(tmp_path: Path) 
     """The real ones are there; the folder of the generated ones is gone."""
     real = tmp_path / "real"
     real.mkdir()
-    for number in range(12):
-        Image.new("RGB", (8, 8), (20 * number, 90, 90)).save(real / f"{number:02}.png")
+    for count in range(12):
+        Image.new("RGB", (8, 8), (20 * count, 90, 90)).save(real / f"{count:02}.png")
     folder = write_entry(tmp_path, "copies", record_of(sources_plan()), sources_results())
     found = CopyList(real_path=str(real), fake_path=str(tmp_path / "gone"), copies=copies())
     (folder / "results" / "002-copies.json").write_bytes(msgspec.json.encode(found))

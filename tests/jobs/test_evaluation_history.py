@@ -195,9 +195,11 @@ def test_drawn_images_that_no_entry_is_about_go_after_a_while(history: Evaluatio
     os.utime(recent)
     measure(history, 1.0, samples=str(used))
     history.delete(measure(history, 1.0, samples=str(of_trashed / "000000.png")))
+    unused.with_suffix(".json").write_text("{}")
     history.empty_trash()
     assert [folder.exists() for folder in (used, of_trashed, unused, recent)] == [True, True, False, True]
     assert not unused.with_suffix(".lock").exists()
+    assert not unused.with_suffix(".json").exists()
 
 
 def test_nothing_drawn_goes_while_something_is_measured(history: EvaluationHistory) -> None:

@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QPushButton, QWid
 from pytestqt.qtbot import QtBot
 
 from dit_studio.evaluation_request import EvaluationResult
+from dit_studio.figures import figure_text
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.bar_panel import BarPanel
 from dit_studio.ui.evaluate.bars import Bars
-from dit_studio.ui.evaluate.figures import figure_text
 from dit_studio.ui.evaluate.line_marks import mark_of
 
 

@@ -11,8 +11,8 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QTableView,
 from pytestqt.qtbot import QtBot
 
 from dit_studio.evaluation_request import CautionRecord, ValueInterval
+from dit_studio.figures import figure_text, images_text, number, short, value_and_interval
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.figures import figure_text, images_text, number, short, value_and_interval
 from dit_studio.ui.evaluate.metric_tile import MetricTile
 from dit_studio.ui.evaluate.result_text import COLUMNS
 from dit_studio.ui.evaluate.results import Results

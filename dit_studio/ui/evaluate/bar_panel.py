@@ -9,9 +9,9 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QPainter, QPaintE
 from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from dit_studio.evaluation_request import EvaluationResult, Metric
+from dit_studio.figures import figure_text, interval_of
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.comparable import differences, figure_of
-from dit_studio.ui.evaluate.figures import figure_text, interval_of
 from dit_studio.ui.evaluate.line_marks import UNLIKE, mark_of
 from dit_studio.ui.evaluate.plot_lines import Floor, Range, floors, metric_title
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, set_property

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
-from dit_studio.ui.evaluate.figures import images_text
+from dit_studio.figures import images_text
 
 
 def figure_of(result: EvaluationResult, metric: Metric) -> MetricResult | None:

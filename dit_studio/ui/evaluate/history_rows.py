@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from dit_studio.evaluation_request import MetricResult
+from dit_studio.figures import figure_text, number
 from dit_studio.jobs.evaluation_history import EvaluationEntry, State
-from dit_studio.ui.evaluate.figures import figure_text, number
 from dit_studio.ui.sample.history_words import time_in_words
 from dit_studio.ui.train.amounts import count, counted
 

@@ -6,8 +6,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from dit_studio.evaluation_request import CautionRecord, MetricResult
+from dit_studio.figures import interval_of, number, short, value_and_interval
 from dit_studio.ui.evaluate.cautions import CautionLine
-from dit_studio.ui.evaluate.figures import interval_of, number, short, value_and_interval
 from dit_studio.ui.train.disclosure import Disclosure
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Heading, Muted, WholeText, row
 

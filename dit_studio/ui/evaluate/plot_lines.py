@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
+from dit_studio.figures import figure_text, images_text, interval_of, short
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
-from dit_studio.ui.evaluate.figures import figure_text, images_text, interval_of, short
 from dit_studio.ui.evaluate.plan_axis import axis_names, axis_title, axis_values
 
 Range = tuple[float, float]

@@ -8,10 +8,10 @@ from PySide6.QtGui import QColor, QFont, QIcon
 
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
+from dit_studio.figures import figure_text, interval_of, value_and_interval
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.cautions import LEVELS, MARKS, caution_text, worst
 from dit_studio.ui.evaluate.comparable import differences, figure_of, metrics_in
-from dit_studio.ui.evaluate.figures import figure_text, interval_of, value_and_interval
 from dit_studio.ui.evaluate.plan_axis import axis_title, axis_values
 from dit_studio.ui.evaluate.plot_lines import metric_title
 from dit_studio.ui.icons import icon

@@ -2,8 +2,8 @@
 
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult
+from dit_studio.figures import interval_of
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
-from dit_studio.ui.evaluate.figures import interval_of
 from dit_studio.ui.evaluate.plan_axis import axis_names
 from dit_studio.ui.evaluate.plot_lines import Picture, PlotLine, PlotPoint, Results, lines_of, read_out, reference_of
 

@@ -8,8 +8,8 @@ from PySide6.QtCore import QMimeData
 from PySide6.QtGui import QGuiApplication
 
 from dit_studio.evaluation_request import EvaluationResult
+from dit_studio.figures import figure_text, images_text, short
 from dit_studio.ui.evaluate.cautions import caution_text
-from dit_studio.ui.evaluate.figures import figure_text, images_text, short
 
 COLUMNS = (
     "label", "metric", "name", "value", "low", "high", "interval_images", "reference_images", "generated_images",

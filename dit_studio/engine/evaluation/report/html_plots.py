@@ -5,7 +5,8 @@ from html import escape
 
 from dit_studio.engine.evaluation.report.contents import Figure, Group
 from dit_studio.engine.evaluation.report.svg_plot import COLOURS, Mark, Series, bar_plot, line_plot
-from dit_studio.engine.evaluation.report.words import BETTER, number
+from dit_studio.engine.evaluation.report.words import BETTER
+from dit_studio.figures import number
 from dit_studio.sweep import SweepAxis
 
 _AXIS_TITLES = {"checkpoint": "Training step", "cfg": "CFG scale", "steps": "Denoising steps", "sampler": "Sampler"}

@@ -5,8 +5,8 @@ from html import escape
 
 from dit_studio.engine.evaluation.report.contents import ReportPoint
 from dit_studio.engine.evaluation.report.pictures import NEAREST, SHOWN_COPIES, CopyPictures, ReportPictures
-from dit_studio.engine.evaluation.report.words import number
 from dit_studio.evaluation_request import CautionRecord, Copy, EvaluationResult, SourceRecord
+from dit_studio.figures import number
 
 _LEVELS = {"red": "Not to be trusted", "amber": "Caution", "note": "Note"}
 

@@ -3,7 +3,8 @@
 from html import escape
 
 from dit_studio.engine.evaluation.report.contents import Figure, Group
-from dit_studio.engine.evaluation.report.words import BETTER, floor_words, interval_words, number
+from dit_studio.engine.evaluation.report.words import BETTER, floor_words, interval_words
+from dit_studio.figures import number
 
 _HEADS = (("Metric", ""), ("Value", "number"), ("95 % interval", "number"), ("Real", "number"),
           ("Generated", "number"), ("Floor", "number"))  # fmt: skip

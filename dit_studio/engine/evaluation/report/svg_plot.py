@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from dit_studio.figures import number
+
 # Okabe & Ito's colours, which all colour vision can tell apart, darker where white needs it.
 COLOURS = ("#0072b2", "#d55e00", "#00795b", "#b04a88", "#a06a00", "#3b7ea1", "#666666")
 _INK, _MUTED, _EDGE = "#1c1e22", "#5a616b", "#d5d9df"
@@ -78,7 +80,7 @@ def bar_plot(marks: Sequence[Mark], *, title: str, floor: float | None) -> str:
     for value in nice_ticks(low, high, 4):
         x = across(value)
         parts.append(f'<line {_GRID} x1="{x}" x2="{x}" y1="6" y2="{height - 28}"/>')
-        parts.append(f'<text {_TEXT} x="{x}" y="{height - 12}" text-anchor="middle">{_number(value)}</text>')
+        parts.append(f'<text {_TEXT} x="{x}" y="{height - 12}" text-anchor="middle">{_tick(value)}</text>')
     for index, mark in enumerate(marks):
         parts += _one_bar(mark, 8 + index * _BAR, left, across)
     parts += _floor_line(floor, f'y1="4" y2="{height - 26}"', across, "x")
@@ -122,7 +124,7 @@ def _one_bar(mark: Mark, y: float, left: float, across: _Scale) -> list[str]:
         low, high = across(mark.low), across(mark.high)
         parts.append(f'<line {_WHISKER} x1="{low}" x2="{high}" y1="{middle}" y2="{middle}"/>')
         right = max(right, high)
-    return [*parts, f'<text {_TEXT} x="{right + 6:.2f}" y="{middle + 4}">{_number(mark.y)}</text>']
+    return [*parts, f'<text {_TEXT} x="{right + 6:.2f}" y="{middle + 4}">{number(mark.y)}</text>']
 
 
 def _rows(up: _Scale) -> list[str]:
@@ -130,7 +132,7 @@ def _rows(up: _Scale) -> list[str]:
     for value in nice_ticks(up.low, up.high, 6):
         y = up(value)
         parts.append(f'<line {_GRID} x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text {_TEXT} x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_number(value)}</text>')
+        parts.append(f'<text {_TEXT} x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{_tick(value)}</text>')
     return parts
 
 
@@ -158,7 +160,7 @@ def _floor_line(floor: float | None, across: str, scale: _Scale, name: str) -> l
     if floor is None:
         return []
     place = scale(floor)
-    hint = f"<title>floor {_number(floor)}</title>"
+    hint = f"<title>floor {number(floor)}</title>"
     return [f'<line {_FLOOR} {across} {name}1="{place}" {name}2="{place}">{hint}</line>']
 
 
@@ -189,14 +191,14 @@ def _padded(values: Sequence[float], share: float) -> tuple[float, float]:
 
 
 def _hint(mark: Mark) -> str:
-    interval = "" if mark.low is None or mark.high is None else f" ({_number(mark.low)} … {_number(mark.high)})"
-    return f"<title>{escape(mark.label)}: {_number(mark.y)}{interval}</title>"
+    interval = "" if mark.low is None or mark.high is None else f" ({number(mark.low)} … {number(mark.high)})"
+    return f"<title>{escape(mark.label)}: {number(mark.y)}{interval}</title>"
 
 
 def _short(text: str) -> str:
     return text if len(text) <= _LABEL_LETTERS else f"{text[: _LABEL_LETTERS - 1]}…"
 
 
-def _number(value: float) -> str:
-    """Four digits; what is nothing but rounding is 0."""
+def _tick(value: float) -> str:
+    """Without zeros at the end; what is nothing but rounding is 0."""
     return "0" if abs(value) < 1e-12 else f"{value:.4g}"

@@ -1,16 +1,9 @@
 """What tables, plots and sections of a report say alike."""
 
 from dit_studio.engine.evaluation.report.contents import Figure, Group
+from dit_studio.figures import number
 
-_ROUNDING = 1e-12
 BETTER = {"lower": "lower is better", "higher": "higher is better", "": ""}
-
-
-def number(value: float | None) -> str:
-    """Four digits; what is nothing but rounding is 0."""
-    if value is None:
-        return ""
-    return "0" if abs(value) < _ROUNDING else f"{value:.4g}"
 
 
 def number_words(group: Group) -> str:
