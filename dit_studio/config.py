@@ -210,10 +210,21 @@ def _unknown(key: str, names: Iterable[str]) -> Problem:
     return Problem(key, f"There is no setting {key}. {hint}")
 
 
-def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
-    """A recipe from the tables of a TOML file.
+def parse_recipe(tables: Mapping[str, Any], *, defaults: Recipe | None = None) -> Recipe:
+    """A recipe from the tables of a TOML file; what they leave out is as in `defaults`.
 
     Raises: ConfigError that lists every unknown name, every value out of range and every contradiction.
+    """
+    recipe = read_settings(tables, defaults or Recipe())
+    if problems := check_recipe(recipe):
+        raise ConfigError(problems)
+    return recipe
+
+
+def read_settings(tables: Mapping[str, Any], defaults: Recipe) -> Recipe:
+    """The tables' settings over `defaults`, each in its range; whether they fit each other is not looked at.
+
+    Raises: ConfigError that lists every unknown name and every value out of range.
     """
     problems: list[Problem] = []
     sections: dict[str, Any] = {}
@@ -226,16 +237,13 @@ def parse_recipe(tables: Mapping[str, Any]) -> Recipe:
             message = f"{name} = {table!r} is not possible: [{name}] is a table of settings."
             problems.append(Problem(name, message, table))
         else:
-            sections[name] = _parse_section(name, table, problems)
+            sections[name] = replace(getattr(defaults, name), **_parse_section(name, table, problems))
     if problems:
         raise ConfigError(problems)
-    recipe = Recipe(**sections)
-    if problems := check_recipe(recipe):
-        raise ConfigError(problems)
-    return recipe
+    return replace(defaults, **sections)
 
 
-def _parse_section(name: str, table: Mapping[str, Any], problems: list[Problem]) -> Section:
+def _parse_section(name: str, table: Mapping[str, Any], problems: list[Problem]) -> dict[str, Any]:
     known = {field.name: field for field in fields_of(name)}
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -246,7 +254,7 @@ def _parse_section(name: str, table: Mapping[str, Any], problems: list[Problem])
             values[key] = check_value(known[key], value)
         except ConfigError as error:
             problems.extend(error.problems)
-    return SECTIONS[name](**values)
+    return values
 
 
 def check_recipe(recipe: Recipe) -> list[Problem]:
@@ -315,6 +323,11 @@ def load_recipe(path: Path, *, settings: Iterable[str] = ()) -> Recipe:
     A relative data.path is looked for from the working folder first, then beside the recipe.
     Raises: ConfigError, also if the file cannot be read or is not TOML.
     """
+    return path_beside(parse_recipe(read_tables(path, settings)), path)
+
+
+def read_tables(path: Path, settings: Iterable[str]) -> dict[str, Any]:
+    """The tables of a TOML file with "section.key=value" laid over them. Raises: ConfigError."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -322,7 +335,11 @@ def load_recipe(path: Path, *, settings: Iterable[str] = ()) -> Recipe:
         raise ConfigError([problem]) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([Problem("recipe", f"The recipe {path} is not valid TOML: {error}.")]) from error
-    recipe = parse_recipe(apply_settings(tables, settings))
+    return apply_settings(tables, settings)
+
+
+def path_beside(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe with images that lie beside its file, where they do not lie in the working folder."""
     beside = path.parent / recipe.data.path
     if recipe.data.path and not Path(recipe.data.path).exists() and beside.exists():
         recipe = replace(recipe, data=replace(recipe.data, path=str(beside)))
