@@ -19,7 +19,7 @@ from dit_studio.evaluation_plan import (
     open_evaluation,
     read_result,
 )
-from dit_studio.evaluation_request import EvaluationResult, MetricResult
+from dit_studio.evaluation_request import EvaluationResult, MetricResult, Protocol
 from dit_studio.jobs.entry_folders import Deletion, EntryFolders
 from dit_studio.locks import is_locked
 
@@ -33,6 +33,16 @@ class _Figures(msgspec.Struct, frozen=True):
     """Of an EvaluationResult what a row of the history shows."""
 
     results: tuple[MetricResult, ...] = ()
+    protocol: Protocol | None = None
+
+    def beside(self, metric: str | None) -> tuple[object, ...]:
+        """Equal for results whose figures of the metric may be compared."""
+        found = self.figure(metric)
+        numbers = (found.n_real, found.n_fake) if found is not None else ()
+        return (*numbers, self.protocol.key if self.protocol is not None else ())
+
+    def figure(self, metric: str | None) -> MetricResult | None:
+        return next((result for result in self.results if metric in (result.metric, None)), None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +53,7 @@ class EvaluationEntry:
     path: Path
     record: EvaluationRecord
     figures: tuple[MetricResult | None, ...]  # the same metric of each point; None of one that has no result
+    comparable: frozenset[int]  # the points whose figures may stand beside the first one
 
     @property
     def time(self) -> float:
@@ -68,11 +79,12 @@ class EvaluationEntry:
 
     @property
     def best(self) -> int:
-        """The index of the point with the best first figure; -1 if none has one, or none is better than another."""
+        """The index of the point with the best first figure, of those that may be compared; -1 if none has one, or none
+        is better than another."""
         values = {
             index: figure.value
             for index, figure in enumerate(self.figures)
-            if figure is not None and figure.value is not None and figure.better
+            if index in self.comparable and figure is not None and figure.value is not None and figure.better
         }
         if not values:
             return -1
@@ -213,22 +225,28 @@ def _read_entry(folder: Path) -> EvaluationEntry | None:
         return None
     if not 0 <= record.time <= _LATEST:
         return None
-    return EvaluationEntry(name=folder.name, path=folder, record=record, figures=_figures(folder, record))
+    figures, comparable = _figures(folder, record)
+    return EvaluationEntry(name=folder.name, path=folder, record=record, figures=figures, comparable=comparable)
 
 
-def _figures(folder: Path, record: EvaluationRecord) -> tuple[MetricResult | None, ...]:
-    """Of each point the first metric that any of them has a value of."""
+def _figures(folder: Path, record: EvaluationRecord) -> tuple[tuple[MetricResult | None, ...], frozenset[int]]:
+    """Of each point the first metric that any of them has a value of; and which of these may be compared."""
     points = zip(record.plan.points, record.states, strict=True)
-    found = [_read_figures(folder / point.result_file) if state.state == "done" else () for point, state in points]
-    metric = next((result.metric for results in found for result in results if result.value is not None), None)
-    return tuple(next((result for result in results if metric in (result.metric, None)), None) for results in found)
+    found = [
+        _read_figures(folder / point.result_file) if state.state == "done" else _Figures() for point, state in points
+    ]
+    metric = next((result.metric for each in found for result in each.results if result.value is not None), None)
+    figures = tuple(each.figure(metric) for each in found)
+    measured = [index for index, figure in enumerate(figures) if figure is not None and figure.value is not None]
+    comparable = (index for index in measured if found[index].beside(metric) == found[measured[0]].beside(metric))
+    return figures, frozenset(comparable)
 
 
-def _read_figures(file: Path) -> tuple[MetricResult, ...]:
+def _read_figures(file: Path) -> _Figures:
     """Empty of a result that cannot be read."""
     try:
         if file.stat().st_size <= _LARGEST:
-            return msgspec.json.decode(file.read_bytes(), type=_Figures).results
+            return msgspec.json.decode(file.read_bytes(), type=_Figures)
     except (OSError, ValueError, RecursionError):
-        return ()
-    return ()
+        return _Figures()
+    return _Figures()

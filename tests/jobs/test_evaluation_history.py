@@ -131,6 +131,15 @@ def test_the_best_point_is_that_of_the_best_figure(history: EvaluationHistory, b
     assert [figure.value if figure else None for figure in entry.figures] == [2.0, 1.0, 3.0, None]
 
 
+def test_the_best_is_sought_among_figures_of_as_many_images(history: EvaluationHistory) -> None:
+    name = measure(history, 2.0, 1.0, 1.5)
+    file = history.root / name / "results" / "001.json"
+    assert b"500" in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(b": 500", b": 300").replace(b":500", b":300"))
+    (entry,) = history.entries()
+    assert (entry.best, entry.comparable) == (2, {0, 2})
+
+
 def test_a_result_that_is_damaged_has_no_figure(history: EvaluationHistory) -> None:
     name = measure(history, 2.0, 1.0)
     (history.root / name / "results" / "001.json").write_bytes(b"{")

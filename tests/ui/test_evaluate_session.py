@@ -1,6 +1,7 @@
 """A plan of evaluations as the page follows it, with a worker that says what a test wrote down."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,8 +152,8 @@ def test_a_result_that_cannot_be_read_is_a_point_that_failed(
 def test_of_one_point_the_stage_says_when_it_ends() -> None:
     remaining = Remaining(1)
     remaining.start(0, now=0.0)
-    text = "Drawing: 20 of 100 images · 8.0/s · 10 s left"
-    assert remaining.words(drawing(20, rate=8.0), now=2.5) == (text, 20, 100)
+    text = "Drawing: 20 of 100 images · 8.0/s · about 10 s left"
+    assert remaining.words(drawing(20, rate=8.0), now=2.5, clock=0.0) == (text, 20, 100)
 
 
 def test_of_several_the_points_that_took_time_say_it() -> None:
@@ -163,9 +164,26 @@ def test_of_several_the_points_that_took_time_say_it() -> None:
     remaining.finish(1, now=20.1)
     remaining.start(2, now=20.1)
     text = "3 of 5 · Drawing: 20 of 100 images · 8.0/s · about 50 s left"
-    assert remaining.words(drawing(20, rate=8.0), now=30.1) == (text, 2, 5)
+    assert remaining.words(drawing(20, rate=8.0), now=30.1, clock=0.0) == (text, 2, 5)
+
+
+def test_in_the_first_point_its_stage_tells_of_the_others() -> None:
+    remaining = Remaining(5)
+    remaining.start(0, now=0.0)
+    noon = time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, -1))
+    words, *_ = remaining.words(drawing(20, rate=0.8), now=25.0, clock=noon)  # 100 s of this, 4 × 125 s of the others
+    assert words == "1 of 5 · Drawing: 20 of 100 images · 0.8/s · about 10 min left, until 12:10"
 
 
 def test_a_stage_of_one_thing_is_named_only() -> None:
     opening = Progress(stage="Opening random", done=0, total=1, unit="extractors")
-    assert Remaining(1).words(opening, now=0.0)[0] == "Opening random"
+    assert Remaining(1).words(opening, now=0.0, clock=0.0)[0] == "Opening random"
+
+
+def test_a_plan_of_which_nothing_could_be_measured_has_failed(
+    sessions: list[EvaluationSession], qtbot: QtBot, tmp_path: Path
+) -> None:
+    session, _ = session_of(sessions, [PointStarted(index=0), PointFailed(index=0, message="No.", remedy="")])
+    session.evaluate(one_plan(), tmp_path)
+    wait_for(session, JobState.FAILED, qtbot)
+    assert session.failures == "It could not be measured; the results say why."

@@ -67,11 +67,12 @@ class Display(QObject):
         self._results.progress(index, text, done, total)
 
     def add(self, index: int, result: EvaluationResult, samples: str) -> None:
-        """A point is measured. It is selected, unless the user looks at another."""
+        """A point is measured, or its result is marked anew. The new are selected, unless the user looks at another."""
+        is_new = index not in self.found
         self.found[index], self.samples[index] = result, samples
         self._results.add(index, result, samples)
         self._curves.add(index, result)
-        if not self._is_chosen:
+        if is_new and not self._is_chosen:
             self._select(index)
         self.changed.emit()
 

@@ -35,8 +35,9 @@ BUTTONS = {
 _TOOLTIPS = _Labels(
     evaluate="Measure what is chosen above (Ctrl+Return).",
     go_on="Go on where it was left: what is drawn and measured is not done again.",
-    pause="Hold after the images in progress; what is drawn and measured is kept (Ctrl+P).",
-    stop="End after the images in progress, and keep what is finished (Ctrl+.). Pressed again: end at once.",
+    pause="Hold at the next step; what is measured and every whole batch of images is kept (Ctrl+P).",
+    stop="End at the next step; what is measured and every whole batch of images is kept (Ctrl+.). "
+    "Pressed again: end at once.",
 )
 _SHORTCUTS = _Labels(evaluate="Ctrl+Return", pause="Ctrl+P", stop="Ctrl+.")
 _ICONS = _Labels(evaluate="play", go_on="resume", pause="pause", stop="stop")

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
@@ -114,10 +115,15 @@ class EvaluatePage(QWidget):
         if name and not is_at_work:
             self.message.clear()
             folder = self.history.root / name
-            self._obey(lambda: self.session.go_on(open_evaluation(folder), folder))
-            self._show_measured()
+            self._obey(lambda: self._take_up(folder))
         elif name:
             self._say("Another evaluation is being measured: wait, or stop it.", "warning")
+
+    def _take_up(self, folder: Path) -> None:
+        """Raises: DataError if the entry cannot be read."""
+        self.session.go_on(open_evaluation(folder), folder)
+        self._show_measured()
+        self.display.show(folder)  # with what it has already
 
     def _retry(self) -> None:
         if self.display.name:
@@ -141,7 +147,7 @@ class EvaluatePage(QWidget):
         self._tabs.setCurrentWidget(self.results)
 
     def _on_state(self, state: JobState) -> None:
-        self.set_up.show_state(state, _WORDS.get(state, ""))
+        self.set_up.show_state(state, _WORDS.get(state, "") or self.session.failures)
         self.entries.refresh()
         if state is JobState.RUNNING:
             self.entries.mark_shown(self.display.name)
@@ -176,6 +182,12 @@ class EvaluatePage(QWidget):
     def _on_failed_point(self, index: int, message: str, remedy: str) -> None:
         if self._is_measured_shown:
             self.display.fail(index, message, remedy)
+
+    def _on_failed(self, failure: Failure) -> None:
+        if failure.code == "killed":
+            remedy = "What is drawn and measured is kept: press Go on."
+            failure = msgspec.structs.replace(failure, remedy=remedy)
+        self.message.show_failure(failure)
 
     def _on_refused(self, refused: SettingsRefused) -> None:
         self.set_up.show_problems(refused.problems)
@@ -275,7 +287,7 @@ class EvaluatePage(QWidget):
         session.point_done.connect(self._on_done)
         session.point_failed.connect(self._on_failed_point)
         session.refused.connect(self._on_refused)
-        session.failed.connect(self.message.show_failure)
+        session.failed.connect(self._on_failed)
         session.noticed.connect(self._say)
         set_up.evaluate_asked.connect(self._evaluate)
         set_up.pause_asked.connect(session.pause)
@@ -335,6 +347,7 @@ class EvaluatePage(QWidget):
 _WORDS = {
     JobState.PAUSED: "Everything computed is kept.",
     JobState.STOPPED: "Everything computed is kept; Go on takes it up again.",
+    JobState.FAILED: "What is measured is kept; Go on takes it up again.",
 }
 
 

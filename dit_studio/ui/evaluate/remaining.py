@@ -1,8 +1,11 @@
 """How far a plan is, in words: its point, its stage, the rate, and when it will be done."""
 
+import time
+
 from dit_studio.events import Progress
 from dit_studio.ui.train.amounts import counted, duration, rate
 
+_WORTH_A_TIME = 90  # seconds; what ends sooner needs no time of day
 _AT_ONCE = 0.5  # seconds; a point that took less was there already, and says nothing of the others
 
 
@@ -26,28 +29,41 @@ class Remaining:
             self._taken.append(taken)
         self._started = None
 
-    def words(self, event: Progress, *, now: float) -> tuple[str, int, int | None]:
-        """A line, and what a bar shows: of one point its stage, of several the points."""
+    def words(self, event: Progress, *, now: float, clock: float) -> tuple[str, int, int | None]:
+        """A line, and what a bar shows: of one point its stage, of several the points. `clock`: seconds since 1970."""
         parts = [f"{event.stage}: {_amount(event)}" if event.total != 1 else event.stage]
         if event.rate > 0 and event.total != 1:
             parts.append(f"{rate(event.rate)}/s")
         if self._points < 2:
-            return " · ".join([*parts, *self._of_stage(event)]), event.done, event.total
-        parts = [f"{self._index + 1} of {self._points}", *parts, *self._of_plan(now)]
+            return " · ".join([*parts, *_until(_left_of_stage(event), clock)]), event.done, event.total
+        parts = [f"{self._index + 1} of {self._points}", *parts, *_until(self._left_of_plan(event, now), clock)]
         return " · ".join(parts), len(self._done), self._points
 
-    def _of_stage(self, event: Progress) -> list[str]:
-        if not event.rate or not event.total or event.total <= event.done:
-            return []
-        return [f"{duration((event.total - event.done) / event.rate)} left"]
-
-    def _of_plan(self, now: float) -> list[str]:
-        if not self._taken:
-            return []
+    def _left_of_plan(self, event: Progress, now: float) -> float | None:
+        """Seconds; of the first point only its longest stage is known, and the others are taken to be like it."""
         left = self._points - len(self._done)
+        spent = 0.0 if self._started is None else now - self._started
+        if not self._taken:
+            of_stage = _left_of_stage(event)
+            return None if of_stage is None else of_stage + (left - 1) * (spent + of_stage)
         each = sum(self._taken) / len(self._taken)
-        spent = 0.0 if self._started is None else min(now - self._started, each)
-        return [f"about {duration(left * each - spent)} left"]
+        return left * each - min(spent, each)
+
+
+def _left_of_stage(event: Progress) -> float | None:
+    """Seconds; None where that cannot be told."""
+    if not event.rate or not event.total or event.total <= event.done:
+        return None
+    return (event.total - event.done) / event.rate
+
+
+def _until(seconds: float | None, clock: float) -> list[str]:
+    if seconds is None:
+        return []
+    words = f"about {duration(seconds)} left"
+    if seconds < _WORTH_A_TIME:
+        return [words]
+    return [f"{words}, until {time.strftime('%H:%M', time.localtime(clock + seconds))}"]
 
 
 def _amount(event: Progress) -> str:

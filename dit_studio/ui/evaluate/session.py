@@ -48,6 +48,7 @@ class EvaluationSession(QObject):
         self.folder: Path | None = None
         self.plan: EvaluationPlan | None = None
         self._point = 0
+        self._failed: set[int] = set()
         self._is_pausing = False
         self._remaining = Remaining(0)
 
@@ -55,6 +56,14 @@ class EvaluationSession(QObject):
     def is_busy(self) -> bool:
         """Whether a plan is being measured, or paused."""
         return self.state.is_active
+
+    @property
+    def failures(self) -> str:
+        """A sentence about points that could not be measured; "" if there is none."""
+        if not self._failed or self.plan is None:
+            return ""
+        which = f"{len(self._failed)} of {len(self.plan.points)} points" if len(self.plan.points) > 1 else "It"
+        return f"{which} could not be measured; the results say why."
 
     def evaluate(self, plan: EvaluationPlan, folder: Path) -> None:
         """Measure every point into a new entry of the history."""
@@ -87,7 +96,7 @@ class EvaluationSession(QObject):
     # --------------------------------------------------------------------------------------------- what it says
 
     def _begin(self, plan: EvaluationPlan, folder: Path, params: object) -> None:
-        self.plan, self.folder, self._point, self._is_pausing = plan, folder, 0, False
+        self.plan, self.folder, self._point, self._failed, self._is_pausing = plan, folder, 0, set(), False
         self._remaining = Remaining(len(plan.points))
         self._set_state(JobState.PREPARING)
         self._job.run(self._launcher.call("evaluate_plan", plan=params, folder=str(folder)))
@@ -111,6 +120,7 @@ class EvaluationSession(QObject):
                 self._finish(event)
             case PointFailed(index=index, message=message, remedy=remedy):
                 self._remaining.finish(index, now=time.monotonic())
+                self._failed.add(index)
                 self.point_failed.emit(index, message, remedy)
             case Notice(message=message, level=level):
                 self.noticed.emit(message, level)
@@ -133,7 +143,7 @@ class EvaluationSession(QObject):
 
     def _show(self, event: Progress) -> None:
         self.point_progressed.emit(self._point, event.stage, event.done, event.total)
-        self.progressed.emit(*self._remaining.words(event, now=time.monotonic()))
+        self.progressed.emit(*self._remaining.words(event, now=time.monotonic(), clock=time.time()))
 
     def _finish(self, event: PointDone) -> None:
         """A result that cannot be read is one that failed."""
@@ -141,6 +151,7 @@ class EvaluationSession(QObject):
         try:
             result = decode_result(event.result)
         except StudioError as error:
+            self._failed.add(event.index)
             self.point_failed.emit(event.index, error.message, error.remedy)
             return
         self.point_done.emit(event.index, result, event.samples)
@@ -149,4 +160,5 @@ class EvaluationSession(QObject):
         if self.state is JobState.STOPPING:
             self._set_state(JobState.PAUSED if self._is_pausing else JobState.STOPPED)
         elif self.state.is_active:
-            self._set_state(JobState.FINISHED)
+            is_nothing_measured = self.plan is not None and len(self._failed) == len(self.plan.points)
+            self._set_state(JobState.FAILED if is_nothing_measured else JobState.FINISHED)
