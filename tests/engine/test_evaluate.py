@@ -451,6 +451,7 @@ def test_broken_files_sizes_and_modes_are_named_and_the_rest_is_measured(
     assert result.fake.measured == 53
     assert "020.png" in result.fake.left_out
     assert "021.png" in result.fake.left_out
+    assert any(caution.level == "amber" and "020.png" in caution.message for caution in result.cautions)
     assert (result.fake.smallest, result.fake.largest) == ((8, 8), (21, 9))
     assert set(result.fake.formats) == {"PNG", "JPEG"}
     assert any("PNG" in caution.message and "JPEG" in caution.message for caution in result.cautions)

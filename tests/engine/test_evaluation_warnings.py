@@ -41,6 +41,18 @@ def test_a_sound_comparison_has_none() -> None:
         ({"real": replace(REAL, formats=frozenset({"jpeg", "png"}))}, "note", "", "are mixed: JPEG and PNG"),
         ({"real": replace(REAL, sizes=frozenset({(300, 400), (512, 512)}))}, "amber", "", "400×300 to 512×512"),
         ({"generated": replace(REAL, sizes=frozenset({(32, 32)}))}, "note", "", "32×32, are enlarged to 299"),
+        (
+            {"generated": replace(REAL, sizes=frozenset({(90, 17), (64, 64)}))},
+            "note",
+            "",
+            "17×90 to 64×64, are enlarged",
+        ),
+        (
+            {"generated": replace(REAL, left_out="2 of 9 files were left out: a (damaged).")},
+            "amber",
+            "",
+            "Of the generated images 2 of 9 files were left out: a (damaged).",
+        ),
         ({"generated": replace(REAL, duplicates=12)}, "amber", "", "12 of 50,000 generated images"),
         ({"real": replace(FILE, protocol="clean")}, "red", "", "made as clean, these as adm-tf1"),
         ({"real": replace(FILE, protocol="")}, "amber", "", "do not say how they were made; here it is adm-tf1"),

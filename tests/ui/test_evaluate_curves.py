@@ -123,7 +123,7 @@ def test_the_floor_is_drawn_under_every_curve_with_its_label(full: Curves) -> No
         assert low <= value <= high
         assert view(full).box.viewRange()[1][0] < low
         (label,) = view(full).labels
-        assert label.toPlainText() == f"floor {value}: real against real, 250 against 250"
+        assert label.toPlainText() == f"floor {value}: real against real, 250 against 250, fewer than the points"
 
 
 def test_intervals_are_bars_around_the_points(full: Curves) -> None:

@@ -69,6 +69,7 @@ def _side(record: SourceRecord) -> Side:
         protocol=record.statistics.get("protocol", ""),
         weights_sha256=record.statistics.get("weights_sha256", ""),
         is_spatial_order_known="protocol" in record.statistics,
+        left_out=record.left_out,
     )
 
 

@@ -37,6 +37,7 @@ class Side:
     protocol: str = ""  # of those statistics; empty if the file does not say
     weights_sha256: str = ""  # of the extractor that made them; empty if the file does not say
     is_spatial_order_known: bool = True  # of mu_s: height, width, channel
+    left_out: str = ""  # a sentence about files that could not be used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +178,13 @@ def _inception_score(facts: Comparison) -> Iterator[Caution]:
 # ------------------------------------------------------------------------------------------------- files
 
 
+def _left_out(facts: Comparison) -> Iterator[Caution]:
+    for side, name in ((facts.real, "reference"), (facts.generated, "generated")):
+        if side.left_out:
+            remedy = "Mend or remove these files and evaluate again."
+            yield Caution("amber", "", f"Of the {name} images {side.left_out} The figures are of the rest. {remedy}")
+
+
 def _formats(facts: Comparison) -> Iterator[Caution]:
     real, generated = facts.real.formats, facts.generated.formats
     if real and generated and bool(real & _LOSSY) != bool(generated & _LOSSY):
@@ -279,7 +287,7 @@ def _model(facts: Comparison) -> Iterator[Caution]:
 
 
 _CHECKS = (
-    _statistics, _too_few, _unequal, _formats, _sizes, _duplicates, _inception_score, _extractor, _model,
+    _statistics, _too_few, _unequal, _left_out, _formats, _sizes, _duplicates, _inception_score, _extractor, _model,
     _clamped_subsets, _unknown_number, _copying,
 )  # fmt: skip
 
@@ -293,6 +301,6 @@ def _joined(formats: frozenset[str]) -> str:
 
 
 def _size_words(sizes: frozenset[tuple[int, int]]) -> str:
-    low, high = min(sizes), max(sizes)
+    low, high = (choose(sizes, key=lambda size: (size[0] * size[1], size)) for choose in (min, max))
     words = f"{low[1]}×{low[0]}"
     return words if low == high else f"{words} to {high[1]}×{high[0]}"

@@ -132,8 +132,16 @@ def floors(results: Results, metric: Metric) -> list[Floor]:
     images = f", {found[0].n_real:,} against {found[0].n_fake:,}" if found[0].n_fake else ""
     figures = [figure_of(result, metric) for result in results.values()]
     of_points = max((figure.n_fake for figure in figures if figure is not None), default=0)
-    more = ", more than the points" if found[0].n_fake > of_points > 0 else ""
-    return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}{more}")]
+    return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}{_beside(found[0], of_points)}")]
+
+
+def _beside(floor: MetricResult, of_points: int) -> str:
+    """What a floor of another number of images than the points' means for reading it."""
+    if not floor.n_fake or not of_points or floor.n_fake == of_points:
+        return ""
+    if floor.n_fake > of_points:
+        return ", more than the points"
+    return ", fewer than the points"
 
 
 def _line(
