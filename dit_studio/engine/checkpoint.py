@@ -78,12 +78,15 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
     @classmethod
-    def from_recipe(cls, recipe: Recipe, *, class_names: tuple[str, ...]) -> "ModelDescription":
-        """The model a recipe asks for. Without classes there is one label, and none to drop."""
+    def from_recipe(
+        cls, recipe: Recipe, *, class_names: tuple[str, ...], latents: LatentSpace | None = None
+    ) -> "ModelDescription":
+        """The model a recipe asks for, in pixels or in `latents`. Without classes there is one label, none to drop."""
         model = resolve_model(recipe.model)
         return cls(
-            input_size=recipe.data.image_size,
-            in_channels=COLOR_CHANNELS[recipe.data.color],
+            input_size=recipe.data.image_size // (latents.factor if latents else 1),
+            in_channels=latents.channels if latents else COLOR_CHANNELS[recipe.data.color],
+            latents=latents,
             patch_size=model.patch_size or 0,
             hidden_size=model.hidden_size or 0,
             depth=model.depth or 0,
@@ -106,6 +109,11 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
             class_names=class_names,
             seed=recipe.train.seed,
         )
+
+    @property
+    def image_size(self) -> int:
+        """Pixels on a side of what the model draws, once it is decoded."""
+        return self.input_size * (self.latents.factor if self.latents else 1)
 
     def build(self) -> DiT:
         """A new model with random weights. Raises: ShapeError."""
@@ -311,8 +319,11 @@ def check_same_run(found: ModelDescription, wanted: ModelDescription, folder: Pa
             f"{_named(found.class_names)} then.",
             remedy="Resume with the same images, or start a new run.",
         )
+    _check_same_latents(found.latents, wanted.latents, folder)
     for name in ModelDescription.__struct_fields__:
         now, then = getattr(wanted, name), getattr(found, name)
+        if name == "latents":
+            continue
         if name not in ("step", "weights", "seed") and now != then:
             now, then = (_changed(now, then), _changed(then, now)) if name == "diffusion" else (now, then)
             raise RunError(
@@ -321,10 +332,32 @@ def check_same_run(found: ModelDescription, wanted: ModelDescription, folder: Pa
             )
 
 
+def _check_same_latents(found: LatentSpace | None, wanted: LatentSpace | None, folder: Path) -> None:
+    """The VAE may have moved, but has to be the same. Raises: RunError."""
+    if found is None or wanted is None:
+        if found is not wanted:
+            then, now = (f"in the latents of {space.vae}" if space else "in pixels" for space in (found, wanted))
+            raise RunError(
+                f"{folder} was trained {then}, and the recipe says {now}.",
+                remedy="Put latents.vae back to resume, or start a new run.",
+            )
+        return
+    for name in ("digest", "factor", "channels", "scale", "shift"):
+        then, now = (str(getattr(space, name)) for space in (found, wanted))
+        if then != now:
+            what = "another VAE" if name == "digest" else f"latents.{name} = {then}"
+            raise RunError(
+                f"{folder} was trained with {what}, and the recipe says {wanted.vae if name == 'digest' else now}.",
+                remedy=f"Put it back to resume ({found.vae}), or start a new run.",
+            )
+
+
 def check_recipe_of_checkpoint(recipe: Recipe, folder: Path) -> None:
     """Raises: RunError if a run with this recipe could not go on from it; CheckpointError if it is damaged."""
     _, found = read_weights(folder / "ema.safetensors")
-    check_same_run(found, ModelDescription.from_recipe(recipe, class_names=found.class_names), folder)
+    latents = found.latents if recipe.latents.vae else None  # the run itself finds out whether it is the same VAE
+    wanted = ModelDescription.from_recipe(recipe, class_names=found.class_names, latents=latents)
+    check_same_run(found, wanted, folder)
 
 
 def _named(names: tuple[str, ...]) -> str:
