@@ -403,16 +403,20 @@ class Pictures(WithBytes, frozen=True, kw_only=True, tag="pictures"):
 
 
 class ModelFileInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A file, or a model of several, that an extractor needs, and its state on this machine."""
+    """A published file, or a model of several, and its state on this machine."""
 
     name: str  # of the file, or of the model on the hub: what the jobs take
     title: str
-    extractor: str
+    role: str = "extractor"  # or "model", a pretrained DiT, or "vae"
+    extractor: str = ""  # that needs it
     is_on_hub: bool
     size_bytes: int  # 0: not known beforehand
     sha256: str  # empty: the hub names it
     licence: str
+    licence_url: str = ""
+    terms: str = ""  # of the licence, to be agreed to before a download
     url: str
+    folder: str = ""  # that a download puts it into
     condition: str  # "missing", "truncated", "wrong hash", "unverified" or "verified"
     path: str = ""  # where it was found
     sentence: str = ""
@@ -421,7 +425,7 @@ class ModelFileInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelFiles(Event, frozen=True, kw_only=True, tag="model_files"):
-    """All files that extractors need; `folder` is where this program keeps them."""
+    """All published files; `folder` is where this program keeps those of extractors."""
 
     files: tuple[ModelFileInfo, ...]
     folder: str = ""

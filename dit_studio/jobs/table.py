@@ -30,10 +30,11 @@ JOBS = {
     "describe_source": "dit_studio.engine.evaluation.describe:describe_source",
     # path, numbers, size -> Pictures; path may be a run, whose data set is meant
     "pictures": "dit_studio.engine.evaluation.pictures_job:pictures",
-    "model_files": "dit_studio.engine.evaluation.files_job:list_files",  # -> Progress…, ModelFiles
-    "download_model_file": "dit_studio.engine.evaluation.files_job:download_file",  # name -> Progress…, ModelFiles
-    # path, extractor -> Progress…, ModelFiles; an empty path forgets what was chosen for the extractor
-    "add_model_file": "dit_studio.engine.evaluation.files_job:add_file",
+    "model_files": "dit_studio.engine.model_files.job:list_files",  # -> Progress…, ModelFiles
+    # name, accepts_licence -> Progress…, ModelFiles
+    "download_model_file": "dit_studio.engine.model_files.job:download_file",
+    # path, name -> Progress…, ModelFiles; an empty path forgets what was chosen for the name
+    "add_model_file": "dit_studio.engine.model_files.job:add_file",
     "report": "dit_studio.engine.evaluation.report.job:report",  # folders, path -> Progress…, Written; by the suffix
     # request (EvaluationRequest), path -> Progress…, Written: the reference's statistics as .npz
     "save_statistics": "dit_studio.engine.evaluation.statistics_job:save_statistics",

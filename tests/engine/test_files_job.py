@@ -10,25 +10,27 @@ from typing import Any
 import pytest
 import torch
 
-from dit_studio.engine.evaluation import files_job, model_files
 from dit_studio.engine.evaluation.extractors import open_extractor
-from dit_studio.engine.evaluation.files_job import add_file, download_file, list_files
-from dit_studio.engine.evaluation.model_files import ModelFile, models_dir
 from dit_studio.engine.evaluation.weights import weights_for
+from dit_studio.engine.model_files import job, single_files
+from dit_studio.engine.model_files.folders import files_dir
+from dit_studio.engine.model_files.job import add_file, download_file, list_files
+from dit_studio.engine.model_files.licences import MIT
+from dit_studio.engine.model_files.single_files import ModelFile
 from dit_studio.errors import CheckpointError, DataError, DiskFullError
 from dit_studio.events import Event, ModelFileInfo, ModelFiles, Progress
 from tests.engine.file_server import FileServer, serving
 
 CONTENT = bytes(range(256)) * 4096  # 1 MB
 FILE = ModelFile(
-    "small.pth", "inception", "A small one", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "MIT", "http://nowhere"
+    "small.pth", "inception", "A small one", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), MIT, "http://nowhere"
 )
 SIGLIP = "google/siglip-base-patch16-224"
 
 
 @pytest.fixture(autouse=True)
 def _own_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(model_files, "FILES", (FILE,))
+    monkeypatch.setattr(single_files, "FILES", (FILE,))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
@@ -46,7 +48,7 @@ def _listed(events: Generator[Progress | ModelFiles, None, None]) -> dict[str, M
 
 def test_everything_that_can_be_missing_is_listed() -> None:
     files = _listed(list_files())
-    assert [info.condition for info in files.values()] == ["missing"] * 6
+    assert [info.condition for info in files.values()] == ["missing"] * 10
     assert all(
         info.title and info.licence and info.size_bytes and info.url.startswith("http") for info in files.values()
     )
@@ -54,6 +56,7 @@ def test_everything_that_can_be_missing_is_listed() -> None:
     last = list(list_files())[-1]
     assert isinstance(last, ModelFiles)
     assert (last.folder, last.hub_folder) == (last.searched[0], last.searched[-1])
+    assert [info.role for info in last.files] == ["model"] * 2 + ["vae"] * 2 + ["extractor"] * 6
 
 
 def test_a_file_in_a_cache_is_listed_with_its_place(tmp_path: Path) -> None:
@@ -78,30 +81,33 @@ def server() -> Iterator[FileServer]:
 
 def test_a_download_tells_its_rate_and_goes_on_after_it_was_cancelled(server: FileServer) -> None:
     server.cut_at = 700_000
-    job = download_file("small.pth", server.url)
-    assert isinstance(next(job), Progress)
-    job.close()
+    fetching = download_file("small.pth", base_url=server.url)
+    assert isinstance(next(fetching), Progress)
+    fetching.close()
     with pytest.raises(DataError, match="goes on where it stopped"):
-        list(download_file("small.pth", server.url))
+        list(download_file("small.pth", base_url=server.url))
     assert _listed(list_files())["small.pth"].arrived_bytes == 700_000
     server.cut_at = None
-    events = list(download_file("small.pth", server.url))
+    events = list(download_file("small.pth", base_url=server.url))
     steps = [event for event in events if isinstance(event, Progress) and event.unit == "bytes"]
     assert (steps[0].done, steps[0].rate, steps[-1].done) == (700_000, 0, len(CONTENT))
     assert steps[-1].rate > 0
     assert server.asked_ranges[-1] == "bytes=700000-"
     files = events[-1]
     assert isinstance(files, ModelFiles)
-    assert (files.files[0].condition, files.files[0].arrived_bytes) == ("verified", 0)
+    (info,) = (info for info in files.files if info.name == "small.pth")
+    assert (info.condition, info.arrived_bytes) == ("verified", 0)
 
 
 def test_a_file_without_a_name_in_the_list_is_not_fetched() -> None:
-    with pytest.raises(CheckpointError, match=r'no model file "passwd" in the list\. There are small\.pth, openai/'):
+    with pytest.raises(
+        CheckpointError, match=r'no model file "passwd" in the list\. There are facebook/DiT-XL-2-256, facebook/'
+    ):
         list(download_file("passwd"))
 
 
 def test_no_room_is_said_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(files_job.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))
+    monkeypatch.setattr(job.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))
     with pytest.raises(DiskFullError, match=rf"{SIGLIP} needs 813 MB, and .* has 1 MB left\. Make room"):
         list(download_file(SIGLIP))
     path = tmp_path / "small.pth"
@@ -117,7 +123,7 @@ def test_a_dropped_file_is_copied_and_verified(tmp_path: Path) -> None:
     path = tmp_path / "download (1)"
     path.write_bytes(CONTENT)
     info = _listed(add_file(str(path)))["small.pth"]
-    assert (info.condition, info.path) == ("verified", str(models_dir() / "small.pth"))
+    assert (info.condition, info.path) == ("verified", str(files_dir() / "small.pth"))
 
 
 def test_a_foreign_file_is_refused_in_words(tmp_path: Path) -> None:
@@ -127,7 +133,9 @@ def test_a_foreign_file_is_refused_in_words(tmp_path: Path) -> None:
         list(add_file(str(path)))
     with pytest.raises(CheckpointError, match="does not exist"):
         list(add_file(str(tmp_path / "nowhere")))
-    with pytest.raises(CheckpointError, match=r"holds no model: there is no config\.json in it"):
+    with pytest.raises(
+        CheckpointError, match=r"holds no model: there is neither config\.json nor model_index\.json in it"
+    ):
         list(add_file(str(tmp_path)))
 
 
@@ -147,12 +155,12 @@ def siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("extractor", "name"), [("", ""), ("siglip", ""), ("", "model.safetensors")])
 def test_a_folder_is_chosen_and_remembered(siglip: Path, extractor: str, name: str) -> None:
-    info = _listed(add_file(str(siglip / name), extractor))[SIGLIP]
+    info = _listed(add_file(str(siglip / name), SIGLIP if extractor else ""))[SIGLIP]
     assert (info.condition, info.path, info.is_chosen) == ("unverified", str(siglip), True)
     weights = weights_for("siglip")
     assert weights == ({"siglip": siglip}, False)
     assert open_extractor("siglip", device=torch.device("cpu"), files=weights.files).dim == 768
-    assert _listed(add_file("", "siglip"))[SIGLIP].condition == "missing"
+    assert _listed(add_file("", SIGLIP))[SIGLIP].condition == "missing"
     with pytest.raises(CheckpointError, match="siglip needs the model"):
         weights_for("siglip")
 
@@ -211,7 +219,7 @@ def test_a_folder_of_something_else_is_refused_in_words(
 
 def test_a_model_for_another_extractor_is_not_taken_for_this_one(siglip: Path) -> None:
     with pytest.raises(CheckpointError, match="holds SigLIP base-p16-224, not CLIP ViT-B/32"):
-        list(add_file(str(siglip), "clip-b32"))
+        list(add_file(str(siglip), "openai/clip-vit-base-patch32"))
 
 
 # ------------------------------------------------------------------------------------------------- no weights at all

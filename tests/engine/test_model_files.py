@@ -7,23 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from dit_studio.engine.evaluation import model_files
-from dit_studio.engine.evaluation.model_download import download
-from dit_studio.engine.evaluation.model_files import ModelFile, models_dir, sha256_of, state_of, take_in, verified_path
+from dit_studio.engine.model_files import single_files
+from dit_studio.engine.model_files.download import download
+from dit_studio.engine.model_files.folders import files_dir
+from dit_studio.engine.model_files.hashes import sha256_of
+from dit_studio.engine.model_files.licences import CC_BY_NC, MIT
+from dit_studio.engine.model_files.single_files import ModelFile, state_of, take_in, verified_path
 from dit_studio.errors import CheckpointError, DataError
 from dit_studio.events import Progress
 from tests.engine.file_server import FileServer, serving
 
 CONTENT = bytes(range(256)) * 4096 * 4  # 4 MB
-PUBLISHED = model_files.FILES
+PUBLISHED = single_files.FILES
 FILE = ModelFile(
-    "small.pth", "inception", "A small one", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "MIT", "http://nowhere"
+    "small.pth", "inception", "A small one", len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), MIT, "http://nowhere"
 )
 
 
 @pytest.fixture(autouse=True)
 def _own_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(model_files, "FILES", (FILE,))
+    monkeypatch.setattr(single_files, "FILES", (FILE,))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
@@ -41,8 +44,14 @@ def test_the_table_is_the_published_one() -> None:
     assert {file.name: (file.size_bytes, file.sha256[:8]) for file in PUBLISHED} == {
         "pt_inception-2015-12-05-6726825d.pth": (95_628_359, "6726825d"),
         "inception-2015-12-05.pt": (95_607_719, "f58cb9b6"),
+        "DiT-XL-2-256x256.pt": (4 * 675_129_632, ""),
+        "DiT-XL-2-512x512.pt": (4 * 676_014_368, ""),
     }
-    assert all(len(file.sha256) == 64 and file.url.startswith("https://") and file.licence for file in PUBLISHED)
+    assert all(file.url.startswith("https://") and file.licence.name for file in PUBLISHED)
+    assert [len(file.sha256) for file in PUBLISHED] == [64, 64, 0, 0]
+    assert [file.url for file in PUBLISHED if file.licence == CC_BY_NC] == [
+        f"https://dl.fbaipublicfiles.com/DiT/models/DiT-XL-2-{side}x{side}.pt" for side in (256, 512)
+    ]
 
 
 @pytest.mark.parametrize("place", ["cache/models", "torch/hub/checkpoints", "hub/models--a--b/snapshots/c0ffee"])
@@ -54,7 +63,7 @@ def test_a_verified_file_is_found_in_the_usual_places(tmp_path: Path, place: str
 
 
 def test_damaged_files_are_named_and_a_whole_one_wins(tmp_path: Path) -> None:
-    path = _put(models_dir() / FILE.name, CONTENT[:1000])
+    path = _put(files_dir() / FILE.name, CONTENT[:1000])
     state = state_of(FILE)
     assert state[1:] == ("truncated", path, f"{path} is truncated: 1,000 of 4,194,304 bytes.")
     _put(path, CONTENT[:-1] + b"\0")
@@ -84,7 +93,7 @@ def test_hashes_are_remembered_until_a_file_changes(tmp_path: Path, monkeypatch:
 
 def test_a_dropped_file_is_known_by_its_content(tmp_path: Path) -> None:
     dropped = _put(tmp_path / "renamed (1).bin")
-    assert take_in(dropped).path == models_dir() / FILE.name
+    assert take_in(dropped).path == files_dir() / FILE.name
     assert verified_path("inception").read_bytes() == CONTENT
     assert dropped.exists()
 
@@ -128,7 +137,7 @@ def test_a_download_ends_verified(server: FileServer) -> None:
     assert state.condition == "verified"
     assert state.path.read_bytes() == CONTENT
     assert (steps[0].done, steps[-1].done, steps[-1].total) == (0, len(CONTENT), len(CONTENT))
-    assert [path.name for path in models_dir().iterdir() if path.suffix in (".part", ".tmp")] == []
+    assert [path.name for path in files_dir().iterdir() if path.suffix in (".part", ".tmp")] == []
     assert list(download(FILE.name, base_url="http://127.0.0.1:1")) == []  # it is there
 
 
@@ -150,7 +159,7 @@ def test_a_download_can_be_stopped(server: FileServer) -> None:
     job = download(FILE.name, base_url=server.url)
     next(job)
     job.close()
-    assert (models_dir() / "small.pth.part").exists()
+    assert (files_dir() / "small.pth.part").exists()
     server.cut_at = None
     list(download(FILE.name, base_url=server.url))
     assert state_of(FILE).condition == "verified"
@@ -160,7 +169,7 @@ def test_a_wrong_file_is_not_kept(server: FileServer) -> None:
     server.content = CONTENT[::-1]
     with pytest.raises(CheckpointError, match=r"What arrived as small\.pth has the hash"):
         list(download(FILE.name, base_url=server.url))
-    assert not (models_dir() / "small.pth.part").exists()
+    assert not (files_dir() / "small.pth.part").exists()
     server.content = b"<html>not this"
     with pytest.raises(CheckpointError, match=r"gives 14 bytes, and small\.pth has 4,194,304"):
         list(download(FILE.name, base_url=server.url))

@@ -151,8 +151,7 @@ def test_a_file_or_folder_is_chosen_for_a_card(
     page = open_page(chosen="/data/thing", add_model_file=[VERIFIED])
     with qtbot.waitSignal(page.files_changed):
         _click(qtbot, page.cards[name].add)
-    extractor = {PORT: "inception", CLIP: "clip-b32"}[name]
-    assert launcher.calls[-1] == ("add_model_file", {"path": "/data/thing", "extractor": extractor})
+    assert launcher.calls[-1] == ("add_model_file", {"path": "/data/thing", "name": name})
     assert settings.form("model files") == {"folder": str(Path("/data"))}
 
 
@@ -167,7 +166,7 @@ def test_a_chosen_folder_is_forgotten(qtbot: QtBot, open_page: Open, launcher: S
     page = open_page(files=MIXED, add_model_file=[ALL_MISSING])
     with qtbot.waitSignal(page.files_changed):
         _click(qtbot, page.cards[CLIP].forget)
-    assert launcher.calls[-1] == ("add_model_file", {"path": "", "extractor": "clip-b32"})
+    assert launcher.calls[-1] == ("add_model_file", {"path": "", "name": CLIP})
     assert not page.cards[CLIP].forget.isVisible()
 
 

@@ -14,12 +14,12 @@ from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor
 from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.engine.evaluation.frechet import Gaussian
 from dit_studio.engine.evaluation.image_sources import ImageSource, data_set_source, npz_source, picture_source
-from dit_studio.engine.evaluation.model_files import sha256_of
 from dit_studio.engine.evaluation.npz_stream import array_heads
 from dit_studio.engine.evaluation.run_data import is_run, open_run_data
 from dit_studio.engine.evaluation.statistics_file import Statistics, describe_npz, read_statistics
 from dit_studio.engine.file_list import list_files, looks_like_image
 from dit_studio.engine.left_out import shown
+from dit_studio.engine.model_files.hashes import sha256_of
 from dit_studio.errors import DataError
 from dit_studio.events import Event
 

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dit_studio.engine.evaluation.chosen_files import chosen_path
-from dit_studio.engine.evaluation.hub_models import MODELS, hub_state
-from dit_studio.engine.evaluation.model_files import FILES, hugging_face_dir, models_dir, sha256_of, state_of
+from dit_studio.engine.model_files import single_files
+from dit_studio.engine.model_files.chosen_files import chosen_path
+from dit_studio.engine.model_files.folders import files_dir, hugging_face_dir
+from dit_studio.engine.model_files.hashes import sha256_of
+from dit_studio.engine.model_files.hub_models import hub_model, hub_state
+from dit_studio.engine.model_files.single_files import state_of
 from dit_studio.errors import CheckpointError
 
 
@@ -37,12 +40,12 @@ def weights_for(extractor: str, chosen: str = "") -> Weights:
 def _chosen(extractor: str, path: Path) -> Weights:
     if not path.exists():
         raise CheckpointError(f"{path} does not exist.", remedy=f"Choose the weights of {extractor}.")
-    hashes = {file.sha256 for file in FILES if file.extractor == extractor}
+    hashes = {file.sha256 for file in single_files.FILES if file.extractor == extractor}
     return Weights({extractor: path}, are_published=path.is_file() and sha256_of(path) in hashes)
 
 
 def _need_file(extractor: str) -> None:
-    states = [state_of(file) for file in FILES if file.extractor == extractor]
+    states = [state_of(file) for file in single_files.FILES if file.extractor == extractor]
     if any(state.condition == "verified" for state in states):
         return
     file = states[0].file
@@ -50,14 +53,13 @@ def _need_file(extractor: str) -> None:
     raise CheckpointError(
         f"{extractor} needs {file.name} ({file.size_bytes:,} bytes, SHA-256 {file.sha256}), which is not on this "
         f"machine. {found}".rstrip(),
-        remedy=f"Get it from {file.url} and put it into {models_dir()}; or take --features random, which needs no "
-        "file.",
+        remedy=f"Get it from {file.url} and put it into {files_dir()}; or take --features random, which needs no file.",
     )
 
 
 def _hub(extractor: str) -> Weights:
-    model = next(model for model in MODELS if model.extractor == extractor)
-    state = hub_state(model.repo)
+    model = hub_model(extractor)
+    state = hub_state(model)
     if state.folder is None:
         raise CheckpointError(
             f"{extractor} needs the model {model.repo}. {state.sentence}",

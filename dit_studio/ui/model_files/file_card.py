@@ -32,7 +32,7 @@ def open_in_browser(url: str) -> None:
 
 
 class FileCard(Card):
-    """Signals carry the file's name, or of `add_asked` and `forget_asked` its extractor."""
+    """Signals carry the name of the file or model."""
 
     download_asked = Signal(str)
     cancel_asked = Signal(str)
@@ -151,8 +151,8 @@ class FileCard(Card):
     def _connect(self) -> None:
         self.download.clicked.connect(lambda: self.download_asked.emit(self.info.name))
         self.cancel.clicked.connect(lambda: self.cancel_asked.emit(self.info.name))
-        self.add.clicked.connect(lambda: self.add_asked.emit(self.info.extractor))
-        self.forget.clicked.connect(lambda: self.forget_asked.emit(self.info.extractor))
+        self.add.clicked.connect(lambda: self.add_asked.emit(self.info.name))
+        self.forget.clicked.connect(lambda: self.forget_asked.emit(self.info.name))
         self.page.clicked.connect(self._show_page)
         self.copy_hash.clicked.connect(lambda: self._copy(self.info.sha256))
         self.copy_address.clicked.connect(lambda: self._copy(self.info.url))

@@ -97,10 +97,10 @@ class ModelFilesPage(QWidget):
             card.set_highlighted(bool(name) and card.info.extractor == name)
         self._scroll_to_wanted()
 
-    def add_path(self, path: str, extractor: str = "") -> None:
-        """Take in a file, or choose a folder, for an extractor or whatever it is for."""
+    def add_path(self, path: str, name: str = "") -> None:
+        """Take in a file, or choose a folder, as the model of a name or whatever it is."""
         self._message.clear()
-        self._ask(_Task("add_model_file", {"path": path, "extractor": extractor}))
+        self._ask(_Task("add_model_file", {"path": path, "name": name}))
 
     def download(self, name: str) -> None:
         """Fetch a file, after those that were asked for before."""
@@ -183,15 +183,14 @@ class ModelFilesPage(QWidget):
         if key == "again" and self._failed is not None:
             self.download(self._failed.name)
 
-    def _on_add(self, extractor: str) -> None:
-        is_on_hub = any(card.info.is_on_hub for card in self.cards.values() if card.info.extractor == extractor)
-        self._choose(self._dialogs.folder if is_on_hub else self._dialogs.file, extractor)
+    def _on_add(self, name: str) -> None:
+        self._choose(self._dialogs.folder if self.cards[name].info.is_on_hub else self._dialogs.file, name)
 
-    def _choose(self, dialog: Callable[[str], str], extractor: str = "") -> None:
+    def _choose(self, dialog: Callable[[str], str], name: str = "") -> None:
         start = str(self._settings.form("model files").get("folder", ""))
         if path := dialog(start):
             self._settings.save_form("model files", {"folder": str(Path(path).parent)})
-            self.add_path(path, extractor)
+            self.add_path(path, name)
 
     # --------------------------------------------------------------------------------------------- what is shown
 
@@ -221,7 +220,7 @@ class ModelFilesPage(QWidget):
         card.download_asked.connect(self.download)
         card.cancel_asked.connect(self.cancel)
         card.add_asked.connect(self._on_add)
-        card.forget_asked.connect(lambda extractor: self.add_path("", extractor))
+        card.forget_asked.connect(lambda name: self.add_path("", name))
         self._list.insertWidget(self._list.count() - 1, card)
         return card
 

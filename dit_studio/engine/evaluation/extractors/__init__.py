@@ -11,9 +11,9 @@ from dit_studio.engine.evaluation.extractors.extractor import MAIN_OUTPUT, Extra
 from dit_studio.engine.evaluation.extractors.inception import open_inception
 from dit_studio.engine.evaluation.extractors.random_features import open_random
 from dit_studio.engine.evaluation.extractors.transformers_models import PUBLISHED, open_published
-from dit_studio.engine.evaluation.hub_models import hub_folder
-from dit_studio.engine.evaluation.model_files import verified_path
 from dit_studio.engine.evaluation.preprocessing import ADM_TF1
+from dit_studio.engine.model_files.hub_models import hub_folder
+from dit_studio.engine.model_files.single_files import verified_path
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_metrics import PROTOCOLS
 

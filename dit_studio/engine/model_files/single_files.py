@@ -1,42 +1,58 @@
-"""The files that extractors need: which there are, where they are looked for, and whether they are what they should be.
+"""Published single files: which there are, where they are looked for, and whether they are what they should be.
 
-Nothing is fetched here, and a file counts as there only when its hash is right.
+Nothing is fetched here. A file whose hash is published counts as there only when its hash is right; one without, when
+it is whole and the checksums inside it are right.
 """
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import msgspec
+from dit_studio.engine.model_files.folders import files_dir, hugging_face_dir, torch_hub_dir
+from dit_studio.engine.model_files.hashes import sha256_of
+from dit_studio.engine.model_files.licences import CC_BY_NC, NVIDIA, Licence
+from dit_studio.engine.model_files.states import Condition, Role
+from dit_studio.engine.model_files.whole_files import why_damaged, why_not_whole
+from dit_studio.errors import CheckpointError
+from dit_studio.files import naming_disk_errors, sync_folder
+from dit_studio.places import models_dir
 
-from dit_studio.errors import CheckpointError, StudioError
-from dit_studio.files import naming_disk_errors, sync_folder, write_atomically
-from dit_studio.places import cache_dir
-
-Condition = Literal["missing", "truncated", "wrong hash", "verified"]
-
-_BLOCK_BYTES = 2**20
-_Hashes = dict[str, tuple[int, int, str]]  # by path: size in bytes, time of change in ns, SHA-256
+_MOST_OVER_BYTES = 3_000_000  # what a checkpoint without a hash may hold beside its tensors
 
 
 class ModelFile(NamedTuple):
     """A published file; `base_url` is the folder it lies in, to show and to download from on request."""
 
     name: str
-    extractor: str
+    extractor: str  # that it is for; empty for a model
     title: str
-    size_bytes: int
-    sha256: str
-    licence: str
+    size_bytes: int  # without a hash: at least
+    sha256: str  # empty: not published
+    licence: Licence
     base_url: str
+    role: Role = "extractor"
 
     @property
     def url(self) -> str:
         return f"{self.base_url}/{self.name}"
+
+    @property
+    def key(self) -> str:
+        """What a chosen path is remembered by."""
+        return self.extractor or self.name
+
+    @property
+    def home(self) -> Path:
+        """The folder that a download puts it into."""
+        return files_dir() if self.role == "extractor" else models_dir()
+
+    def fits(self, size_bytes: int) -> bool:
+        """Whether a file of this size can be it."""
+        over_bytes = size_bytes - self.size_bytes
+        return over_bytes == 0 if self.sha256 else 0 <= over_bytes <= _MOST_OVER_BYTES
 
 
 class FileState(NamedTuple):
@@ -55,7 +71,7 @@ FILES = (
         title="Inception-v3, the PyTorch port",
         size_bytes=95_628_359,
         sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
-        licence="Apache-2.0",
+        licence=Licence("Apache-2.0"),
         base_url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights",
     ),
     ModelFile(
@@ -64,32 +80,23 @@ FILES = (
         title="Inception-v3, NVIDIA's conversion",
         size_bytes=95_607_719,
         sha256="f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
-        licence="Nvidia Source Code License (non-commercial)",
+        licence=NVIDIA,
         base_url="https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics",
     ),
+    *(
+        ModelFile(
+            name=f"DiT-XL-2-{side}x{side}.pt",
+            extractor="",
+            title=f"DiT-XL/2, {side} pixels, as its authors published it",
+            size_bytes=4 * (675_129_632 + (side // 16) ** 2 * 1152 - 256 * 1152),  # in float32; positions as parameters
+            sha256="",
+            licence=CC_BY_NC,
+            base_url="https://dl.fbaipublicfiles.com/DiT/models",
+            role="model",
+        )
+        for side in (256, 512)
+    ),
 )
-
-
-def models_dir() -> Path:
-    """Where this application keeps model files."""
-    return cache_dir() / "models"
-
-
-def torch_hub_dir() -> Path:
-    """Where PyTorch and its tools keep downloaded weights."""
-    home = os.environ.get("TORCH_HOME") or _user_cache() / "torch"
-    return Path(home).expanduser() / "hub" / "checkpoints"
-
-
-def hugging_face_dir() -> Path:
-    """Where `huggingface_hub` keeps downloaded models."""
-    if place := os.environ.get("HF_HUB_CACHE"):
-        return Path(place).expanduser()
-    return Path(os.environ.get("HF_HOME") or _user_cache() / "huggingface").expanduser() / "hub"
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def find_file(name: str) -> ModelFile:
@@ -122,16 +129,16 @@ def verified_path(extractor: str) -> Path:
 
 
 def take_in(path: Path) -> FileState:
-    """Copy a file into `models_dir`, under its own name in the table, if its content is one of the table's.
+    """Copy a file into its home, under its own name in the table, if its content is one of the table's.
 
     Raises: CheckpointError if it is none of them; DiskFullError or RunError if there is no place for it.
     """
     with _naming_access(path):
         size_bytes = path.stat().st_size
-        file = next((file for file in FILES if file.size_bytes == size_bytes), None)
+        file = next((file for file in FILES if file.sha256 and file.size_bytes == size_bytes), None)
         if file is None or sha256_of(path) != file.sha256:
             raise _unknown(path, size_bytes, file)
-    target = models_dir() / file.name
+    target = file.home / file.name
     temporary = target.with_name(f".{file.name}.{os.getpid()}.tmp")
     with naming_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -144,11 +151,11 @@ def take_in(path: Path) -> FileState:
 
 
 def publish(temporary: Path, file: ModelFile) -> None:
-    """Put a finished file into its place if its hash is right. Raises: CheckpointError, and then removes it."""
-    if (found := sha256_of(temporary)) != file.sha256:
+    """Put a finished file into its place if it is the right one. Raises: CheckpointError, and then removes it."""
+    if fault := _fault(temporary, file):
         temporary.unlink()
         raise CheckpointError(
-            f"What arrived as {file.name} has the hash {found[:12]}… in place of {file.sha256[:12]}…; it is not kept.",
+            f"What arrived as {file.name} {fault}; it is not kept.",
             remedy="Try again, or download it with a browser and add the file.",
         )
     with temporary.open("rb+") as written:
@@ -157,38 +164,16 @@ def publish(temporary: Path, file: ModelFile) -> None:
     sync_folder(temporary.parent)
 
 
-def sha256_of(path: Path) -> str:
-    """The hash of a file's content, remembered while its path, size and time of change stay the same."""
-    about, key = path.stat(), str(path.resolve())
-    hashes = _read_hashes()
-    size_bytes, time_ns, known = hashes.get(key, (-1, -1, ""))
-    if (size_bytes, time_ns) == (about.st_size, about.st_mtime_ns):
-        return known
-    state = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            state.update(block)
-    _write_hashes({**hashes, key: (about.st_size, about.st_mtime_ns, state.hexdigest())})
-    return state.hexdigest()
-
-
-def _read_hashes() -> _Hashes:
-    try:
-        return msgspec.json.decode((models_dir() / "hashes.json").read_bytes(), type=_Hashes)
-    except (OSError, msgspec.DecodeError):
-        return {}
-
-
-def _write_hashes(hashes: _Hashes) -> None:
-    """Without those of files that are gone; a hash that cannot be remembered is computed again."""
-    kept = {path: entry for path, entry in hashes.items() if Path(path).exists()}
-    with contextlib.suppress(OSError, StudioError):
-        models_dir().mkdir(parents=True, exist_ok=True)
-        write_atomically(models_dir() / "hashes.json", msgspec.json.encode(kept))
+def _fault(path: Path, file: ModelFile) -> str:
+    """What says that a finished file is not the published one; empty if nothing does."""
+    if not file.sha256:
+        return why_damaged(path)
+    found = sha256_of(path)
+    return "" if found == file.sha256 else f"has the hash {found[:12]}… in place of {file.sha256[:12]}…"
 
 
 def _candidates(file: ModelFile) -> Iterator[Path]:
-    for folder in (models_dir(), torch_hub_dir()):
+    for folder in (file.home, torch_hub_dir()):
         if (folder / file.name).is_file():
             yield folder / file.name
     yield from sorted(hugging_face_dir().glob(f"models--*/snapshots/*/{file.name}"))
@@ -199,12 +184,20 @@ def _judged(file: ModelFile, path: Path) -> FileState:
     if size_bytes < file.size_bytes:
         sentence = f"{path} is truncated: {size_bytes:,} of {file.size_bytes:,} bytes."
         return FileState(file, "truncated", path, sentence)
-    found = sha256_of(path) if size_bytes == file.size_bytes else ""
-    if found != file.sha256:
+    if not file.sha256 and file.fits(size_bytes):
+        return _judged_without_hash(file, path)
+    found = sha256_of(path) if file.fits(size_bytes) else ""
+    if found != file.sha256 or not found:
         difference = f"its hash is {found[:12]}…" if found else f"it has {size_bytes:,} bytes"
         sentence = f"{path} is not the published file: {difference}."
         return FileState(file, "wrong hash", path, sentence)
     return FileState(file, "verified", path, f"{path} is verified.")
+
+
+def _judged_without_hash(file: ModelFile, path: Path) -> FileState:
+    if why := why_not_whole(path):
+        return FileState(file, "truncated", path, f"{path} {why}.")
+    return FileState(file, "unverified", path, f"{path} is whole; its publisher gives no hash.")
 
 
 def _unknown(path: Path, size_bytes: int, same_size: ModelFile | None) -> CheckpointError:

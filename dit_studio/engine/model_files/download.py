@@ -8,7 +8,8 @@ import urllib.request
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from dit_studio.engine.evaluation.model_files import FileState, ModelFile, find_file, models_dir, publish, state_of
+from dit_studio.engine.model_files.single_files import FileState, ModelFile, find_file, publish, state_of
+from dit_studio.engine.model_files.whole_files import why_not_whole
 from dit_studio.errors import CheckpointError, DataError
 from dit_studio.events import Progress
 from dit_studio.files import naming_disk_errors
@@ -20,20 +21,20 @@ _GO_ON = "Try again: it goes on where it stopped."
 
 
 def download(name: str, *, base_url: str | None = None) -> Generator[Progress, None, FileState]:
-    """Fetch a file of the table into `models_dir`; the generator's value is its state, verified.
+    """Fetch a file of the table into its home; the generator's value is its state.
 
     What arrived stays in NAME.part, so a download that was closed or cut off goes on where it stopped.
     `base_url`: another folder to fetch it from; the hash is checked all the same.
     Raises: DataError if the server or the line fails; CheckpointError if it is not the published file; DiskFullError.
     """
     file = find_file(name)
-    if (state := state_of(file)).condition == "verified":
+    if (state := state_of(file)).condition in ("verified", "unverified"):
         return state
-    part = models_dir() / f"{file.name}.part"
+    part = file.home / f"{file.name}.part"
     with naming_disk_errors(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
-    if part.stat().st_size < file.size_bytes:
+    if part.stat().st_size < file.size_bytes or (not file.sha256 and why_not_whole(part)):
         yield from _fetch(file, part, f"{base_url or file.base_url}/{file.name}")
     with naming_disk_errors(part):
         publish(part, file)
@@ -44,8 +45,8 @@ def _fetch(file: ModelFile, part: Path, url: str) -> Iterator[Progress]:
     done = part.stat().st_size
     with contextlib.closing(_open(url, start=done)) as answer:
         done = done if _continues(answer, done) else 0
-        _check_length(answer, file, done, url)
-        yield _progress(file, done)
+        size_bytes = _size(answer, file, done, url)
+        yield _progress(file, done, size_bytes)
         told = time.monotonic()
         with naming_disk_errors(part), part.open("ab" if done else "wb") as written:
             for block in _blocks(answer, url):
@@ -53,12 +54,10 @@ def _fetch(file: ModelFile, part: Path, url: str) -> Iterator[Progress]:
                 done += len(block)
                 if time.monotonic() - told > _PROGRESS_SECONDS:
                     told = time.monotonic()
-                    yield _progress(file, done)
-    yield _progress(file, done)
-    if done < file.size_bytes:
-        raise DataError(
-            f"The line broke: {done:,} of {file.size_bytes:,} bytes of {file.name} are here.", remedy=_GO_ON
-        )
+                    yield _progress(file, done, size_bytes)
+    yield _progress(file, done, size_bytes)
+    if done < size_bytes:
+        raise DataError(f"The line broke: {done:,} of {size_bytes:,} bytes of {file.name} are here.", remedy=_GO_ON)
 
 
 def _open(url: str, *, start: int) -> http.client.HTTPResponse:
@@ -76,14 +75,20 @@ def _continues(answer: http.client.HTTPResponse, done: int) -> bool:
     return answer.status == 206 and (answer.headers.get("Content-Range") or "").startswith(f"bytes {done}-")
 
 
-def _check_length(answer: http.client.HTTPResponse, file: ModelFile, done: int, url: str) -> None:
-    """Raises: CheckpointError if what comes cannot be the file: an error page, or another edition."""
+def _size(answer: http.client.HTTPResponse, file: ModelFile, done: int, url: str) -> int:
+    """How many bytes the whole file has.
+
+    Raises: CheckpointError if what comes cannot be the file: an error page, or another edition.
+    """
     length = answer.headers.get("Content-Length")
-    if length is not None and done + int(length) != file.size_bytes:
+    if length is None:
+        return file.size_bytes
+    if not file.fits(done + int(length)):
         raise CheckpointError(
             f"{url} gives {done + int(length):,} bytes, and {file.name} has {file.size_bytes:,}.",
             remedy="Download the file with a browser and add it.",
         )
+    return done + int(length)
 
 
 def _blocks(answer: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
@@ -95,8 +100,8 @@ def _blocks(answer: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
         yield block
 
 
-def _progress(file: ModelFile, done: int) -> Progress:
-    return Progress(stage=f"Downloading {file.name}", done=done, total=file.size_bytes, unit="bytes")
+def _progress(file: ModelFile, done: int, size_bytes: int) -> Progress:
+    return Progress(stage=f"Downloading {file.name}", done=done, total=size_bytes, unit="bytes")
 
 
 @contextlib.contextmanager
