@@ -128,6 +128,17 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
             class_dropout_prob=self.class_dropout_prob,
             num_classes=self.num_classes,
             learn_sigma=self.learn_sigma,
+            block=self.block,
+            attention=self.attention,
+            num_kv_heads=self.num_kv_heads,
+            window=self.window,
+            position=self.position,
+            rope=self.rope,
+            qk_norm=self.qk_norm,
+            norm=self.norm,
+            mlp=self.mlp,
+            dialect=self.dialect,
+            sit_timesteps=self.diffusion.timesteps if self.time == "sit" else None,
         )
 
 
@@ -170,7 +181,6 @@ def load_model(path: str | Path, *, weights: str = "ema", device: torch.device |
     _check_names_and_shapes(tensors, model, file)
     # copies: the tensors are views of the file, and reading them after somebody cut it short would kill the process
     model.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
-    model.t_embedder.frequencies = type(model.t_embedder)(4).frequencies  # the one buffer that is not in the file
     return LoadedModel(model=model.to(device).eval(), config=description, path=file)
 
 

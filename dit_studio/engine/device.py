@@ -110,10 +110,10 @@ def set_float32_matmul(device: torch.device) -> None:
         torch.backends.cudnn.allow_tf32 = False
 
 
-def prefers_plain_attention(q: torch.Tensor) -> bool:
+def prefers_plain_attention(q: torch.Tensor, *, keys: int | None = None) -> bool:
     """Plain matrix products beat the fused kernel: on CPUs in bfloat16 (three times, forward and backward, at 256
-    tokens), while the scores are few enough to be kept. Shape: q (B, heads, N, d)."""
-    scores = q.shape[0] * q.shape[1] * q.shape[2] ** 2
+    tokens), while the scores are few enough to be kept. Shape: q (B, heads, N, d), which look at `keys`, or at N."""
+    scores = q.shape[0] * q.shape[1] * q.shape[2] * (keys or q.shape[2])
     return q.device.type == "cpu" and q.dtype == torch.bfloat16 and scores <= _PLAIN_ATTENTION_SCORES
 
 
