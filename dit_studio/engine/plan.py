@@ -98,7 +98,7 @@ def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
 def _walk(description: ModelDescription) -> tuple[int, float, int, int]:
     """Numbers in the state, Gflops an image, bytes an image keeps for the backward pass, bytes of a block's input."""
     with torch.device("meta"):
-        model = description.build()
+        model = description.build().to("meta")
     with FlopCounterMode(display=False) as flops, torch.no_grad():
         _forward(model, 1)
     kept = _kept_bytes(model, 2) - _kept_bytes(model, 1)
