@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,6 +39,7 @@ from dit_studio.events import (
     StateChanged,
 )
 from dit_studio.places import runs_dir
+from dit_studio.start_model import load_recipe_and_start
 
 # The engine and the window are imported where a command needs them: `dit-studio --help` costs no torch.
 
@@ -181,7 +182,7 @@ def _train(options: argparse.Namespace) -> int:
         raise UsageError("train takes a RECIPE.toml, or --resume RUN.")
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
-    recipe = _recipe(options.recipe, options)
+    recipe = _recipe(options.recipe, options, load=_load_recipe_and_start)
     name = Path(recipe.data.path).name or options.recipe.stem
     out = options.out or new_run_path(runs_dir(), name)
     _preflight(recipe_to_tables(recipe), out)
@@ -206,14 +207,25 @@ def _resume(options: argparse.Namespace) -> int:
     return _run_training(folder, options, resume=True)
 
 
-def _recipe(file: Path, options: argparse.Namespace) -> Recipe:
+def _recipe(file: Path, options: argparse.Namespace, *, load: Callable[..., Recipe] = load_recipe) -> Recipe:
     """The recipe with what the command line changes; its images by their whole path."""
     settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
-    recipe = load_recipe(file, settings=settings)
+    recipe = load(file, settings=settings)
     if not recipe.data.path:
         return recipe
     path = str(Path(recipe.data.path).expanduser().absolute())
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=path))
+
+
+def _load_recipe_and_start(file: Path, *, settings: list[str]) -> Recipe:
+    """A new run's recipe; where it starts from a model, what it leaves out is as in that model."""
+
+    def describe(path: Path) -> dict[str, Any]:
+        from dit_studio.engine.fine_tune import describe_start
+
+        return describe_start(path)
+
+    return load_recipe_and_start(file, settings=settings, describe=describe)
 
 
 def _list_settings() -> None:

@@ -12,7 +12,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from dit_studio.config import Recipe, parse_recipe
-from dit_studio.engine import data
+from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import COLOR_CHANNELS, ModelDescription
 from dit_studio.engine.model import DiT
@@ -137,9 +137,11 @@ def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight
     """Everything that can be found out before Start, as a list of checks."""
     settings = parse_recipe(recipe)
     summary, data_checks = yield from _check_data(settings)
-    classes = len(summary.classes) if summary and settings.data.classes != "none" else 0
+    names = [kind.name for kind in summary.classes] if summary and settings.data.classes != "none" else []
+    classes = len(names)
     checks = [
         *data_checks,
+        *([fine_tune.preflight_line(settings, names)] if settings.train.start_from else []),
         *_check_folder("Output folder", Path(out)),
         *_check_folder("Cache folder", cache_dir()),
         *_check_disk(settings, Path(out), summary, classes),

@@ -14,8 +14,9 @@ import torch
 
 from dit_studio import __version__
 from dit_studio.config import Recipe, parse_recipe, resolve
-from dit_studio.engine import data
+from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
+from dit_studio.engine.checkpoint import list_checkpoints
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.trainer import Trainer
 from dit_studio.errors import DeviceMemoryError, NotFiniteError, StudioError
@@ -45,6 +46,9 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     Raises: StudioError for everything that has a sentence.
     """
     settings, run = resolve(parse_recipe(recipe)), Path(folder)
+    begins_from_model = bool(settings.train.start_from) and not (resume and list_checkpoints(run))
+    if begins_from_model:
+        fine_tune.check_start(settings)
     asked: list[Command] = []
     images = yield from _prepare(settings, next_command, asked)
     if images is None:
@@ -64,6 +68,8 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
         class_names=images.class_names,
         batch_size=settings.train.batch_size,
     )
+    if begins_from_model:
+        yield _start_from_model(trainer)
     if resume:
         yield from _restore(trainer)
     if settings.train.compile:
@@ -110,6 +116,12 @@ def _asked_first(asked: list[Command], next_command: NextCommand) -> NextCommand
         return asked.pop(0) if asked else next_command(wait)
 
     return take
+
+
+def _start_from_model(trainer: Trainer) -> Notice:
+    path = Path(trainer.recipe.train.start_from)
+    with trainer.within_memory():
+        return fine_tune.start_from(trainer.model, trainer.ema.model, trainer.description, path)
 
 
 def _restore(trainer: Trainer) -> Iterator[Event]:
