@@ -12,6 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "dit_studio"
 SHARED = (
     "checkpoint_header",
+    "class_names",
     "config",
     "events",
     "errors",
@@ -59,6 +60,7 @@ MAY_IMPORT = {
     "evaluation_request": ("errors", "fields", "sample_request"),
     "evaluation_plan": ("errors", "evaluation_request", "sweep"),
     "checkpoint_header": ("errors", "opened_models", "sample_request"),
+    "class_names": ("places",),
     "start_model": ("config", "errors", "model_settings"),
     "sweep": ("checkpoint_header", "errors", "fields", "sample_request"),
     "sweep_text": ("errors", "sweep"),
@@ -84,6 +86,7 @@ MAY_USE = {
     "evaluation_plan": {"msgspec"},
     "evaluation_request": {"msgspec"},
     "checkpoint_header": {"msgspec"},
+    "class_names": set(),
     "start_model": {"msgspec"},
     "sweep": {"msgspec"},
     "sweep_text": set(),

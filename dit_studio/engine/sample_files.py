@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
+from dit_studio.class_names import other_names
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.sample_checks import check_request
@@ -18,9 +19,12 @@ from dit_studio.events import Notice, Progress
 from dit_studio.files import naming_disk_errors, write_atomically
 from dit_studio.sample_request import SampleRecord, SampleRequest
 
+_NAMES_SAID = 10
+
 
 def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
-    """Classes from "0,3" or "cat,dog", where digits are numbers, not names; every class from nothing.
+    """Classes from "0,3" or "cat,dog", where digits are numbers, not names; every class from nothing. ImageNet's are
+    known by their other names, too.
 
     Raises: ConfigError that names the one that is not there, and the nearest that is.
     """
@@ -32,11 +36,18 @@ def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
             chosen.append(int(word))
         elif word in config.class_names:
             chosen.append(config.class_names.index(word))
+        elif len(called := [name for name in config.class_names if word in other_names(name)]) == 1:
+            chosen.append(config.class_names.index(called[0]))
         else:
-            near = difflib.get_close_matches(word, config.class_names, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(config.class_names) or 'no classes'}."
+            near = called or difflib.get_close_matches(word, config.class_names, n=1)
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {_first_names(config.class_names)}."
             raise ConfigError([Problem("sample.classes", f'The model has no class "{word}". {hint}', word)])
     return tuple(chosen)
+
+
+def _first_names(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMES_SAID:,} more" if len(names) > _NAMES_SAID else ""
+    return (", ".join(names[:_NAMES_SAID]) + more) or "no classes"
 
 
 def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Generator[Progress | Notice, None, None]:

@@ -10,6 +10,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from msgspec.structs import replace
 
+from dit_studio.class_names import imagenet_names
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.guidance import guided_output
 from dit_studio.engine.model import DiT
@@ -201,3 +202,12 @@ def test_classes_are_chosen_by_number_or_by_name() -> None:
     assert choose_classes("0, 1,sea", config) == (0, 1, 2)
     with pytest.raises(ConfigError, match="Did you mean sea"):
         choose_classes("see", config)
+
+
+def test_imagenets_classes_are_known_by_their_other_names() -> None:
+    config = msgspec.structs.replace(CONFIG, class_names=imagenet_names(), num_classes=1000)
+    assert choose_classes("golden retriever,red panda,999,toilet paper", config) == (207, 387, 999, 999)
+    with pytest.raises(ConfigError, match=r'no class "crane"\. Did you mean crane \(bird\) or crane \(machine\)\?'):
+        choose_classes("crane", config)
+    with pytest.raises(ConfigError, match=r"It has tench, goldfish, .* and 990 more\."):
+        choose_classes("xyzzyxyzzy", config)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 from sample_setup_scenes import KINDS, example_model
 
+from dit_studio.class_names import imagenet_names
 from dit_studio.events import Failure, JobState
 from dit_studio.places import runs_dir
 from dit_studio.sample_request import SampleOptions, SampleRequest
@@ -329,6 +330,16 @@ def test_a_thousand_classes(qtbot: QtBot, set_up: SampleSetUp) -> None:
     press(qtbot, set_up.classes.shown_button)
     assert set_up.classes.classes() == (0, 99, *range(990, 1000))
     set_up.grab()
+
+
+def test_a_class_of_imagenet_is_found_by_another_name(qtbot: QtBot, set_up: SampleSetUp) -> None:
+    set_up.show_model(example_model(imagenet_names(), thumbnail_size=0, data=b""))
+    press(qtbot, set_up.classes.none_button)
+    qtbot.keyClicks(set_up.classes.search, "Red Panda")
+    press(qtbot, set_up.classes.shown_button)
+    assert set_up.classes.classes() == (387,)
+    tooltip = set_up.classes.view.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
+    assert tooltip.startswith("lesser panda, red panda, ")
 
 
 @pytest.mark.usefixtures("_look_restored")

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from dit_studio.class_names import other_names
 from dit_studio.ui import theme
 
 NUMBER, PICTURE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
@@ -71,7 +72,7 @@ class ClassModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self._names[label]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{self._names[label]} (class {label})"
+            return f"{', '.join((self._names[label], *other_names(self._names[label])))} (class {label})"
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return f"{self._names[label]}, class {label}, {'ticked' if is_on else 'not ticked'}"
         if role == Qt.ItemDataRole.CheckStateRole:
@@ -97,7 +98,7 @@ class ClassModel(QAbstractListModel):
 
 
 class ClassFilter(QSortFilterProxyModel):
-    """The classes whose name holds the words typed, or whose number is the one typed."""
+    """The classes whose name, or another name for it, holds the words typed, or whose number is the one typed."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -109,8 +110,10 @@ class ClassFilter(QSortFilterProxyModel):
         self.endFilterChange()
 
     def filterAcceptsRow(self, source_row: int, _parent: Index) -> bool:
-        name = str(self.sourceModel().index(source_row, 0).data()).casefold()
-        return self._words in name or self._words == str(source_row)
+        name = str(self.sourceModel().index(source_row, 0).data())
+        return self._words == str(source_row) or any(
+            self._words in called.casefold() for called in (name, *other_names(name))
+        )
 
 
 class ClassDelegate(QStyledItemDelegate):
