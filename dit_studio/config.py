@@ -274,6 +274,9 @@ def check_recipe(recipe: Recipe) -> list[Problem]:
             )
         )
     problems += diffusion_problems(recipe.diffusion, learn_sigma=model.learn_sigma)
+    if model.time == "sit" and recipe.diffusion.objective != "flow":
+        message = f"SiT learns a flow, and diffusion.objective is {recipe.diffusion.objective}; set it to flow."
+        problems.append(Problem("model.time", f"model.time = sit is not possible: {message}", model.time))
     if any(0xD800 <= ord(letter) < 0xE000 for letter in recipe.data.path):
         message = f"data.path = {recipe.data.path!r} is not possible: its name is not UTF-8; rename it."
         problems.append(Problem("data.path", message, recipe.data.path))

@@ -89,6 +89,10 @@ class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         Literal["facebook", "diffusers"],
         setting("Small differences in numbers: as the published code computes, or as diffusers does.", advanced=True),
     ] = "facebook"
+    time: Annotated[
+        Literal["studio", "sit"],
+        setting("How a flow is told the time: as here, or as SiT does, from 0 for noise to 1.", advanced=True),
+    ] = "studio"
     learn_sigma: Annotated[
         bool,
         setting(

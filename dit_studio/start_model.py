@@ -20,7 +20,7 @@ COLORS = {1: "grey", 3: "rgb"}
 _SIZES = ("hidden_size", "depth", "num_heads", "patch_size")  # in the order of the presets
 _SHAPE = (
     *_SIZES, "mlp_ratio", "block", "attention", "num_kv_heads", "window", "position", "rope", "qk_norm", "norm", "mlp",
-    "dialect", "learn_sigma",
+    "dialect", "time", "learn_sigma",
 )  # fmt: skip
 _DIFFUSION = ("objective", "schedule", "timesteps", "beta_start", "beta_end")  # the rest is how it is trained
 
@@ -84,9 +84,6 @@ def find_start(name: str, beside: Path) -> Path:
 def start_problems(recipe: Recipe, description: Description | str) -> Iterator[Problem]:
     """What the recipe says otherwise than the model that it starts from: each with both values and what to do."""
     start = _values(description)
-    if start.get("time", "studio") != "studio":
-        message = "is told the time from noise to image (SiT), which is sampled but not trained here"
-        yield _problem("train.start_from", recipe.train.start_from, f"the model {message}; choose another one.")
     model, own = resolve_model(recipe.model), resolve_model(_model(recipe.model, start))
     for name in _SHAPE:
         if getattr(model, name) != getattr(own, name) and not _is_idle(name, start):
