@@ -266,6 +266,47 @@ def test_the_best_is_marked_among_those_that_compare(many: Results) -> None:
     assert starred == [9]
 
 
+def test_a_figure_that_does_not_compare_says_so_in_its_cell(many: Results) -> None:
+    many.add(13, made.curve_result(13, n=400), "")
+    place = table(many).model().index(13, 3)
+    assert place.data() == f"≠ {number(made.curve_result(13).value('fid'))}"
+    tooltip = place.data(Qt.ItemDataRole.ToolTipRole)
+    assert "≠ of 400 against 400 images: not comparable with the first." in tooltip
+    assert not any("≠" in cell for row, line in enumerate(cells(many)) for cell in line if row != 13)
+
+
+def cut_cells(results: Results) -> list[str]:
+    """What has less room than it needs."""
+    view, found = table(results), []
+    for row in range(view.model().rowCount()):
+        for column in range(view.model().columnCount()):
+            place = view.model().index(row, column)
+            is_cut = view.columnWidth(column) < view.sizeHintForIndex(place).width()
+            found += [place.data()] if is_cut and not view.isColumnHidden(column) else []
+    return found
+
+
+def test_the_columns_grow_with_what_comes(results: Results, qtbot: QtBot) -> None:
+    results.show_plan(made.sources_plan(), None)
+    results.add(0, made.result_of({"fid": 5.0, "recall": 0.5}, cautions=()), "")
+    QApplication.processEvents()
+    for index in (1, 2, 3):
+        results.add(index, made.result_of({"fid": 0.000123456 * index, "recall": 0.5}), "")
+    qtbot.waitUntil(lambda: not cut_cells(results), timeout=1000)
+
+
+def test_the_columns_fit_the_text_of_another_theme(results: Results, qtbot: QtBot) -> None:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    results.show_plan(made.sources_plan(), None)
+    for index, result in made.sources_results().items():
+        results.add(index, result, "")
+    QApplication.processEvents()
+    theme.apply_theme(app, "light", 200)
+    qtbot.waitUntil(lambda: not cut_cells(results), timeout=1000)
+    theme.apply_theme(app, "dark", 100)
+
+
 def test_no_figure_is_cut(many: Results) -> None:
     for index in range(20):
         many.add(index, made.curve_result(index), "")

@@ -282,6 +282,6 @@ def _unlike(picture: Picture) -> list[str]:
             reason = "; ".join(point.differs)
             reasons[reason] = reasons.get(reason, 0) + 1
     return [
-        f"{UNLIKE} {counted(count, 'hollow point')}: {reason}. Not comparable with the others."
+        f"{UNLIKE} {counted(count, 'hollow point')}: {reason}. Not comparable with the first."
         for reason, count in reasons.items()
     ]

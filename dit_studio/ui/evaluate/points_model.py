@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QIcon
 
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
@@ -12,11 +12,14 @@ from dit_studio.figures import figure_text, interval_of, value_and_interval
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.cautions import LEVELS, MARKS, caution_text, worst
 from dit_studio.ui.evaluate.comparable import differences, figure_of, metrics_in
+from dit_studio.ui.evaluate.line_marks import UNLIKE
 from dit_studio.ui.evaluate.plan_axis import axis_title, axis_values
 from dit_studio.ui.evaluate.plot_lines import metric_title
 from dit_studio.ui.icons import icon
 
 SORT_ROLE = Qt.ItemDataRole.UserRole
+_BEST = "★"
+_HINT = "Point at a figure to see its interval."
 _Index = QModelIndex | QPersistentModelIndex
 _NUMBERS = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WORDS = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -48,6 +51,8 @@ class PointRow:
 class PointsModel(QAbstractTableModel):
     """Columns: the axes (without axes the name), the state, and the metrics that any point has."""
 
+    measured = Signal()  # a point has its figures; those of others may look different now
+
     def __init__(self, plan: EvaluationPlan) -> None:
         super().__init__()
         self.rows = [PointRow(point) for point in plan.points]
@@ -62,6 +67,8 @@ class PointsModel(QAbstractTableModel):
         if "result" in changes:
             self._take_in_results()
         self.dataChanged.emit(self.index(0, 0), self.index(len(self.rows) - 1, self.columnCount() - 1))
+        if "result" in changes:
+            self.measured.emit()
 
     def _take_in_results(self) -> None:
         found = metrics_in(row.result for row in self.rows if row.result)
@@ -87,7 +94,7 @@ class PointsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _NUMBERS if metric else _WORDS
         if role == Qt.ItemDataRole.ToolTipRole and metric:
-            return "★: the best of those that are comparable. Point at a figure to see its interval."
+            return f"{_BEST}: the best of those that are comparable; {UNLIKE}: not comparable with the first. {_HINT}"
         return None
 
     def data(self, index: _Index, role: int = 0) -> Any:
@@ -131,8 +138,7 @@ class PointsModel(QAbstractTableModel):
 
     def _figure(self, row: PointRow, metric: Metric, found: MetricResult | None, role: int) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            star = "★ " if self.is_best(row.point.index, metric) else ""
-            return star + _value_text(found) if found else ""
+            return self._marked(row, metric, found) if found else ""
         if role == SORT_ROLE:
             return found.value if found else None
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -147,6 +153,17 @@ class PointsModel(QAbstractTableModel):
             return font
         return None
 
+    def _marked(self, row: PointRow, metric: Metric, found: MetricResult) -> str:
+        is_best, is_unlike = self.is_best(row.point.index, metric), bool(self._differences(row, metric))
+        return " ".join([*([_BEST] if is_best else []), *([UNLIKE] if is_unlike else []), _value_text(found)])
+
+    def _differences(self, row: PointRow, metric: Metric) -> list[str]:
+        """What keeps a figure from being compared with that of the first point that is measured."""
+        first = next((other.result for other in self.rows if other.result), None)
+        if first is None or row.result is None:
+            return []
+        return differences(first, row.result, metric)
+
     def _mark(self, row: PointRow, metric: Metric) -> QIcon | None:
         """Red or amber, where something has to be known with the figure."""
         level = worst(each for each in row.result.cautions if each.metric in (metric, "")) if row.result else ""
@@ -156,18 +173,20 @@ class PointsModel(QAbstractTableModel):
         if row.result is None or found is None:
             return []
         lines = [f"{found.name}: {figure_text(found) or found.why_no_value}"]
+        if why := self._differences(row, metric):
+            lines.append(f"{UNLIKE} {'; '.join(why)}: not comparable with the first.")
         return lines + [caution_text(each) for each in row.result.cautions if each.metric in (metric, "")]
 
     def _find_best(self) -> None:
         """The best of each metric, of the figures that may stand beside the first one."""
         self._best = set()
-        results = [(row.point.index, row.result) for row in self.rows if row.result]
+        results = [(row, row.result) for row in self.rows if row.result]
         for metric in self.metrics if len(results) > 1 else ():
             values = {
-                index: found
-                for index, result in results
+                row.point.index: found
+                for row, result in results
                 if (found := figure_of(result, metric)) is not None and found.value is not None
-                if not differences(results[0][1], result, metric)
+                if not self._differences(row, metric)
             }
             better = next((found.better for found in values.values()), "")
             if len(values) > 1 and better:

@@ -1,6 +1,6 @@
 """The table of a plan's points."""
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QKeySequence, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
@@ -13,7 +13,6 @@ from dit_studio.ui.widgets.basics import describe
 # Pixels at a font scale of 100 %.
 _STATE = 112  # the width of the column with the state, at first
 _ROW = 30
-_STAR = 26  # that the best gets, and bold figures
 _AROUND_HEAD = 34  # its padding, and the arrow of what is sorted by
 _ROWS_LEAST = 3  # that are always shown
 
@@ -30,10 +29,13 @@ class PointsTable(QTableView):
         self._order = PointsOrder(self)
         self._order.setSourceModel(self.points)
         self._selected, self._is_following = -1, False
+        self._fit_soon = QTimer(self, singleShot=True, interval=0)  # once for many results that come together
         self.setModel(self._order)
         self._build()
         self.points.dataChanged.connect(self._on_changed)
         self.points.modelReset.connect(self._on_reset)
+        self.points.measured.connect(self._fit_soon.start)
+        self._fit_soon.timeout.connect(self.fit_columns)
         self.selectionModel().currentRowChanged.connect(self._on_current_changed)
         self.doubleClicked.connect(self._on_double_clicked)
 
@@ -54,8 +56,7 @@ class PointsTable(QTableView):
     def fit_columns(self) -> None:
         self.verticalHeader().setDefaultSectionSize(theme.scaled(_ROW))
         for column in range(self.points.columnCount()):
-            room = theme.scaled(_STAR) if column > self._state_column else 0
-            self.setColumnWidth(column, max(self.sizeHintForColumn(column) + room, self._head_width(column)))
+            self.setColumnWidth(column, max(self.sizeHintForColumn(column), self._head_width(column)))
         bar, frame = self.horizontalScrollBar().sizeHint().height(), 2 * self.frameWidth()
         around = self.horizontalHeader().sizeHint().height() + bar + frame
         count, row = self.points.rowCount(), theme.scaled(_ROW)
@@ -77,6 +78,11 @@ class PointsTable(QTableView):
     def _on_changed(self) -> None:
         """The states are of interest as long as they differ."""
         self.setColumnHidden(self._state_column, self.points.is_all_done)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.StyleChange and hasattr(self, "_fit_soon"):  # the base class is styled first
+            self._fit_soon.start()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.matches(QKeySequence.StandardKey.Copy):
@@ -105,7 +111,6 @@ class PointsTable(QTableView):
     def _on_reset(self) -> None:
         if self._selected >= 0:
             self.select(self._selected)
-        self.fit_columns()
 
     def _build(self) -> None:
         self.setSortingEnabled(True)

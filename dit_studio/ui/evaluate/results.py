@@ -131,7 +131,6 @@ class Results(QWidget):
 
     def _restyle(self) -> None:
         if self._table is not None:
-            self._table.fit_columns()
             self._show_card()
 
     def _build(self) -> None:
