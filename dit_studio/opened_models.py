@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from dit_studio.files import write_atomically
+from dit_studio.files import naming_disk_errors, write_atomically
 from dit_studio.places import models_dir
 
 Foreign = Literal["", "published", "diffusers"]
@@ -50,13 +50,16 @@ def weight_file(path: Path) -> Path:
     folder = diffusers_folder(path) if path.is_dir() else None
     if folder is None:
         return path
-    names = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+    names = [f"diffusion_pytorch_model{kind}" for kind in (".safetensors", ".bin", ".fp16.safetensors", ".fp16.bin")]
     return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
 
 
 def remember(path: Path, description: bytes) -> None:
     """Keep what a foreign model means. Raises: DiskFullError or RunError."""
-    write_atomically(_note(path), description)
+    note = _note(path)
+    with naming_disk_errors(note):
+        note.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(note, description)
 
 
 def remembered(path: Path) -> bytes | None:

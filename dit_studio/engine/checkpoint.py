@@ -6,11 +6,11 @@ The two weight files carry their `ModelDescription` in their header, so that eac
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import torch
@@ -19,13 +19,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dit_studio.config import Recipe
+from dit_studio.engine.interop_tensors import Place, open_tensors
 from dit_studio.engine.model import DiT
 from dit_studio.errors import CheckpointError, RunError, ShapeError
 from dit_studio.files import new_folder_atomically, write_atomically
 from dit_studio.model_settings import DiffusionConfig, resolve_model
+from dit_studio.opened_models import foreign_kind, weight_file
 
 _METADATA_KEY = "dit_studio"
-_PICKLES = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle"}
+_PICKLES = {".pkl", ".pickle"}
 COLOR_CHANNELS = {"rgb": 3, "grey": 1}
 
 
@@ -105,6 +107,7 @@ class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):
             norm=model.norm,
             mlp=model.mlp,
             dialect=model.dialect,
+            time=model.time,
             diffusion=recipe.diffusion,
             class_names=class_names,
             seed=recipe.train.seed,
@@ -167,25 +170,41 @@ class Progressed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_model(path: str | Path, *, weights: str = "ema", device: torch.device | None = None) -> LoadedModel:
-    """The model of a run folder (its newest checkpoint), of a checkpoint folder, or of a .safetensors file.
+    """The model of a run folder (its newest checkpoint), of a checkpoint, or of what another program wrote.
 
+    Its memory is that of the weights alone, each read once; nothing of the file stays mapped, as reading it after
+    somebody cut it short would kill the process.
     Raises: CheckpointError if there is none, or if it is damaged, unsafe to read, or of another shape.
     """
-    file = weights_file(Path(path), weights)
-    tensors, description = read_weights(file)
+    place = Path(path).expanduser()
+    if foreign_kind(place):
+        model, description, file = interop().load(place, weights=weights)
+        return LoadedModel(model=model.to(device).eval(), config=description, path=file)
+    file = weights_file(place, weights)
+    tensors = open_tensors(file)
+    description = _description(file, tensors.metadata)
     try:
         with torch.device("meta"):
             model = description.build()
     except ShapeError as error:
         raise CheckpointError(f"{file} describes a model that cannot be: {error}") from error
-    _check_names_and_shapes(tensors, model, file)
-    # copies: the tensors are views of the file, and reading them after somebody cut it short would kill the process
-    model.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
+    _check_names_and_shapes(tensors.places, model, file)
+    model.load_state_dict({name: tensors.read(name) for name in tensors.places}, assign=True)
     return LoadedModel(model=model.to(device).eval(), config=description, path=file)
 
 
+def interop() -> Any:
+    """What opens other programs' models; it builds on the descriptions here."""
+    from dit_studio.engine import interop
+
+    return interop
+
+
 def read_description(file: Path) -> ModelDescription:
-    """What a weight file says of its model, without reading a tensor. Raises: CheckpointError."""
+    """What a weight file says of its model, or what was said of it when it was opened. Raises: CheckpointError."""
+    if foreign_kind(file):
+        described: ModelDescription = interop().describe(file)
+        return described
     return _description(file, _read_metadata(file))
 
 
@@ -212,7 +231,9 @@ def write_weights(file: Path, model: nn.Module, description: ModelDescription) -
 
 
 def weights_file(path: Path, weights: str) -> Path:
-    """The .safetensors file that is meant by a run folder, a checkpoint folder or a file. Raises: CheckpointError."""
+    """The file that is meant by a run folder, a checkpoint, or what another program wrote. Raises: CheckpointError."""
+    if foreign_kind(path):
+        return weight_file(path)
     if path.suffix in _PICKLES:
         raise CheckpointError(
             f"{path} is a pickle, which can run any code when it is opened; nothing of it was read.",
@@ -233,7 +254,7 @@ def weights_file(path: Path, weights: str) -> Path:
         if other.is_file():
             raise _other_weights(path, weights)
         raise CheckpointError(
-            f"{path} holds no model.", remedy="Choose a run folder, a checkpoint folder or a .safetensors file."
+            f"{path} holds no model.", remedy="Choose a run, a checkpoint, a weight file or a diffusers folder."
         )
     return file
 
@@ -246,7 +267,7 @@ def _other_weights(path: Path, weights: str) -> CheckpointError:
     )
 
 
-def _check_names_and_shapes(tensors: dict[str, Tensor], model: nn.Module, file: Path) -> None:
+def _check_names_and_shapes(tensors: Mapping[str, Tensor | Place], model: nn.Module, file: Path) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or extra:

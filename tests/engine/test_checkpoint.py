@@ -142,7 +142,7 @@ def test_checkpoints_are_in_the_order_of_their_steps(tmp_path: Path) -> None:
 
 def test_a_file_that_does_not_say_what_it_holds_is_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(CheckpointError, match="does not say what model"):
+    with pytest.raises(CheckpointError, match="is no DiT: it lacks"):
         load_model(tmp_path / "a.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors", metadata={"dit_studio": json.dumps({"depth": "x"})})
     with pytest.raises(CheckpointError, match="cannot be read"):

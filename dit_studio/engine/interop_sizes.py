@@ -1,0 +1,154 @@
+"""How large a model is, and which family it is of, as its tensors and the settings beside them tell."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from dit_studio.engine.interop_source import Source
+from dit_studio.engine.model import sincos_position_embedding
+from dit_studio.errors import CheckpointError
+from dit_studio.model_settings import PRESETS
+
+Family = Literal["", "DiT", "SiT", "REPA", "LightningDiT"]
+_NEEDED = (
+    "x_embedder.proj.weight", "t_embedder.mlp.0.weight", "y_embedder.embedding_table.weight",
+    "blocks.0.attn.qkv.weight", "final_layer.linear.weight",
+)  # fmt: skip
+_NO_DIT = "Choose the weights of a DiT, as the published code or diffusers writes them."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What the tensors tell."""
+
+    width: int
+    depth: int
+    patch_size: int
+    in_channels: int
+    input_size: int
+    rows: int  # of the class table
+    mlp_ratio: float
+    learn_sigma: bool
+    position: Literal["sincos", "learned"]
+
+    @property
+    def preset(self) -> str:
+        """ "XL/2" where it is one of the paper's; else empty."""
+        for name, (width, depth, _, patch) in PRESETS.items():
+            if (width, depth, patch) == (self.width, self.depth, self.patch_size):
+                return name
+        return ""
+
+    @property
+    def likely_heads(self) -> int:
+        """The paper's for this width, else heads of 64 numbers."""
+        paper = {width: heads for width, _, heads, _ in PRESETS.values()}
+        return paper.get(self.width) or max(1, self.width // 64)
+
+
+def read_sizes(source: Source) -> Sizes:
+    """Raises: CheckpointError if the tensors are no DiT's, or contradict each other."""
+    missing = [name for name in _NEEDED if name not in source.pieces]
+    if missing:
+        there = ", ".join(list(source.file.places)[:3]) or "nothing"
+        raise CheckpointError(
+            f"{source.file.path} is no DiT: it lacks {missing[0]} ({len(missing)} of the {len(_NEEDED)} that every DiT "
+            f"has); it holds {there}, …",
+            remedy=_NO_DIT,
+        )
+    width, channels, patch = _patch_embedding(source)
+    out_channels = _out_channels(source, patch)
+    if out_channels not in (channels, 2 * channels):
+        raise CheckpointError(
+            f"{source.file.path}: final_layer.linear.weight gives {out_channels:g} channels for {channels}; a DiT "
+            "gives as many, or twice as many with a learned variance."
+        )
+    return Sizes(
+        width=width,
+        depth=_depth(source),
+        patch_size=patch,
+        in_channels=channels,
+        input_size=_input_size(source, patch),
+        rows=source.shape("y_embedder.embedding_table.weight")[0],
+        mlp_ratio=_mlp_ratio(source, width),
+        learn_sigma=out_channels == 2 * channels,
+        position=_position(source, width),
+    )
+
+
+def family_of(source: Source) -> tuple[Family, str]:
+    """Which family of models the file is of, and what told; ("", "") if nothing did."""
+    names, name = source.file.places, source.path.resolve().name
+    told = str(source.file.settings.get("model", source.file.settings.get("model_type", "")))
+    if source.dropped or "proj_coeff" in source.file.settings:
+        return "REPA", "its projectors" if source.dropped else "its settings"
+    if told.startswith("LightningDiT") or any(".mlp.w12." in key or "feat_rope" in key for key in names):
+        return "LightningDiT", "its tensors" if not told else f"its settings: {told}"
+    for family in ("DiT", "SiT"):
+        if told.startswith(f"{family}-"):
+            return family, f"its settings: {told}"  # type: ignore[return-value]
+    for family in ("DiT", "SiT", "LightningDiT"):
+        if name.lower().startswith(f"{family.lower()}-"):
+            return family, f"its name: {name}"  # type: ignore[return-value]
+    return "", ""
+
+
+def told_heads(source: Source, width: int) -> int | None:
+    """The number of heads, where something beside the tensors tells it."""
+    if source.config:
+        return int(source.config.get("num_attention_heads", 16))
+    told = PRESETS.get(str(source.file.settings.get("model", "")).partition("-")[2])  # "DiT-XL/2"
+    return told[2] if told and told[0] == width else None
+
+
+def _patch_embedding(source: Source) -> tuple[int, int, int]:
+    """Width, channels and patch."""
+    shape = source.shape("x_embedder.proj.weight")
+    if len(shape) != 4 or shape[2] != shape[3]:
+        raise CheckpointError(
+            f"{source.file.path}: x_embedder.proj.weight is {shape}, not (width, channels, patch, patch).",
+            remedy=_NO_DIT,
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def _out_channels(source: Source, patch: int) -> float:
+    return source.shape("final_layer.linear.weight")[0] / patch**2
+
+
+def _mlp_ratio(source: Source, width: int) -> float:
+    name = "blocks.0.mlp.fc1.bias"  # which cannot be transposed
+    return source.shape(name)[0] / width if name in source.pieces else 4.0
+
+
+def _depth(source: Source) -> int:
+    blocks = (re.match(r"blocks\.(\d+)\.", name) for name in source.pieces)
+    return 1 + max(int(match[1]) for match in blocks if match)
+
+
+def _input_size(source: Source, patch: int) -> int:
+    """Of what the model is given: pixels or latents on a side."""
+    if source.config:
+        return int(source.config.get("sample_size", 32))
+    if "pos_embed" not in source.pieces:
+        raise CheckpointError(
+            f"{source.file.path} lacks pos_embed, which tells the image size.",
+            remedy="Save the whole state of the model.",
+        )
+    tokens = source.shape("pos_embed")[1]
+    if math.isqrt(tokens) ** 2 != tokens:
+        raise CheckpointError(f"{source.file.path}: pos_embed is for {tokens} patches, which make no square image.")
+    return math.isqrt(tokens) * patch
+
+
+def _position(source: Source, width: int) -> Literal["sincos", "learned"]:
+    """Whether the position embedding is the fixed one."""
+    if "pos_embed" not in source.pieces or width % 4:
+        return "sincos"
+    stored = source.read("pos_embed")
+    fixed = sincos_position_embedding(width, grid_size=math.isqrt(stored.shape[1]))
+    is_fixed = stored.shape == fixed.shape and torch.allclose(stored, fixed, atol=0.01)  # also where it was in 16 bits
+    return "sincos" if is_fixed else "learned"

@@ -1,0 +1,427 @@
+"""Everyone's checkpoints: read right, with diffusers' own model as the witness; or refused with a sentence."""
+
+import argparse
+import pickle
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from dit_studio import opened_models
+from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, load_model, read_description, weights_file
+from dit_studio.engine.interop import open_model
+from dit_studio.errors import CheckpointError
+from dit_studio.events import ModelOpened, Progress
+from tests.engine.foreign_models import (
+    LIKELY,
+    change_json,
+    diffusers_transformer,
+    published_state,
+    training_checkpoint,
+    write_pipeline,
+)
+
+
+def opened(path: Path, **answers: str) -> ModelOpened:
+    """The last word of the job."""
+    *before, last = open_model(str(path), answers)
+    assert all(isinstance(event, Progress) for event in before)
+    assert isinstance(last, ModelOpened)
+    return last
+
+
+def described(event: ModelOpened) -> ModelDescription:
+    return msgspec.json.decode(event.description, type=ModelDescription)
+
+
+@torch.no_grad()
+def outputs(loaded: LoadedModel, theirs: Any) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(3, 4, 8, 8, generator=generator)
+    t, y = torch.tensor([0, 500, 999]), torch.tensor([0, 2, 3])
+    return loaded.model(x, t, y), theirs(x, timestep=t, class_labels=y).sample
+
+
+def write_flat(folder: Path, name: str = "DiT-tiny.pt", **sizes: int) -> tuple[Path, dict[str, Tensor]]:
+    state = published_state(**sizes)
+    torch.save(state, folder / name)
+    return folder / name, state
+
+
+# ------------------------------------------------------------------------------------------------- the published code
+
+
+def test_a_published_file_is_read_and_computes_as_it_should(tmp_path: Path) -> None:
+    """The witness is diffusers' model, of the same weights, with the published code's frequencies and norms."""
+    file, state = write_flat(tmp_path)
+    event = opened(file, num_heads="2", null_class="yes", vae="pixels")
+    found = described(event)
+    assert event.format == "published"
+    assert (found.hidden_size, found.depth, found.patch_size, found.in_channels) == (32, 2, 2, 4)
+    assert (found.input_size, found.num_classes, found.class_dropout_prob, found.learn_sigma) == (8, 3, 0.1, True)
+    assert (found.dialect, found.position, found.diffusion.objective, found.origin) == (
+        "facebook", "sincos", "epsilon", "DiT-tiny.pt",
+    )  # fmt: skip
+    loaded = load_model(file)
+    assert loaded.config == found
+    assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.model.state_dict().items())
+    assert set(loaded.model.state_dict()) == set(state)
+    theirs = diffusers_transformer()
+    theirs.load_state_dict(_as_diffusers(state), strict=False)
+    _compute_as_published(theirs)
+    torch.testing.assert_close(*outputs(loaded, theirs), rtol=0, atol=1e-5)
+
+
+def _as_diffusers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Spelt out, block by block, without the mapping under test."""
+    theirs = {}
+    for part in ("weight", "bias"):
+        theirs[f"pos_embed.proj.{part}"] = state[f"x_embedder.proj.{part}"]
+        theirs[f"proj_out_1.{part}"] = state[f"final_layer.adaLN_modulation.1.{part}"]
+        theirs[f"proj_out_2.{part}"] = state[f"final_layer.linear.{part}"]
+        for i in range(2):
+            norm = f"transformer_blocks.{i}.norm1"
+            theirs[f"{norm}.emb.timestep_embedder.linear_1.{part}"] = state[f"t_embedder.mlp.0.{part}"]
+            theirs[f"{norm}.emb.timestep_embedder.linear_2.{part}"] = state[f"t_embedder.mlp.2.{part}"]
+            theirs[f"{norm}.emb.class_embedder.embedding_table.weight"] = state["y_embedder.embedding_table.weight"]
+            theirs[f"{norm}.linear.{part}"] = state[f"blocks.{i}.adaLN_modulation.1.{part}"]
+            q, k, v = state[f"blocks.{i}.attn.qkv.{part}"].split(32)
+            theirs |= {
+                f"transformer_blocks.{i}.attn1.to_{n}.{part}": rows for n, rows in zip("qkv", (q, k, v), strict=True)
+            }
+            theirs[f"transformer_blocks.{i}.attn1.to_out.0.{part}"] = state[f"blocks.{i}.attn.proj.{part}"]
+            theirs[f"transformer_blocks.{i}.ff.net.0.proj.{part}"] = state[f"blocks.{i}.mlp.fc1.{part}"]
+            theirs[f"transformer_blocks.{i}.ff.net.2.{part}"] = state[f"blocks.{i}.mlp.fc2.{part}"]
+    return theirs
+
+
+def _compute_as_published(theirs: Any) -> None:
+    for block in theirs.transformer_blocks:
+        block.norm1.emb.time_proj.downscale_freq_shift = 0
+        block.norm3.eps = 1e-6
+
+
+def test_what_is_not_known_is_asked_and_the_likely_answer_filled_in(tmp_path: Path) -> None:
+    file, _ = write_flat(tmp_path, "model.pt", width=64)
+    event = opened(file)
+    asked = {question.name: question for question in event.questions}
+    assert event.description == ""
+    assert {name: question.likely for name, question in asked.items()} == {
+        "objective": "epsilon", "num_heads": "1", "null_class": "yes", "vae": "stabilityai/sd-vae-ft-ema",
+    }  # fmt: skip
+    assert [name for name, question in asked.items() if question.is_open] == ["objective"]
+    with pytest.raises(CheckpointError, match="What does the model predict") as raised:
+        load_model(file)
+    assert "--assume objective=epsilon" in raised.value.remedy
+    assert opened_models.remembered(file) is None
+
+
+def test_answers_are_remembered_for_the_file_as_it_is(tmp_path: Path) -> None:
+    file, _ = write_flat(tmp_path, "model.pt")
+    first = opened(file, objective="v")
+    assert described(first).num_heads == 1, "the likely answer"
+    assert opened_models.remembered(file) is None, "not every question was answered"
+    event = opened(file, **(LIKELY | {"objective": "v"}))
+    assert load_model(file).config == described(event) == read_description(file)
+    assert described(event).diffusion.objective == "v"
+    assert described(event).num_heads == 2
+    torch.save(published_state(7), file)
+    with pytest.raises(CheckpointError, match="What does the model predict"):
+        load_model(file)
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        ({"num_heads": "5"}, "num_heads = 5 is not possible: it takes a whole number that divides 32"),
+        ({"num_heads": "0"}, "num_heads = 0 is not possible"),
+        ({"num_heads": "many"}, "num_heads = many is not possible"),
+        ({"objective": "noise"}, "objective = noise is not possible: it takes epsilon, x0, v, flow, sit"),
+        ({"colour": "red"}, "colour is not asked of this model. It is asked"),
+    ],
+)
+def test_answers_that_cannot_be_are_named(tmp_path: Path, answers: dict[str, str], words: str) -> None:
+    file, _ = write_flat(tmp_path)
+    with pytest.raises(CheckpointError) as raised:
+        opened(file, **answers)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("wrap", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_what_wrappers_put_before_names_is_taken_off(tmp_path: Path, wrap: str) -> None:
+    state = published_state()
+    torch.save({"ema": {wrap + name: tensor for name, tensor in state.items()}}, tmp_path / "DiT-a.pt")
+    model = load_model(tmp_path / "DiT-a.pt").model.state_dict()
+    assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
+    save_file({wrap + name: tensor for name, tensor in state.items()}, tmp_path / "DiT-b.safetensors")
+    assert load_model(tmp_path / "DiT-b.safetensors").config.weights == "raw"
+
+
+def test_of_a_training_checkpoint_the_averaged_weights_are_taken_unless_the_raw_are_asked_for(tmp_path: Path) -> None:
+    checkpoint = training_checkpoint(model="DiT-S/2")
+    file = tmp_path / "0050000.pt"
+    torch.save(checkpoint, file)
+    event = opened(file)
+    assert event.format == "training checkpoint"
+    assert {question.name for question in event.questions} == {"num_heads", "vae"}, "the command line tells the rest"
+    for weights, key in (("ema", "ema"), ("raw", "model")):
+        opened(file, num_heads="4", vae="pixels")
+        loaded = load_model(file, weights=weights)
+        assert (loaded.config.weights, loaded.config.step, loaded.config.num_heads) == (weights, 50_000, 4)
+        assert torch.equal(loaded.model.final_layer.linear.weight, checkpoint[key]["final_layer.linear.weight"])
+    del checkpoint["model"]
+    torch.save(checkpoint, file)
+    with pytest.raises(CheckpointError, match="holds no raw weights, only averaged ones"):
+        load_model(file, weights="raw")
+
+
+def test_a_file_in_the_form_before_archives_is_read(tmp_path: Path) -> None:
+    state = published_state()
+    torch.save(state, tmp_path / "DiT-old.pt", _use_new_zipfile_serialization=False)
+    model = load_model(tmp_path / "DiT-old.pt").model.state_dict()
+    assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
+
+
+def test_views_and_transposed_storages_are_read_as_they_look(tmp_path: Path) -> None:
+    state = published_state()
+    state["blocks.0.mlp.fc1.weight"] = state["blocks.0.mlp.fc1.weight"].t().contiguous().t()
+    both = torch.randn(2, 32)
+    state["blocks.0.mlp.fc2.bias"], state["blocks.1.mlp.fc2.bias"] = both
+    torch.save(state, tmp_path / "DiT-views.pt")
+    model = load_model(tmp_path / "DiT-views.pt").model.state_dict()
+    assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_number_formats_are_converted_and_said(tmp_path: Path, dtype: torch.dtype) -> None:
+    state = {name: tensor.to(dtype) for name, tensor in published_state().items()}
+    torch.save(state, tmp_path / "DiT-half.pt")
+    event = opened(tmp_path / "DiT-half.pt")
+    assert event.warnings == (f"The weights are stored as {str(dtype)[6:]}; they are converted to float32.",)
+    assert described(event).position == "sincos"
+    model = load_model(tmp_path / "DiT-half.pt").model.state_dict()
+    assert all(torch.equal(model[name], tensor.float()) for name, tensor in state.items())
+
+
+def test_a_learned_position_embedding_is_told_from_the_fixed_one(tmp_path: Path) -> None:
+    state = published_state()
+    state["pos_embed"] = torch.randn(state["pos_embed"].shape)
+    torch.save(state, tmp_path / "DiT-learned.pt")
+    loaded = load_model(tmp_path / "DiT-learned.pt")
+    assert loaded.config.position == "learned"
+    assert torch.equal(loaded.model.pos_embed, state["pos_embed"])
+
+
+def test_a_model_of_pixels_without_no_class_and_with_a_fixed_variance(tmp_path: Path) -> None:
+    torch.save({"model": published_state(channels=3, out=3, rows=3), "args": argparse.Namespace(num_classes=3)},
+               tmp_path / "DiT-pixels.pt")  # fmt: skip
+    event = opened(tmp_path / "DiT-pixels.pt")
+    found = described(event)
+    assert {question.name for question in event.questions} == {"num_heads"}
+    assert (found.num_classes, found.class_dropout_prob, found.learn_sigma, found.latents) == (3, 0.0, False, None)
+
+
+# ------------------------------------------------------------------------------------------------- siblings
+
+
+def test_a_sit_is_told_its_own_time_and_its_velocity_points_to_the_image(tmp_path: Path) -> None:
+    checkpoint = training_checkpoint(model="SiT-S/2", path_type="Linear", prediction="velocity")
+    torch.save(checkpoint, tmp_path / "0000010.pt")
+    found = described(opened(tmp_path / "0000010.pt", num_heads="2", vae="pixels"))
+    assert (found.diffusion.objective, found.time) == ("flow", "sit")
+    sit = load_model(tmp_path / "0000010.pt").model
+    torch.save(checkpoint["ema"], tmp_path / "DiT-same.pt")
+    opened(tmp_path / "DiT-same.pt", **LIKELY | {"objective": "flow"})
+    plain = load_model(tmp_path / "DiT-same.pt").model
+    x, y = torch.randn(1, 4, 8, 8), torch.tensor([1])
+    with torch.no_grad():
+        torch.testing.assert_close(sit(x, torch.tensor([250.0]), y), -plain(x, torch.tensor([0.75]), y))
+
+
+def test_siblings_that_cannot_be_drawn_from_are_refused(tmp_path: Path) -> None:
+    torch.save(training_checkpoint(model="SiT-S/2", path_type="GVP", prediction="velocity"), tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="a SiT of path GVP that predicts the velocity"):
+        opened(tmp_path / "a.pt")
+    repa = training_checkpoint(model="SiT-S/2")
+    repa["ema"]["projectors.0.0.weight"] = torch.zeros(2, 32)
+    torch.save(repa | {"steps": 70}, tmp_path / "b.pt")
+    with pytest.raises(CheckpointError, match="trained by REPA, by its projectors"):
+        opened(tmp_path / "b.pt")
+    lightning = published_state(channels=32, out=32)
+    lightning["blocks.0.mlp.w12.weight"] = torch.zeros(2, 32)
+    torch.save(
+        {"model": lightning, "ema": lightning, "config": {"model": {"model_type": "LightningDiT-XL/1"}}},
+        tmp_path / "c.pt",
+    )
+    with pytest.raises(CheckpointError, match="is a LightningDiT, by its settings"):
+        opened(tmp_path / "c.pt")
+
+
+def test_latents_of_an_unknown_vae_are_asked_about(tmp_path: Path) -> None:
+    file, _ = write_flat(tmp_path, channels=16, out=16)
+    event = opened(file)
+    assert [question.name for question in event.questions if question.is_open] == [
+        "vae",
+        "latent_scale",
+        "latent_factor",
+    ]
+    found = described(opened(file, vae="someone/vae", latent_scale="0.36", latent_factor="16"))
+    assert found.latents is not None
+    assert (found.latents.scale, found.latents.factor, found.latents.channels) == (0.36, 16, 16)
+
+
+# ------------------------------------------------------------------------------------------------- diffusers
+
+
+@pytest.mark.parametrize("kind", ["new", "old", "pickled"])
+def test_a_diffusers_folder_is_read_and_computes_as_diffusers_does(tmp_path: Path, kind: str) -> None:
+    pipeline = write_pipeline(tmp_path / "pipe", old=kind == "old", as_pickle=kind == "pickled")
+    event = opened(tmp_path / "pipe")
+    found = described(event)
+    assert event.format == "diffusers"
+    assert event.questions == ()
+    assert (found.num_heads, found.input_size, found.num_classes, found.dialect) == (2, 8, 3, "diffusers")
+    assert found.class_names == ("kind 0", "kind 1", "kind 2")
+    assert found.latents is not None
+    assert (found.latents.factor, found.latents.scale) == (2, 0.18215)
+    assert found.latents.vae == str((tmp_path / "pipe" / "vae").absolute())
+    for place in ("pipe", "pipe/transformer"):
+        loaded = load_model(tmp_path / place)
+        assert loaded.config == found, "remembered by the file of its weights"
+        torch.testing.assert_close(*outputs(loaded, pipeline.transformer), rtol=0, atol=1e-5)
+    assert load_model(weights_file(tmp_path / "pipe", "ema")).config == found
+
+
+def test_a_transformer_alone_does_not_tell_what_it_predicts(tmp_path: Path) -> None:
+    theirs = diffusers_transformer()
+    theirs.save_pretrained(tmp_path / "transformer")
+    event = opened(tmp_path / "transformer")
+    assert {question.name for question in event.questions} == {"objective", "vae"}
+    assert event.description == ""
+    opened(tmp_path / "transformer", objective="epsilon", vae="pixels")
+    torch.testing.assert_close(*outputs(load_model(tmp_path / "transformer"), theirs), rtol=0, atol=1e-5)
+
+
+def test_embedders_that_were_trained_apart_are_refused(tmp_path: Path) -> None:
+    write_pipeline(tmp_path / "pipe")
+    file = tmp_path / "pipe" / "transformer" / "diffusion_pytorch_model.safetensors"
+    state = load_file(file)
+    state["transformer_blocks.1.norm1.emb.timestep_embedder.linear_1.bias"][3] += 1
+    save_file(state, file)
+    with pytest.raises(CheckpointError, match=r"transformer_blocks\.1\.norm1.* were trained apart"):
+        opened(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="were trained apart"):
+        load_model(tmp_path / "pipe")
+
+
+def test_another_transformer_of_diffusers_is_refused(tmp_path: Path) -> None:
+    write_pipeline(tmp_path / "pipe")
+    change_json(tmp_path / "pipe" / "transformer" / "config.json", norm_type="layer_norm")
+    with pytest.raises(CheckpointError, match="norm_type is 'layer_norm', and a DiT has 'ada_norm_zero'"):
+        opened(tmp_path / "pipe")
+
+
+def test_diffusers_weights_without_their_config_are_refused(tmp_path: Path) -> None:
+    save_file(diffusers_transformer().state_dict(), tmp_path / "weights.safetensors")
+    with pytest.raises(CheckpointError, match=r"its config\.json is not beside it"):
+        opened(tmp_path / "weights.safetensors")
+
+
+# ------------------------------------------------------------------------------------------------- bad files
+
+
+class Bomb:
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("form", ["archive", "legacy", "pickle"])
+def test_a_pickle_with_code_is_refused_and_nothing_runs(tmp_path: Path, form: str) -> None:
+    exploded, file = tmp_path / "exploded", tmp_path / "DiT-XL-2-256x256.pt"
+    contents = {**published_state(), "bomb": Bomb(exploded)}
+    if form == "pickle":
+        file.write_bytes(pickle.dumps(contents))
+    else:
+        torch.save(contents, file, _use_new_zipfile_serialization=form == "archive")
+    with pytest.raises(CheckpointError, match="is a pickle") as raised:
+        opened(file)
+    assert "nothing of it was run" in raised.value.message
+    with pytest.raises(CheckpointError, match="is a pickle"):
+        load_model(file)
+    assert not exploded.exists()
+    torch.load(file, weights_only=False) if form != "pickle" else pickle.loads(file.read_bytes())
+    assert exploded.exists(), "the bomb was a real one"
+
+
+@pytest.mark.parametrize("name", ["DiT.pt", "DiT.safetensors"])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_file_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    file = tmp_path / name
+    torch.save(published_state(), file) if name.endswith(".pt") else save_file(published_state(), file)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(CheckpointError, match=r"truncated|damaged|did not write"):
+        load_model(file)
+
+
+def change(folder: Path, **tensors: Tensor | None) -> Path:
+    state: dict[str, Tensor] = published_state()
+    for name, tensor in tensors.items():
+        key = name.replace("__", ".")
+        state.pop(key, None)
+        if tensor is not None:
+            state[key] = tensor
+    torch.save(state, folder / "DiT-changed.pt")
+    return folder / "DiT-changed.pt"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "words"),
+    [
+        ({"blocks__1__mlp__fc2__bias": None}, r"lacks blocks\.1\.mlp\.fc2\.bias \(1 missing, 0 left over\)"),
+        ({"extra": torch.zeros(2)}, r"has extra too many \(0 missing, 1 left over\)"),
+        ({"blocks__0__mlp__fc1__weight": torch.zeros(32, 128)}, r"is \(32, 128\)"),
+        ({"blocks__1__mlp__fc2__weight": torch.zeros(128, 32)}, r"transposed: the model takes \(32, 128\)"),
+        ({"blocks__1__attn__qkv__bias": torch.full((96,), float("nan"))}, "96 of the 96 numbers of blocks"),
+        ({"final_layer__linear__bias": torch.tensor([1.0] * 31 + [float("inf")])}, "1 of the 32 numbers of final"),
+        ({"final_layer__linear__bias": torch.zeros(32, dtype=torch.int32)}, "final_layer.linear.bias as torch.int32"),
+        ({"x_embedder__proj__weight": torch.zeros(32, 16)}, r"is \(32, 16\), not \(width, channels, patch, patch\)"),
+        ({"final_layer__linear__weight": torch.zeros(48, 32)}, "gives 12 channels for 4"),
+        ({"pos_embed": torch.zeros(1, 15, 32)}, "15 patches, which make no square image"),
+        ({"pos_embed": None}, "lacks pos_embed, which tells the image size"),
+        ({"y_embedder__embedding_table__weight": None}, "is no DiT: it lacks y_embedder.embedding_table.weight"),
+    ],
+)  # fmt: skip
+def test_tensors_that_do_not_fit_are_named(tmp_path: Path, tensors: dict[str, Tensor | None], words: str) -> None:
+    file = change(tmp_path, **tensors)
+    with pytest.raises(CheckpointError, match=words):
+        opened(file)
+    with pytest.raises(CheckpointError, match=words):
+        load_model(file)
+
+
+@pytest.mark.parametrize("contents", [torch.zeros(3), [1, 2], {"a": 1}, {}, {"a": torch.zeros(1)}])
+def test_what_is_no_dit_is_refused(tmp_path: Path, contents: Any) -> None:
+    torch.save(contents, tmp_path / "DiT.pt")
+    with pytest.raises(CheckpointError, match=r"holds a (Tensor|list)|holds no weights: there is|is no DiT: it lacks"):
+        load_model(tmp_path / "DiT.pt")
+
+
+# ------------------------------------------------------------------------------------------------- our own
+
+
+def test_our_own_files_are_opened_without_a_question(tmp_path: Path) -> None:
+    from tests.engine.tiny_runs import write_tiny_run
+
+    run = write_tiny_run(tmp_path)
+    event = opened(run)
+    assert (event.format, event.questions) == ("studio", ())
+    assert described(event).step == 20
+    assert dict(event.facts)["Depth"] == "1 blocks"
