@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -208,6 +209,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the client, which ends us
     out = sys.stdout.buffer
     sys.stdout = sys.stderr  # a library that prints must not garble the conversation
     serve(sys.stdin.buffer, out)

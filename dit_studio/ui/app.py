@@ -21,7 +21,7 @@ from dit_studio.events import Failure
 from dit_studio.jobs.launch import Launcher
 from dit_studio.places import resources_dir
 from dit_studio.ui import theme
-from dit_studio.ui.garbage import GarbageCollector
+from dit_studio.ui.garbage import GarbageCollector, leave_to_the_end
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.places import apply_places
 from dit_studio.ui.settings import Settings
@@ -69,6 +69,7 @@ def run_window(path: Path | None = None, *, in_process: bool = False) -> int:
         errors.close()
         doorbell.close()
         launcher.close()
+        leave_to_the_end()
     return _INTERRUPTED_STATUS if interrupt.was_heard else status
 
 

@@ -12,6 +12,13 @@ _INTERVAL_MS = 500
 _FULL_EVERY = 60  # collections of the young
 
 
+def leave_to_the_end() -> None:
+    """Nothing that exists now is looked at again: Python's own last collection, as the process ends, would tear Qt
+    objects apart in an order that Qt does not survive."""
+    gc.collect()
+    gc.freeze()
+
+
 class GarbageCollector(QObject):
     """Takes over from Python until it is closed. What exists when it starts is not looked at again."""
 

@@ -1,5 +1,6 @@
 """The conversation with a warm worker: cancelling ends one call and no other."""
 
+import signal
 import threading
 from collections.abc import Iterator
 
@@ -79,3 +80,12 @@ def test_cancelling_a_call_that_is_done_keeps_the_process_warm(worker: Worker) -
     worker.cancel(cancelled)
     assert process is not None
     assert process.poll() is None
+
+
+def test_ctrl_c_in_the_terminal_leaves_the_worker_to_its_client(worker: Worker) -> None:
+    assert [type(event) for event in worker.call("no such job", {})] == [Failure]
+    process = worker._process
+    assert process is not None
+    process.send_signal(signal.SIGINT)
+    assert [type(event) for event in worker.call("no such job", {})] == [Failure]
+    assert worker._process is process, "it lives on"

@@ -22,6 +22,7 @@ from dit_studio.events import (
     Progress,
     SettingsRefused,
 )
+from dit_studio.ui.evaluate.evaluate_bar import EvaluateBar
 from dit_studio.ui.evaluate.remaining import Remaining
 from dit_studio.ui.evaluate.session import EvaluationSession
 
@@ -187,3 +188,22 @@ def test_a_plan_of_which_nothing_could_be_measured_has_failed(
     session.evaluate(one_plan(), tmp_path)
     wait_for(session, JobState.FAILED, qtbot)
     assert session.failures == "It could not be measured; the results say why."
+
+
+def test_a_point_that_was_taken_up_says_nothing_of_the_others() -> None:
+    remaining = Remaining(3)
+    remaining.start(0, now=0.0)
+    remaining.take_up()
+    remaining.finish(0, now=2.0)
+    remaining.start(1, now=2.0)
+    words, *_ = remaining.words(drawing(20, rate=8.0), now=3.0, clock=0.0)  # 10 s of this, 12.5 s of the other
+    assert words.endswith("about 22 s left")
+
+
+def test_a_plan_with_failed_points_can_be_gone_on_with(qtbot: QtBot) -> None:
+    bar = EvaluateBar()
+    qtbot.addWidget(bar)
+    for words, is_offered in (("2 of 5 points could not be measured; the results say why.", True), ("", False)):
+        bar.show_state(JobState.FINISHED, words)
+        assert bar.buttons["go_on"].isVisibleTo(bar) == is_offered
+        assert bar.text == words

@@ -1,6 +1,8 @@
 """Garbage is collected in the thread of the window, whoever makes it."""
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -33,3 +35,19 @@ def test_garbage_of_another_thread_dies_in_this_one(qtbot: QtBot) -> None:
     collector.close()
     assert gc.isenabled()
     gc.disable()  # as the other tests want it
+
+
+def test_what_lives_at_the_end_is_not_torn_apart_by_the_last_collection() -> None:
+    program = """
+import os, sys
+from dit_studio.ui.garbage import leave_to_the_end
+class Cycle:
+    def __init__(self): self.me = self
+    def __del__(self): os.write(1, b"torn")
+kept = Cycle()
+{call}
+del kept
+"""
+    for call, said in (("leave_to_the_end()", b""), ("pass", b"torn")):
+        ended = subprocess.run([sys.executable, "-c", program.format(call=call)], capture_output=True, check=True)
+        assert ended.stdout == said

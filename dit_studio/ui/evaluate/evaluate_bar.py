@@ -99,7 +99,10 @@ class EvaluateBar(QFrame):
         return self._state.is_active and self._state is not JobState.PAUSED
 
     def _show(self) -> None:
-        for key, text in BUTTONS[self._state]._asdict().items():
+        labels = BUTTONS[self._state]
+        if self._state is JobState.FINISHED and self._said:  # points failed, and can be tried again
+            labels = labels._replace(go_on="Go on")
+        for key, text in labels._asdict().items():
             self._show_button(key, text)
         can_start = bool(BUTTONS[self._state].evaluate)
         why_not = self._why_not if can_start else ""

@@ -18,16 +18,21 @@ class Remaining:
         self._done: set[int] = set()
         self._taken: list[float] = []
         self._started: float | None = None
+        self._is_taken_up = False  # a part of the point was there already
 
     def start(self, index: int, *, now: float) -> None:
-        self._index, self._started = index, now
+        self._index, self._started, self._is_taken_up = index, now, False
 
     def finish(self, index: int, *, now: float) -> None:
         self._done.add(index)
         taken = 0.0 if self._started is None else now - self._started
-        if taken > _AT_ONCE:
+        if taken > _AT_ONCE and not self._is_taken_up:
             self._taken.append(taken)
         self._started = None
+
+    def take_up(self) -> None:
+        """A part of the point was there already: the time that it takes says nothing of the others."""
+        self._is_taken_up = True
 
     def words(self, event: Progress, *, now: float, clock: float) -> tuple[str, int, int | None]:
         """A line, and what a bar shows: of one point its stage, of several the points. `clock`: seconds since 1970."""
@@ -42,10 +47,10 @@ class Remaining:
     def _left_of_plan(self, event: Progress, now: float) -> float | None:
         """Seconds; of the first point only its longest stage is known, and the others are taken to be like it."""
         left = self._points - len(self._done)
-        spent = 0.0 if self._started is None else now - self._started
         if not self._taken:
             of_stage = _left_of_stage(event)
-            return None if of_stage is None else of_stage + (left - 1) * (spent + of_stage)
+            return None if of_stage is None else of_stage + (left - 1) * (event.total or 0) / event.rate
+        spent = 0.0 if self._started is None else now - self._started
         each = sum(self._taken) / len(self._taken)
         return left * each - min(spent, each)
 

@@ -123,6 +123,7 @@ class EvaluationSession(QObject):
                 self._failed.add(index)
                 self.point_failed.emit(index, message, remedy)
             case Notice(message=message, level=level):
+                self._remaining.take_up()
                 self.noticed.emit(message, level)
             case SettingsRefused():
                 self.plan = None
