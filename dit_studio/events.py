@@ -281,6 +281,8 @@ class SamplingStarted(Event, frozen=True, kw_only=True, tag="sampling"):
     seeds: tuple[int, ...]
     height: int
     width: int
+    plane_height: int = 0  # of the planes of a model in latents, where a pixel is a latent; 0: as the images
+    plane_width: int = 0
     channels: int  # of pixels: 1 or 3
     planes: tuple[str, ...]  # what every frame holds, of trajectory.PLANES
     trajectory_bytes: int = 0  # what the whole trajectory takes
@@ -288,7 +290,8 @@ class SamplingStarted(Event, frozen=True, kw_only=True, tag="sampling"):
 
 
 class SampleFrame(WithBytes, frozen=True, kw_only=True, tag="frame"):
-    """A step of a batch. `data`: for each plane of SamplingStarted (images, H, W, C) uint8, one after the other."""
+    """A step of a batch. `data`: for each plane of SamplingStarted (images, H, W, C) uint8, one after the other;
+    H and W are those of planes."""
 
     first_image: int
     images: int

@@ -1,7 +1,8 @@
 """A kept trajectory: every step of every image of one request, as plain arrays in a folder.
 
 x_t.npy           (steps, images, C, H, W) float32   from which a branch goes on; C is the model's channels
-x_start.npy       (steps, images, H, W, 3 or 1) uint8   the clean image predicted at that step, after guidance
+x_start.npy       (steps, images, H, W, 3 or 1) uint8   the clean image predicted at that step, after guidance; of a
+                  model in latents each of them as a pixel, in the colour that it stands for
 conditional.npy, unconditional.npy   like x_start, without guidance; only where there was any. Outside the guidance
                   interval the first is x_start, and the second black
 trajectory.json   `TrajectoryIndex`
@@ -23,6 +24,8 @@ PLANES = ("x_t", "x_start", "conditional", "unconditional")
 INDEX = "trajectory.json"
 NOISE_RANGE = 3.0  # x_t is shown from -3 (black) to +3 (white), at every step
 
+Colours = tuple[tuple[float, ...], ...]  # of latents: for each colour a number for each channel, and one to be added
+
 
 class TrajectoryIndex(msgspec.Struct, frozen=True, kw_only=True):
     """What the arrays hold. Images from `finished` on were stopped half-way; their last steps are zero."""
@@ -33,6 +36,7 @@ class TrajectoryIndex(msgspec.Struct, frozen=True, kw_only=True):
     planes: tuple[str, ...]
     norms: tuple[tuple[float, ...], ...] = ()  # (steps, images), as in SampleFrame
     moves: tuple[tuple[float, ...], ...] = ()
+    colours: Colours = ()  # how latents are shown; empty: the model draws pixels
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Trajectory:
     def pixels(self, plane: str, image: int, step: int) -> NDArray[np.uint8]:
         """A plane as it is shown. Shape: (H, W, 3 or 1)."""
         values: NDArray[Any] = self.arrays[plane][step - 1, image]
-        return noise_to_pixels(values[None])[0] if plane == "x_t" else np.asarray(values)
+        return noise_to_pixels(values[None], self.index.colours)[0] if plane == "x_t" else np.asarray(values)
 
 
 def open_trajectory(folder: Path) -> Trajectory | None:
@@ -91,9 +95,18 @@ def labelled_columns(columns: int, every: int) -> list[int]:
     return [*(column for column in range(0, last, every) if last - column >= every), last]
 
 
-def noise_to_pixels(x_t: NDArray[np.floating]) -> NDArray[np.uint8]:
+def latents_to_pixels(latents: NDArray[np.floating], colours: Colours) -> NDArray[np.uint8]:
+    """Each latent in the colour that it stands for. Shapes: (B, C, h, w) -> (B, h, w, 3 or 1)."""
+    weights = np.array(colours, np.float32)
+    shown = np.tensordot(latents.astype(np.float32), weights[:, :-1], axes=(1, 1)) + weights[:, -1]
+    return np.ascontiguousarray((127.5 * shown + 128).clip(0, 255).astype(np.uint8))
+
+
+def noise_to_pixels(x_t: NDArray[np.floating], colours: Colours = ()) -> NDArray[np.uint8]:
     """x_t on a fixed scale, so that the noise is seen to go: -3 is black, +3 white. Of more than three channels the
-    first three are shown. Shapes: (B, C, H, W) -> (B, H, W, 3 or 1)."""
+    first three are shown; latents in their `colours`. Shapes: (B, C, H, W) -> (B, H, W, 3 or 1)."""
+    if colours:
+        return latents_to_pixels(x_t, colours)
     channels = 1 if x_t.shape[1] == 1 else 3
     shown = x_t[:, :channels].transpose(0, 2, 3, 1)
     return ((shown + NOISE_RANGE) * (255 / (2 * NOISE_RANGE))).clip(0, 255).astype(np.uint8)

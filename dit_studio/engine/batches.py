@@ -4,6 +4,7 @@ So a run that is resumed, or one that is spread over more devices, sees what one
 """
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,14 +13,26 @@ from torch import Tensor
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.device import move
 
-_PURPOSES = {"order": 0, "draws": 1, "noise": 2, "validation": 3, "initialisation": 4}
+if TYPE_CHECKING:
+    from dit_studio.engine.latents_encoding import Latents
+
+_PURPOSES = {"order": 0, "draws": 1, "noise": 2, "validation": 3, "initialisation": 4, "latents": 5}
 
 
 class Batches:
     """The training batches of an image set, endless: epochs of new permutations, one after another."""
 
-    def __init__(self, images: ImageSet, indices: np.ndarray, *, batch_size: int, seed: int, flip: bool) -> None:
-        self._images, self._indices = images, indices
+    def __init__(
+        self,
+        images: ImageSet,
+        indices: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int,
+        flip: bool,
+        latents: "Latents | None" = None,
+    ) -> None:
+        self._images, self._indices, self._latents = images, indices, latents
         self._batch_size, self._seed, self._flip = batch_size, seed, flip
         self._permutation = lru_cache(maxsize=2)(self._permute)
 
@@ -32,13 +45,19 @@ class Batches:
         return chosen
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """The uint8 images (B, C, H, W), mirrored at random where asked, and the labels (B,) of a step."""
+        """The images (B, C, H, W) of a step, mirrored at random where asked, and their labels (B,).
+
+        Pixels are uint8; latents float32, drawn from the posteriors.
+        """
         indices = self.indices_at(step)
-        images = torch.from_numpy(self._images.images[indices])
+        labels, mirrored = torch.from_numpy(self._images.labels[indices]), torch.zeros(len(indices), dtype=torch.bool)
         if self._flip:
             mirrored = torch.rand(len(indices), generator=generator_for(self._seed, step, "order")) < 0.5
-            images[mirrored] = images[mirrored].flip(-1)
-        return images, torch.from_numpy(self._images.labels[indices])
+        if self._latents is not None:
+            return self._latents.draw(indices, mirrored, generator_for(self._seed, step, "latents")), labels
+        images = torch.from_numpy(self._images.images[indices])
+        images[mirrored] = images[mirrored].flip(-1)
+        return images, labels
 
     def _permute(self, epoch: int) -> np.ndarray:
         return np.random.Generator(np.random.Philox(key=[self._seed, epoch])).permutation(len(self._indices))
@@ -56,5 +75,7 @@ def generator_for(seed: int, step: int, purpose: str, *, device: torch.device | 
 
 
 def to_float(images: Tensor, device: torch.device) -> Tensor:
-    """Numbers in [-1, 1] on the device, from pixels. Shape: (B, C, H, W) uint8 -> the same, float32."""
+    """What a model sees, on the device: pixels in [-1, 1], latents as they are. Shape: (B, C, H, W) -> float32."""
+    if images.is_floating_point():
+        return move(images, device)
     return move(images, device).float() / 127.5 - 1

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,8 @@ from dit_studio.events import FileProblem, Notice, Progress
 __all__ = ["ImageSet", "load", "scan"]
 
 _MAX_VALIDATION_IMAGES = 512
+
+EachImage = Callable[[Pixels, int], None]  # pixels (C, H, W) and their key
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,12 @@ def _mixed(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-def load(config: DataConfig) -> Generator[Progress | Notice, None, ImageSet]:
+def load(
+    config: DataConfig, *, follow: Callable[[str], EachImage] | None = None
+) -> Generator[Progress | Notice, None, ImageSet]:
     """The images of a recipe's [data], from the cache, or decoded into it first.
 
+    `follow`: takes the fingerprint where images are decoded now, and gives what each of them is handed to, in order.
     The generator's value is the data set. Closing it early stops at once and leaves no half-filled cache.
     Raises: DataError if fewer than two images can be used; DiskFullError or RunError if the cache has no place.
     """
@@ -100,7 +105,7 @@ def load(config: DataConfig) -> Generator[Progress | Notice, None, ImageSet]:
         cache.forget(key)  # what was in the way of these files may be gone
         cached = None
     if cached is None:
-        yield from _fill(files, config, key)
+        yield from _fill(files, config, key, follow(key) if follow else None)
         cached = cache.open_cache(key)
         if cached is None:
             raise DataError(f"The decoded images of {files.path} cannot be read back.", remedy="Check the disk.")
@@ -139,18 +144,20 @@ def _cache_key(files: FileList, config: DataConfig) -> str:
     return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 
 
-def _fill(files: FileList, config: DataConfig, key: str) -> Iterator[Progress]:
+def _fill(files: FileList, config: DataConfig, key: str, each: EachImage | None) -> Iterator[Progress]:
     found = find_pictures(files, config.classes)
     shape = (1 if config.color == "grey" else 3, config.image_size, config.image_size)
     with cache.new_cache(key, shape, expected=found.total or 0) as writer:
-        for done in _decode_into(writer, found, config):
+        for done in _decode_into(writer, found, config, each):
             yield Progress(stage="Preparing images", done=done, total=found.total, unit="images")
         if len(writer) < 2:
             raise files.too_few(len(writer))
         writer.finish(found.class_names, files.left_out)
 
 
-def _decode_into(writer: cache.CacheWriter, found: PictureSet, config: DataConfig) -> Iterator[int]:
+def _decode_into(
+    writer: cache.CacheWriter, found: PictureSet, config: DataConfig, each: EachImage | None
+) -> Iterator[int]:
     """Yields how many are done: at the start, now and then, and at the end."""
     decode = partial(pictures.decode, image_size=config.image_size, color=config.color)
     done, told = 0, time.monotonic()
@@ -160,7 +167,10 @@ def _decode_into(writer: cache.CacheWriter, found: PictureSet, config: DataConfi
             if isinstance(result, str):
                 found.files.left_out.add(picture.name, result)
             else:
-                writer.append(result, label=picture.label, key=_key(result))
+                key = _key(result)
+                writer.append(result, label=picture.label, key=key)
+                if each:
+                    each(result, key)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
                 yield done

@@ -7,7 +7,7 @@ from typing import Any
 from dit_studio.engine.export.npz import check_target, open_npz
 from dit_studio.engine.sample_checks import check_request, parse_request
 from dit_studio.engine.sample_files import drawing_progress
-from dit_studio.engine.sampling import Frame, Samples, sample
+from dit_studio.engine.sampling import Frame, Samples
 from dit_studio.engine.warm_model import load_warm
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event, SettingsRefused, Written
@@ -36,8 +36,8 @@ def draw_npz(
     with naming_disk_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     config = warm.loaded.config
-    with open_npz(file, images=asked.count, size=(config.input_size, config.input_size)) as npz:
-        for done in sample(warm.loaded.model, config, asked, precision=warm.precision):
+    with open_npz(file, images=asked.count, size=(config.image_size, config.image_size)) as npz:
+        for done in warm.draw(asked):
             if isinstance(done, Samples):
                 npz.add(done.images.permute(0, 2, 3, 1).numpy(), list(done.labels))
             else:

@@ -12,7 +12,7 @@ from dit_studio.class_names import other_names
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.sample_checks import check_request
-from dit_studio.engine.sampling import Frame, Samples, sample
+from dit_studio.engine.sampling import Frame, Samples
 from dit_studio.engine.warm_model import WarmModel
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Notice, Progress
@@ -60,7 +60,7 @@ def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Gener
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with LabelsFile(folder, record) as labels:
-        for done in sample(warm.loaded.model, config, request, precision=warm.precision):
+        for done in warm.draw(request):
             if isinstance(done, Samples):
                 for k, image in enumerate(done.images, start=done.first_image):
                     write_atomically(folder / _name(k), encode_png(image.permute(1, 2, 0).numpy(), record, k))

@@ -18,7 +18,7 @@ from dit_studio.engine.class_thumbnails import SIZE, class_thumbnails
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.guidance import Guidance
 from dit_studio.engine.sample_checks import check_request, parse_request
-from dit_studio.engine.sampling import Frame, Samples, StartPoint, check_start, sample, to_uint8
+from dit_studio.engine.sampling import Frame, Samples, StartPoint, check_start, to_uint8
 from dit_studio.engine.solvers import NoiseSchedule, samplers_for
 from dit_studio.engine.trajectory_writer import TrajectoryWriter, trajectory_bytes
 from dit_studio.engine.warm_model import WarmModel, load_warm
@@ -35,7 +35,7 @@ from dit_studio.events import (
 )
 from dit_studio.files import naming_disk_errors, write_atomically
 from dit_studio.sample_request import BranchPoint, SampleEntry, SampleRequest
-from dit_studio.trajectory import noise_to_pixels
+from dit_studio.trajectory import Colours, latents_to_pixels, noise_to_pixels
 
 _ENTRY = "entry.json"
 _SHOWN_CHANNELS = 3  # of latents the first three are shown
@@ -54,8 +54,13 @@ def describe(model: str, weights: str) -> Generator[Event]:
         class_names=config.class_names,
         num_classes=config.num_classes,
         has_null_class=config.class_dropout_prob > 0,
-        image_size=config.input_size,
-        channels=_pixel_channels(config.in_channels),
+        image_size=config.image_size,
+        channels=config.in_channels if config.latents else warm.pixel_channels,
+        latent_size=config.input_size if config.latents else 0,
+        patch_size=config.patch_size,
+        depth=config.depth,
+        num_heads=config.num_heads,
+        dialect=config.dialect,
         timesteps=config.diffusion.timesteps,
         objective=config.diffusion.objective,
         samplers=samplers_for(config.diffusion.objective),
@@ -123,10 +128,11 @@ class Generation:
         self._finished = 0
         self._trajectory: TrajectoryWriter | None = None
         config = warm.loaded.config
-        self._size, self._channels = config.input_size, _pixel_channels(config.in_channels)
+        self._size, self._plane_size, self._channels = config.image_size, config.input_size, warm.pixel_channels
+        self._colours = warm.decoder.colours if warm.decoder else ()
         guided = Guidance.from_options(request, in_channels=config.in_channels).needs_both
-        shown = (self._size, self._size, self._channels)
-        self._shapes = {"x_t": (config.in_channels, self._size, self._size), "x_start": shown}
+        shown = (self._plane_size, self._plane_size, self._channels)
+        self._shapes = {"x_t": (config.in_channels, self._plane_size, self._plane_size), "x_start": shown}
         self._shapes |= {"conditional": shown, "unconditional": shown} if guided else {}
         levels = NoiseSchedule(config.diffusion).levels(
             request.sampler, steps=request.steps, start=start.t if start else None
@@ -165,6 +171,7 @@ class Generation:
                 images=self._request.count,
                 shapes=self._shapes,
                 budget_bytes=budget_bytes,
+                colours=self._colours,
             )
         except (DiskFullError, RunError) as error:
             yield _not_kept(error)
@@ -178,6 +185,8 @@ class Generation:
             seeds=tuple(range(request.seed, request.seed + request.count)),
             height=self._size,
             width=self._size,
+            plane_height=self._plane_size,
+            plane_width=self._plane_size,
             channels=self._channels,
             planes=tuple(self._shapes),
             trajectory_bytes=trajectory_bytes(self._shapes, steps=len(self._points), images=request.count),
@@ -185,10 +194,8 @@ class Generation:
         )
 
     def _draw(self) -> Generator[Event]:
-        loaded, moves = self._warm.loaded, _Moves()
-        for done in sample(
-            loaded.model, loaded.config, self._request, precision=self._warm.precision, start=self._start
-        ):
+        moves = _Moves()
+        for done in self._warm.draw(self._request, self._start):
             match done:
                 case Frame():
                     yield from self._show(done, moves.of(done))
@@ -205,7 +212,9 @@ class Generation:
             "unconditional": frame.unconditional,
         }
         planes = {"x_t": x_t} | {
-            name: shown_pixels(images, like=frame.x_t) for name, images in clean.items() if name in self._shapes
+            name: shown_pixels(images, like=frame.x_t, colours=self._colours)
+            for name, images in clean.items()
+            if name in self._shapes
         }
         norms, moved = (torch.nan_to_num(values).cpu().numpy() for values in (_size_of(frame.x_t), moves))
         if self._trajectory is not None:
@@ -215,7 +224,7 @@ class Generation:
                 self._trajectory.discard()
                 self._trajectory = None
                 yield _not_kept(error)
-        shown = [noise_to_pixels(x_t), *(planes[name] for name in self._shapes if name != "x_t")]
+        shown = [noise_to_pixels(x_t, self._colours), *(planes[name] for name in self._shapes if name != "x_t")]
         yield SampleFrame(
             first_image=frame.first_image,
             images=len(x_t),
@@ -277,8 +286,12 @@ class _Moves:
         return _size_of(frame.x_start - before)
 
 
-def shown_pixels(x_start: Tensor | None, *, like: Tensor) -> NDArray[np.uint8]:
-    """x̂₀ as it is shown, black where there is none. Shapes: (B, C, H, W) -> (B, H, W, 3 or 1)."""
+def shown_pixels(x_start: Tensor | None, *, like: Tensor, colours: Colours = ()) -> NDArray[np.uint8]:
+    """x̂₀ as it is shown, latents in their `colours`, black where there is none. Shapes: (B, C, H, W) -> (B, H, W, 3 or
+    1)."""
+    if colours:
+        shape = (len(like), *like.shape[2:], len(colours))
+        return np.zeros(shape, np.uint8) if x_start is None else latents_to_pixels(x_start.cpu().numpy(), colours)
     return _channels_last(to_uint8(torch.full_like(like, -1.0) if x_start is None else x_start))
 
 

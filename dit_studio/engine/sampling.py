@@ -10,6 +10,7 @@ from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.device import Precision
 from dit_studio.engine.guidance import Guidance, guided_output
+from dit_studio.engine.latents_decoding import Decoder, open_decoder
 from dit_studio.engine.model import DiT
 from dit_studio.engine.sample_checks import check_request
 from dit_studio.engine.solvers import Chain, NoiseLevel, NoiseSchedule, Prediction
@@ -17,7 +18,6 @@ from dit_studio.errors import ConfigError, DeviceMemoryError, NotFiniteError, Pr
 from dit_studio.events import Notice
 from dit_studio.sample_request import SampleRequest
 
-_PIXEL_CHANNELS = (1, 3)
 _SAME_LOG_SNR = 0.01
 
 
@@ -42,7 +42,7 @@ class Samples:
     """A finished batch."""
 
     first_image: int
-    images: Tensor  # (B, C, H, W) uint8, on the CPU
+    images: Tensor  # (B, 3 or 1, H, W) uint8, on the CPU; latents are decoded
     labels: tuple[int, ...]
     seeds: tuple[int, ...]
 
@@ -64,20 +64,24 @@ def sample(
     *,
     precision: Precision | None = None,
     start: StartPoint | None = None,
+    decoder: Decoder | None = None,
 ) -> Iterator[Frame | Samples | Notice]:
     """Draw the images of a request. The same request gives the same images in any batch size.
 
+    `decoder`: of a model in latents; without one its VAE is opened for this request.
     From `start`, with the settings of the trajectory that it is of, the rest of that trajectory comes out again; only
     dpm++ and unipc, which look back on steps before, begin afresh with a step of first order.
     A batch that does not fit into memory is begun again with half as many images, after a Notice.
     Raises: ConfigError if the request asks for what the model cannot give; DeviceMemoryError if one image does not fit;
-    NotFiniteError if an image becomes NaN or infinite.
+    NotFiniteError if an image becomes NaN or infinite; CheckpointError if the VAE is not here.
     """
     check_request(request, config)
     schedule = NoiseSchedule(config.diffusion)
     check_start(start, config, schedule)
     levels = schedule.levels(request.sampler, steps=request.steps, start=start.t if start else None)
-    drawing = _Drawing(model, config, request, levels, precision or Precision("fp32"), start)
+    if config.latents is not None and decoder is None:
+        decoder = open_decoder(config.latents, device=model.pos_embed.device)
+    drawing = _Drawing(model, config, request, levels, precision or Precision("fp32"), start, decoder)
     first, size = 0, request.batch_size
     while first < request.count:
         size, is_too_large = min(size, request.count - first), False
@@ -118,7 +122,7 @@ def check_start(start: StartPoint | None, config: ModelDescription, schedule: No
 
 def has_pixels(config: ModelDescription) -> bool:
     """The model draws pixels, in [-1, 1], and no latents."""
-    return config.in_channels in _PIXEL_CHANNELS
+    return config.latents is None
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -136,9 +140,10 @@ class _Drawing:
     levels: tuple[NoiseLevel, ...]
     precision: Precision
     start: StartPoint | None
+    decoder: Decoder | None
 
     @torch.no_grad()
-    def batch(self, first: int, size: int) -> Iterator[Frame | Samples]:
+    def batch(self, first: int, size: int) -> Iterator[Frame | Samples | Notice]:
         device = self.model.pos_embed.device
         seeds = tuple(self.request.seed + first + k for k in range(size))
         labels = tuple(self.request.classes[(first + k) % len(self.request.classes)] for k in range(size))
@@ -159,7 +164,11 @@ class _Drawing:
             with devices.naming_memory_errors(device):
                 x = chain.step(number, x, prediction, predict)
             self._check_finite(x, number)
-        yield Samples(first_image=first, images=to_uint8(x), labels=labels, seeds=seeds)
+        was_tiled = self.decoder is not None and self.decoder.is_tiled
+        pixels = self.decoder(x) if self.decoder is not None else x
+        if self.decoder is not None and self.decoder.is_tiled and not was_tiled:
+            yield Notice(message=_tiled(self.model), level="info")
+        yield Samples(first_image=first, images=to_uint8(pixels), labels=labels, seeds=seeds)
 
     def _check_finite(self, images: Tensor, number: int) -> None:
         if not images.isfinite().all():
@@ -232,6 +241,11 @@ class _Drawing:
 def _halved(size: int, half: int, model: DiT) -> str:
     name = devices.describe(model.pos_embed.device)
     return f"A batch of {size} images does not fit into the memory of {name}; it goes on with {half} at a time."
+
+
+def _tiled(model: DiT) -> str:
+    name = devices.describe(model.pos_embed.device)
+    return f"Memory of {name} is short: the images are decoded in tiles, which may be seen as faint seams."
 
 
 def _too_large_for_one(model: DiT, error: DeviceMemoryError) -> DeviceMemoryError:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,8 @@ from dit_studio.engine.diffusion import BANDS, Diffusion, Loss, Model
 from dit_studio.engine.ema import Ema
 from dit_studio.engine.evaluation.training_metrics import TrainingMetrics
 from dit_studio.engine.export.png import encode_png, grid
+from dit_studio.engine.latents_decoding import Decoder, open_decoder
+from dit_studio.engine.latents_encoding import Latents
 from dit_studio.engine.sampling import Samples, sample
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import CheckpointSaved, Event, Metrics, Notice, PreviewSaved, Validation
@@ -42,13 +45,15 @@ _BAD_STEPS_LIMIT = 5  # in a row
 class Trainer:
     """A model in training. `step` counts the optimiser steps that are done."""
 
-    def __init__(self, recipe: Recipe, images: ImageSet, run: Path) -> None:
+    def __init__(self, recipe: Recipe, images: ImageSet, run: Path, latents: Latents | None = None) -> None:
         train = recipe.train
-        self.recipe, self.images, self.run = recipe, images, run
+        self.recipe, self.images, self.run, self.latents = recipe, images, run, latents
         self.device = devices.pick_device(train.device)
         self.precision = devices.pick_precision(self.device, train.precision)
         devices.set_float32_matmul(self.device)
-        self.description = ModelDescription.from_recipe(recipe, class_names=images.class_names)
+        self.description = ModelDescription.from_recipe(
+            recipe, class_names=images.class_names, latents=latents.space if latents else None
+        )
         self.diffusion = Diffusion.from_config(recipe.diffusion, device=self.device)
 
         torch.manual_seed(seed_for(train.seed, 0, "initialisation"))
@@ -69,8 +74,9 @@ class Trainer:
 
         self.train_indices, self.validation_indices = images.split(recipe.data.validation_fraction, seed=0)
         self.batches = Batches(
-            images, self.train_indices, batch_size=train.batch_size, seed=train.seed, flip=recipe.data.flip
-        )
+            images, self.train_indices, batch_size=train.batch_size, seed=train.seed, flip=recipe.data.flip,
+            latents=latents,
+        )  # fmt: skip
         self._metrics = TrainingMetrics(recipe, images, self.train_indices, self.description, run)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         self.validation_loss: float | None = None
@@ -228,7 +234,7 @@ class Trainer:
         t = ((torch.randperm(len(indices), generator=generator) + 0.5) / len(indices) * steps).long()
         losses = []
         for part in np.array_split(np.arange(len(indices)), math.ceil(len(indices) / self._part_size)):
-            images = torch.from_numpy(self.images.images[indices[part]])
+            images = self._held_out(indices[part])
             labels = torch.from_numpy(self.images.labels[indices[part]])
             noise = torch.randn(images.shape, generator=generator).to(self.device)
             x_start, y = to_float(images, self.device), labels.to(self.device)
@@ -237,6 +243,16 @@ class Trainer:
         loss_of_each = torch.cat(losses)
         self.validation_loss = _finite(float(loss_of_each.mean()))
         return Validation(step=self.step, loss=self.validation_loss, bands=self._bands(loss_of_each, t))
+
+    def _held_out(self, indices: np.ndarray) -> Tensor:
+        """Pixels, or latents without the noise of their posteriors, so that the loss is steady. Shape: (B, C, H, W)."""
+        return self.latents.means(indices) if self.latents else torch.from_numpy(self.images.images[indices])
+
+    @cached_property
+    def _decoder(self) -> Decoder | None:
+        """The VAE, loaded when the first image is drawn, and kept."""
+        space = self.description.latents
+        return open_decoder(space, device=self.device) if space else None
 
     def preview(self) -> PreviewSaved:
         """Samples of every class, or of evenly chosen ones, at the same seeds as always, as one picture."""
@@ -250,7 +266,8 @@ class Trainer:
             cfg=settings.cfg if self.ema.model.null_class is not None else 1.0,
             batch_size=min(64, self._part_size),
         )
-        drawn = sample(self.ema.model, self.description, request, precision=self.precision)
+        model, decoder = self.ema.model, self._decoder
+        drawn = sample(model, self.description, request, precision=self.precision, decoder=decoder)
         images = torch.cat([batch.images for batch in drawn if isinstance(batch, Samples)])
         file = f"previews/{checkpoint_name(self.step)}.png"
         pixels = grid(images.permute(0, 2, 3, 1).numpy(), columns=len(classes))
@@ -261,14 +278,16 @@ class Trainer:
             file=file,
             columns=len(classes),
             rows=settings.per_class,
-            cell_size=self.description.input_size,
+            cell_size=self.description.image_size,
             labels=tuple(names[number] for number in classes) if names else (),
             seed=settings.seed,
         )
 
     def measure(self) -> Generator[Event]:
         """The metrics of the averaged weights on few images: Progress…, then Measured or Notice for each."""
-        return self._metrics.measure(self.ema.model, step=self.step, device=self.device, precision=self.precision)
+        return self._metrics.measure(
+            self.ema.model, step=self.step, device=self.device, precision=self.precision, decoder=self._decoder
+        )
 
     def _preview_classes(self) -> tuple[int, ...]:
         count = self.description.num_classes if self.images.class_names else 8

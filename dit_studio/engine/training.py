@@ -18,6 +18,7 @@ from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import list_checkpoints
 from dit_studio.engine.data import ImageSet
+from dit_studio.engine.latents_encoding import Latents, load_latents
 from dit_studio.engine.trainer import Trainer
 from dit_studio.errors import DeviceMemoryError, NotFiniteError, StudioError
 from dit_studio.events import (
@@ -37,6 +38,7 @@ from dit_studio.files import write_atomically
 _log = logging.getLogger(__name__)
 
 NextCommand = Callable[[bool], Command | None]
+_Prepared = tuple[ImageSet, Latents | None]
 
 
 def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, resume: bool = False) -> Iterator[Event]:
@@ -50,13 +52,14 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     if begins_from_model:
         fine_tune.check_start(settings)
     asked: list[Command] = []
-    images = yield from _prepare(settings, next_command, asked)
-    if images is None:
+    device = devices.pick_device(settings.train.device)
+    prepared = yield from _prepare(settings, device, next_command, asked)
+    if prepared is None:
         yield StateChanged(state=JobState.STOPPED)
         return
-    device = devices.pick_device(settings.train.device)
+    images, latents = prepared
     with devices.naming_memory_errors(device, batch_size=settings.train.batch_size):
-        trainer = Trainer(settings, images, run)
+        trainer = Trainer(settings, images, run, latents)
     _write_environment(trainer)
     yield Started(
         steps=settings.train.steps,
@@ -90,16 +93,17 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
 
 
 def _prepare(
-    settings: Recipe, next_command: NextCommand, asked: list[Command]
-) -> Generator[Event, None, ImageSet | None]:
-    """The images, or None if the run was stopped before they were there. Other commands wait in `asked`."""
-    loading = data.load(settings.data)
+    settings: Recipe, device: torch.device, next_command: NextCommand, asked: list[Command]
+) -> Generator[Event, None, _Prepared | None]:
+    """The images and their latents, or None if the run was stopped before they were there. Other commands wait in
+    `asked`."""
+    loading = _load(settings, device)
     while True:
         try:
             event = next(loading)
         except StopIteration as end:
-            images: ImageSet = end.value
-            return images
+            prepared: _Prepared = end.value
+            return prepared
         command = next_command(False)  # noqa: FBT003
         if command is Command.STOP:
             loading.close()
@@ -107,6 +111,13 @@ def _prepare(
         if command is not None:
             asked.append(command)
         yield event
+
+
+def _load(settings: Recipe, device: torch.device) -> Generator[Progress | Notice, None, _Prepared]:
+    if not settings.latents.vae:
+        return (yield from data.load(settings.data)), None
+    encoded = yield from load_latents(settings, device=device)
+    return encoded.images, encoded.latents
 
 
 def _asked_first(asked: list[Command], next_command: NextCommand) -> NextCommand:

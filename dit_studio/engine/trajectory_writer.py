@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dit_studio.errors import DiskFullError
 from dit_studio.events import StepPoint
 from dit_studio.files import free_bytes, naming_disk_errors, sync_folder, write_atomically
-from dit_studio.trajectory import INDEX, PLANES, TrajectoryIndex
+from dit_studio.trajectory import INDEX, PLANES, Colours, TrajectoryIndex
 
 _SPARE_BYTES = 256 * 2**20  # that a trajectory leaves free on a disk
 
@@ -29,7 +29,8 @@ class TrajectoryWriter:
     """The planes of a request, step by step. Nothing is visible in the folder before `finish`; a trajectory that was
     there before is gone, for the images are not its any more.
 
-    `shapes`: of one image in each plane. Raises: DiskFullError if it cannot fit; RunError if it cannot be written.
+    `shapes`: of one image in each plane; `colours`: in which latents are shown.
+    Raises: DiskFullError if it cannot fit; RunError if it cannot be written.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class TrajectoryWriter:
         images: int,
         shapes: Mapping[str, Shape],
         budget_bytes: int,
+        colours: Colours = (),
     ) -> None:
+        self._colours = colours
         self._folder, self._points, self._images = folder, points, images
         self._norms = np.zeros((len(points), images), np.float32)
         self._moves = np.zeros((len(points), images), np.float32)
@@ -92,6 +95,7 @@ class TrajectoryWriter:
                 planes=tuple(self._planes),
                 norms=_rows(self._norms),
                 moves=_rows(self._moves),
+                colours=self._colours,
             )
             write_atomically(self._folder / INDEX, msgspec.json.encode(index))
         except BaseException:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from dit_studio import __version__
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import LoadedModel, load_model, weights_file
 from dit_studio.engine.device import Precision
-from dit_studio.engine.sampling import sample
+from dit_studio.engine.latents_decoding import Decoder, open_decoder
+from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
 from dit_studio.errors import CheckpointError, NotFiniteError
-from dit_studio.events import Progress
+from dit_studio.events import Notice, Progress
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleRecord, SampleRequest
 
 _BLOCKS, _BLOCK_BYTES = 64, 4096
@@ -25,16 +26,28 @@ _Key = tuple[Path, int, int, str, str]  # the file, its size and when it was cha
 
 @dataclass(frozen=True, kw_only=True)
 class WarmModel:
-    """A model on its device, in the number format that suits it, and what it is called."""
+    """A model on its device, in the number format that suits it, its VAE if it has one, and what it is called."""
 
     loaded: LoadedModel
     precision: Precision
     reference: ModelReference
     seconds: float  # that it took to load
+    decoder: Decoder | None = None  # of a model in latents
 
     @property
     def device(self) -> torch.device:
         return self.loaded.model.pos_embed.device
+
+    @property
+    def pixel_channels(self) -> int:
+        """Of what it draws, as it is shown: 1 or 3."""
+        channels = self.decoder.image_channels if self.decoder else self.loaded.config.in_channels
+        return 1 if channels == 1 else 3
+
+    def draw(self, request: SampleRequest, start: StartPoint | None = None) -> Iterator[Frame | Samples | Notice]:
+        """As `sampling.sample`."""
+        loaded = self.loaded
+        return sample(loaded.model, loaded.config, request, precision=self.precision, start=start, decoder=self.decoder)
 
     def record(self, request: SampleRequest, branch: BranchPoint | None = None) -> SampleRecord:
         """What is kept of images that this model draws now."""
@@ -86,16 +99,23 @@ def _load(path: str, file: Path, device_name: str, precision_name: str) -> Gener
     device = devices.pick_device(device_name, setting="device")
     devices.set_float32_matmul(device)
     loaded = load_model(file, device=device)
+    decoder = None
+    if loaded.config.latents is not None:
+        yield Progress(stage="Loading the VAE", done=1, total=2)
+        decoder = open_decoder(loaded.config.latents, device=device)
     precision = devices.pick_precision(device, precision_name, setting="precision")
     yield Progress(stage="Warming up", done=1, total=2)
-    _warm_up(loaded, precision)
+    _warm_up(loaded, precision, decoder)
     yield Progress(stage="Warming up", done=2, total=2)
     reference = _reference(path, loaded, fingerprint(file))
-    return WarmModel(loaded=loaded, precision=precision, reference=reference, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return WarmModel(loaded=loaded, precision=precision, reference=reference, seconds=seconds, decoder=decoder)
 
 
-def _warm_up(loaded: LoadedModel, precision: Precision) -> None:
-    """Have diffusers imported, and the kernels chosen."""
+def _warm_up(loaded: LoadedModel, precision: Precision, decoder: Decoder | None) -> None:
+    """Have diffusers imported, the kernels chosen, and of latents the colours in which they are shown."""
+    if decoder is not None:
+        _ = decoder.colours
     diffusion = loaded.config.diffusion
     samplers = samplers_for(diffusion.objective)
     for sampler in samplers:
@@ -103,8 +123,9 @@ def _warm_up(loaded: LoadedModel, precision: Precision) -> None:
     cfg = 2.0 if loaded.config.class_dropout_prob else 1.0
     request = SampleRequest(sampler=samplers[0], steps=1, cfg=cfg)
     with contextlib.suppress(NotFiniteError):  # a model that diverged says so when it is to draw
-        for _ in sample(loaded.model, loaded.config, request, precision=precision):
-            pass
+        for _ in sample(loaded.model, loaded.config, request, precision=precision, decoder=decoder):
+            if decoder is not None:
+                break  # the first frame: decoding takes long on a CPU
 
 
 # ------------------------------------------------------------------------------------------------- what it is called

@@ -183,9 +183,9 @@ def _weights(file: Path) -> tuple[str, Path]:
 
 
 def _model_facts(place: Path, model: ModelDescription) -> tuple[tuple[str, str], ...]:
-    colour = "grey" if model.in_channels == 1 else "colour"
+    colour = "grey" if model.in_channels == 1 and model.latents is None else "colour"
     name = model_name(place, step=model.step, weights=model.weights)
-    return ("model", name), ("draws", f"{model.input_size}×{model.input_size} {colour}")
+    return ("model", name), ("draws", f"{model.image_size}×{model.image_size} {colour}")
 
 
 def _model_warnings(weights: str) -> tuple[str, ...]:

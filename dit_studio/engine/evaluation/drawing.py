@@ -20,8 +20,9 @@ from dit_studio.config import load_recipe
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import ModelDescription, list_checkpoints, read_description, weights_file
 from dit_studio.engine.export.png import encode_png
+from dit_studio.engine.latents_vae import vae_of
 from dit_studio.engine.sample_checks import check_request
-from dit_studio.engine.sampling import Frame, Samples, has_pixels, sample
+from dit_studio.engine.sampling import Frame, Samples
 from dit_studio.engine.solvers import samplers_for
 from dit_studio.engine.warm_model import WarmModel, fingerprint, load_warm
 from dit_studio.errors import CheckpointError, ConfigError, Problem, RunError
@@ -102,8 +103,10 @@ def sample_of(request: EvaluationRequest) -> SampleRequest:
 
 
 def check_draws_pixels(file: Path, model: ModelDescription) -> None:
-    """Raises: CheckpointError."""
-    if not has_pixels(model):
+    """Raises: CheckpointError, also if the VAE of a model in latents is not here."""
+    if model.latents is not None:
+        vae_of(model.latents)
+    elif model.in_channels not in (1, 3):
         raise CheckpointError(
             f"{file} draws latents of {model.in_channels} channels, which only a decoder turns into images.",
             remedy="Choose a model of pixels, or a folder of decoded images.",
@@ -194,7 +197,7 @@ def _draw(warm: WarmModel, asked: SampleRequest, place: Path, first: int) -> Gen
         count=asked.count - first,
         classes=asked.classes[turn:] + asked.classes[:turn],
     )
-    drawing = sample(warm.loaded.model, warm.loaded.config, rest, precision=warm.precision)
+    drawing = warm.draw(rest)
     for done in drawing:
         match done:
             case Samples():

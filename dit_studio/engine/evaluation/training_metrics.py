@@ -27,6 +27,7 @@ from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence
 from dit_studio.engine.evaluation.sides import Side
 from dit_studio.engine.evaluation.weights import weights_for
+from dit_studio.engine.latents_decoding import Decoder
 from dit_studio.engine.model import DiT
 from dit_studio.engine.sampling import Samples, sample
 from dit_studio.errors import DataError
@@ -78,7 +79,9 @@ class TrainingMetrics:
         self._metrics = metrics_while_training(recipe.evaluate)
         self._reference: _Reference | None = None
 
-    def measure(self, model: DiT, *, step: int, device: torch.device, precision: Precision) -> Generator[Event]:
+    def measure(
+        self, model: DiT, *, step: int, device: torch.device, precision: Precision, decoder: Decoder | None = None
+    ) -> Generator[Event]:
         """Progress…, then Measured for each metric, or a Notice where one has no value; `evaluations/step-….json`.
 
         Raises: StudioError, or what an extractor's library raises.
@@ -87,7 +90,7 @@ class TrainingMetrics:
         if self._reference is None:
             self._reference = yield from self._open_reference(device)
         reference, request = self._reference, sample_request(self._recipe, self._description, model)
-        side, content_hash = yield from self._draw(model, request, reference.extractor, precision)
+        side, content_hash = yield from self._draw(model, request, reference.extractor, precision, decoder)
         results = _measured(self._metrics, Pair(reference.side, side, reference.extractor, _SEED))
         drawn_by = self._drawn_by(request, step, precision)
         fake = _generated_record(self._run, self._images, side, content_hash, drawn_by)
@@ -126,13 +129,18 @@ class TrainingMetrics:
         )
 
     def _draw(
-        self, model: DiT, request: SampleRequest, extractor: Extractor, precision: Precision
+        self,
+        model: DiT,
+        request: SampleRequest,
+        extractor: Extractor,
+        precision: Precision,
+        decoder: Decoder | None,
     ) -> Generator[Event, None, tuple[Side, str]]:
         """The features of the model's images, and a hash of their pixels."""
         state, parts = hashlib.sha256(), list[dict[str, Features]]()
         labels: list[int] = []
         yield Progress(stage="Metrics: drawing", done=0, total=request.count, unit="images")
-        for drawn in sample(model, self._description, request, precision=precision):
+        for drawn in sample(model, self._description, request, precision=precision, decoder=decoder):
             if isinstance(drawn, Notice):
                 yield drawn
             elif isinstance(drawn, Samples):

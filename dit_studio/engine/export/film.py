@@ -71,9 +71,15 @@ class Film:
         for part in self.parts:
             if step <= part.steps:
                 place = image if part.image is None else part.image
-                return in_colour(part.trajectory.pixels(plane, place, step))
+                return self._in_full_size(in_colour(part.trajectory.pixels(plane, place, step)))
             step -= part.steps
         return self.images.pixels(image)
+
+    def _in_full_size(self, pixels: Pixels) -> Pixels:
+        """A plane of latents as large as the images: each latent a square. Shape: (H, W, 3)."""
+        height, width = self.images.entry.height, self.images.entry.width
+        rows, columns = max(1, height // pixels.shape[0]), max(1, width // pixels.shape[1])
+        return pixels.repeat(rows, axis=0).repeat(columns, axis=1)
 
 
 def open_images(folder: Path) -> KeptImages:

@@ -34,9 +34,9 @@ def passes_line(options: SampleOptions) -> str:
 
 def trajectory_bytes(options: SampleOptions, model: SampleModel) -> int:
     """What the whole trajectory takes: x_t as float32, x̂₀ as bytes, and with guidance both of its halves."""
-    numbers = model.image_size**2 * model.channels
-    planes = 3 if is_guided(options) else 1
-    return options.count * options.steps * numbers * (4 + planes)
+    numbers = (model.latent_size or model.image_size) ** 2
+    planes, colours = 3 if is_guided(options) else 1, 3 if model.latent_size else model.channels
+    return options.count * options.steps * numbers * (4 * model.channels + planes * colours)
 
 
 def trajectory_line(options: SampleOptions, model: SampleModel) -> str:

@@ -53,7 +53,7 @@ class Film(Protocol):
         ...
 
     def picture(self, plane: str, image: int, step: int) -> Pixels | None:
-        """A plane of trajectory.PLANES, (H, W, 3 or 1); None where that step has none."""
+        """A plane of trajectory.PLANES, (H, W, 3 or 1), of latents smaller than `size`; None where a step has none."""
         ...
 
     def final(self, image: int) -> Pixels | None:
@@ -274,5 +274,7 @@ def _table(rows: tuple[tuple[float, ...], ...], shape: tuple[int, int]) -> Float
 def _size(trajectory: Trajectory | None, entry: SampleEntry | None) -> tuple[int, int, int]:
     if trajectory and "x_start" in trajectory.arrays:
         height, width, channels = trajectory.arrays["x_start"].shape[2:]
+        if trajectory.index.colours and entry:  # a pixel of a plane is a latent
+            height, width = entry.height, entry.width
         return height, width, channels
     return (entry.height, entry.width, 3) if entry else (1, 1, 3)

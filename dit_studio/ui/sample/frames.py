@@ -26,14 +26,15 @@ class Frames:
         self.seeds: Sequence[int] = started.seeds
         self.planes: Sequence[str] = started.planes
         self.size = (started.height, started.width, started.channels)
+        self._plane_size = (started.plane_height or started.height, started.plane_width or started.width, self.size[2])
         self.images = len(started.labels)
         self.shared_steps = 0
         frames = len(self.points) * self.images
-        self.size_bytes = frames * math.prod(self.size) * len(self.planes)
+        self.size_bytes = frames * math.prod(self._plane_size) * len(self.planes)
         finals_bytes = self.images * math.prod(self.size)
         self._folder = None if self.size_bytes <= budget_bytes else _folder(self.size_bytes + finals_bytes)
         steps = len(self.points)
-        self._arrays = {plane: self._array(plane, (steps, self.images, *self.size)) for plane in self.planes}
+        self._arrays = {plane: self._array(plane, (steps, self.images, *self._plane_size)) for plane in self.planes}
         self._finals = self._array("finals", (self.images, *self.size))
         self._is_final = np.zeros(self.images, bool)
         self._done = np.zeros(self.images, np.int64)
@@ -57,7 +58,7 @@ class Frames:
     def add(self, frame: SampleFrame) -> None:
         """Take in a step of a batch."""
         images = slice(frame.first_image, frame.first_image + frame.images)
-        planes = np.frombuffer(frame.data, np.uint8).reshape(len(self.planes), frame.images, *self.size)
+        planes = np.frombuffer(frame.data, np.uint8).reshape(len(self.planes), frame.images, *self._plane_size)
         for plane, pixels in zip(self.planes, planes, strict=True):
             self._arrays[plane][frame.step - 1, images] = pixels
         self._norms[images, frame.step - 1] = frame.norms
