@@ -130,6 +130,17 @@ def test_a_copied_training_set_is_caught(digits: dict[str, str]) -> None:
     assert (cautions[0].level, cautions[0].metric) == ("red", "copying")
 
 
+def test_a_few_copies_among_honest_images_are_cautioned_of(digits: dict[str, str], tmp_path: Path) -> None:
+    images, _ = shuffled_digits()
+    mixed = write_images(tmp_path / "mixed", np.concatenate([images[:3], images[120:240]]))
+    result = measured(digits["train"], mixed, metrics=["copying"], has_floor=False)
+    assert result.copying is not None
+    assert (result.copying.exact, result.copying.is_suspicious) == (3, False)
+    (caution,) = [caution for caution in result.cautions if caution.metric == "copying"]
+    assert caution.level == "amber"
+    assert caution.message.startswith("3 generated images are ones of the reference, to the last byte")
+
+
 def test_a_count_hides_no_copies(digits: dict[str, str]) -> None:
     """Copies are looked for in the whole reference; every other figure is of the seed's part of it, as without."""
     asked = {"count": 40, "metrics": ["fid", "kid", "copying"]}

@@ -22,6 +22,7 @@ from dit_studio.events import Failure
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.copying_headline import reason, verdict
 from dit_studio.ui.evaluate.copying_view import CopyingView
+from dit_studio.ui.evaluate.result_card import copying_text
 from dit_studio.ui.evaluate.source_pictures import MISSING, SourcePictures
 from dit_studio.ui.widgets.rows_model import ROW
 
@@ -108,6 +109,11 @@ def test_the_verdict_weighs_share_floor_and_exact_copies(
     found = msgspec.structs.replace(copying(), is_suspicious=suspicious, exact=exact, floor=floor)
     assert verdict(found) == words
     assert usual in reason(found)
+
+
+@pytest.mark.parametrize("found", [copying(), honest(), msgspec.structs.replace(honest(), exact=10)])
+def test_the_card_gives_the_same_verdict(found: Copying) -> None:
+    assert copying_text(found).startswith(f"{verdict(found)}: ")
 
 
 def test_figures_say_what_they_are(qtbot: QtBot, view: CopyingView) -> None:

@@ -70,15 +70,26 @@ def searched_note(copying: Copying | None, measured: int) -> tuple[CautionRecord
 
 
 def copying_caution(copying: Copying | None) -> tuple[CautionRecord, ...]:
-    """In words, if it looks like copying."""
-    if copying is None or not copying.is_suspicious:
+    """In words, if it looks like copying, or some images are copies."""
+    if copying is None or not (copying.is_suspicious or copying.exact):
         return ()
+    if not copying.is_suspicious:
+        return (CautionRecord(level="amber", metric="copying", message=_exact_words(copying.exact)),)
     message = (
         f"{copying.share_closer:.0%} of the images lie as close to a reference image as {copying.expected:.0%} of "
         "those do to each other: it looks like copying, and every distance rewards that. Look at the nearest images; "
         "train for fewer steps, on more images, or a smaller model."
     )
     return (CautionRecord(level="red", metric="copying", message=message),)
+
+
+def _exact_words(exact: int) -> str:
+    images = (
+        "1 generated image is one of the reference"
+        if exact == 1
+        else f"{exact:,} generated images are ones of the reference"
+    )
+    return f"{images}, to the last byte, and every distance rewards that. Look at the nearest images."
 
 
 def _share_closer(pair: Pair) -> float:

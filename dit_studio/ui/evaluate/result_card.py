@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 from dit_studio.evaluation_request import Copying, EvaluationResult
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.cautions import CautionLine
+from dit_studio.ui.evaluate.copying_headline import verdict
 from dit_studio.ui.evaluate.metric_tile import TILE_WIDTH, MetricTile
 from dit_studio.ui.evaluate.protocol_line import ProtocolLine
 from dit_studio.ui.evaluate.result_text import copy_results
@@ -172,9 +173,8 @@ def copying_text(copying: Copying | None) -> str:
         return ""
     floor = "" if copying.floor is None else f", and {copying.floor:.1%} of one half of them to the other"
     exact = f"{copying.exact:,} are one to the last byte" if copying.exact else "none is one to the last byte"
-    verdict = "It looks like copying" if copying.is_suspicious else "No sign of copying"
     return (
-        f"{verdict}: {copying.share_closer:.1%} of the images are closer to a training image than "
+        f"{verdict(copying)}: {copying.share_closer:.1%} of the images are closer to a training image than "
         f"{copying.expected:.0%} of those are to each other{floor}; {exact}."
     )
 
