@@ -1,7 +1,6 @@
 """Models of the hub: what its cache holds, and a download from a stand-in for the hub on this machine."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from dit_studio.engine.evaluation.extractors.transformers_models import PUBLISHE
 from dit_studio.engine.model_files.hub_download import download_model
 from dit_studio.engine.model_files.hub_models import MODELS, hub_folder, hub_model, hub_state
 from dit_studio.errors import CheckpointError, DataError
-from tests.engine.file_server import Answer, serving
+from tests.engine.file_server import serving
+from tests.engine.hub_server import COMMIT, Hub
 
 SIGLIP = hub_model("siglip")
 REPO = SIGLIP.repo
-COMMIT = "c0ffee" + "0" * 34
 FILES = {"config.json": b'{"model_type": "siglip"}', "model.safetensors": b"\7" * 3_000_000, "README.md": b"text"}
 SHA256 = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
 
@@ -82,33 +81,9 @@ def test_every_published_extractor_has_its_model() -> None:
 # ------------------------------------------------------------------------------------------------- downloading
 
 
-def _as_the_hub(_method: str, path: str, _headers: dict[str, str]) -> Answer:
-    """The part of the hub's interface that its client uses for public models."""
-    path = path.partition("?")[0]
-    if path.startswith(f"/api/models/{REPO}/tree/"):
-        body = json.dumps([_entry(name) for name in FILES]).encode()
-        return 200, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body
-    if path.startswith(f"/api/models/{REPO}"):
-        siblings = [{"rfilename": name} for name in FILES]
-        body = json.dumps({"id": REPO, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}).encode()
-        return 200, {"Content-Type": "application/json", "Content-Length": str(len(body))}, body
-    name = path.rpartition("/")[2]
-    if not path.startswith(f"/{REPO}/resolve/") or name not in FILES:
-        return 404, {"Content-Length": "0", "X-Error-Code": "EntryNotFound"}, b""
-    body = FILES[name]
-    etag = SHA256 if name == "model.safetensors" else hashlib.sha1(body, usedforsecurity=False).hexdigest()
-    return 200, {"Content-Length": str(len(body)), "ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}, body
-
-
-def _entry(name: str) -> dict[str, object]:
-    size, digest = len(FILES[name]), hashlib.sha1(FILES[name], usedforsecurity=False).hexdigest()
-    entry: dict[str, object] = {"type": "file", "path": name, "size": size, "oid": digest}
-    return {**entry, "lfs": {"oid": SHA256, "size": size, "pointerSize": 130}} if name.endswith("tensors") else entry
-
-
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    with serving(_as_the_hub) as url:
+    with serving(Hub(REPO, FILES).respond) as url:
         yield url
 
 
@@ -136,22 +111,13 @@ def test_a_download_can_be_stopped(endpoint: str) -> None:
 
 
 def test_a_stopped_download_goes_on_where_it_stopped(hub: Path) -> None:
-    asked: list[str] = []
-
-    def respond(method: str, path: str, headers: dict[str, str]) -> Answer:
-        status, answer, body = _as_the_hub(method, path, headers)
-        if method == "GET" and "range" in headers and path.endswith("model.safetensors"):
-            asked.append(headers["range"])
-            start = int(headers["range"].removeprefix("bytes=").partition("-")[0])
-            return 206, {**answer, "Content-Length": str(len(body) - start)}, body[start:]
-        return status, answer, body
-
     part = hub / "models--google--siglip-base-patch16-224/blobs" / f"{SHA256}.part.incomplete"
     part.parent.mkdir(parents=True)
     part.write_bytes(FILES["model.safetensors"][:1_000_000])
-    with serving(respond) as url:
+    server = Hub(REPO, FILES)
+    with serving(server.respond) as url:
         steps = list(download_model(SIGLIP, endpoint=url))
-    assert [start.partition("-")[0] for start in asked] == ["bytes=1000000"]
+    assert [start for name, start in server.asked if name == "model.safetensors"] == ["1000000"]
     assert (steps[0].done, steps[-1].total) == (1_000_000, 3_000_024)
     assert hub_state(SIGLIP).condition == "verified"
     assert not part.exists()

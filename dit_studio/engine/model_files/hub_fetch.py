@@ -17,11 +17,13 @@ from huggingface_hub.file_download import http_get
 
 from dit_studio.engine.model_files.hub_models import Wanted
 
+_TIMEOUT_SECONDS = 30
+
 
 def fetch(repo: str, cache: Path, endpoint: str | None, files: Wanted) -> None:
     """Raises: whatever the hub's client raises, and LookupError if the model has no weights of a wanted name."""
-    tree = HfApi(endpoint=endpoint).list_repo_tree(repo, recursive=True)
-    sizes = {entry.path: getattr(entry, "size", 0) for entry in tree}
+    about = HfApi(endpoint=endpoint).model_info(repo, files_metadata=True, timeout=_TIMEOUT_SECONDS)
+    sizes = {file.rfilename: file.size or 0 for file in about.siblings or ()}
     weights = list(_published(files, sizes))
     names = [*weights, *(name for name in (*files.needed, *files.optional) if name in sizes)]
     sys.stdout.write(f"{sum(sizes[name] for name in names)}\n")
