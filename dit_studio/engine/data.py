@@ -99,7 +99,7 @@ def load(
     Raises: DataError if fewer than two images can be used; DiskFullError or RunError if the cache has no place.
     """
     files = yield from list_files(config.path)
-    key = _cache_key(files, config)
+    key = fingerprint_of(files, config)
     cached = cache.open_cache(key)
     if cached is not None and any(problem.reason in PASSING_REASONS for problem in cached.left_out.problems):
         cache.forget(key)  # what was in the way of these files may be gone
@@ -118,7 +118,7 @@ def load(
 def find_fingerprint(config: DataConfig) -> Generator[Progress, None, str]:
     """That of the data set which `load` would give now, without decoding it. Raises: DataError as `load`."""
     files = yield from list_files(config.path)
-    return _cache_key(files, config)
+    return fingerprint_of(files, config)
 
 
 def open_decoded(fingerprint: str, path: str) -> ImageSet | None:
@@ -139,7 +139,8 @@ def _image_set(cached: CachedImages, key: str, path: str) -> ImageSet:
     )
 
 
-def _cache_key(files: FileList, config: DataConfig) -> str:
+def fingerprint_of(files: FileList, config: DataConfig) -> str:
+    """Of a data set: what it is kept by once it is decoded."""
     options = f"{cache.VERSION} {files.fingerprint} {config.image_size} {config.color} {config.classes}"
     return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 

@@ -15,6 +15,8 @@ from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import COLOR_CHANNELS, ModelDescription
+from dit_studio.engine.latents_checks import latents_checks
+from dit_studio.engine.latents_space import planned_space
 from dit_studio.engine.model import DiT
 from dit_studio.engine.trainer import PREVIEW_CLASSES
 from dit_studio.errors import StudioError
@@ -57,11 +59,12 @@ def describe_model(recipe: dict[str, Any], num_classes: int) -> Iterator[ModelSu
     """What the recipe's model costs. Raises: ConfigError if its numbers do not fit each other."""
     settings = parse_recipe(recipe)
     cost = model_cost(settings, num_classes)
-    model = resolve_model(settings.model)
+    model, latents = resolve_model(settings.model), planned_space(settings)
+    side = settings.data.image_size // (latents.factor if latents else 1)
     yield ModelSummary(
         parameters=cost.parameters,
         gflops=cost.gflops,
-        tokens=(settings.data.image_size // (model.patch_size or 1)) ** 2,
+        tokens=(side // (model.patch_size or 1)) ** 2,
         training_bytes=cost.training_bytes,
         description=f"{model.depth} blocks × {model.hidden_size} wide × {model.num_heads} heads",
     )
@@ -77,7 +80,7 @@ def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
     """Walk the model, built without memory, and count. `gflops` counts a multiply-add once, as the paper does."""
     names = tuple(str(number) for number in range(num_classes))
     # the label table is left small and counted by arithmetic, so that the walk can be remembered
-    description = ModelDescription.from_recipe(settings, class_names=names[:1])
+    description = ModelDescription.from_recipe(settings, class_names=names[:1], latents=planned_space(settings))
     parameters, gflops, activations, block_input = _walk(msgspec.structs.replace(description, step=0))
     hidden = resolve_model(settings.model).hidden_size or 0
     parameters += max(0, num_classes - 1) * hidden
@@ -141,13 +144,17 @@ def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight
     classes = len(names)
     checks = [
         *data_checks,
-        *([fine_tune.preflight_line(settings, names)] if settings.train.start_from else []),
+        *(vae_checks := latents_checks(settings, summary.images if summary else 0)),
         *_check_folder("Output folder", Path(out)),
         *_check_folder("Cache folder", cache_dir()),
-        *_check_disk(settings, Path(out), summary, classes),
-        _check_memory(settings, classes),
-        _check_time(settings, classes),
     ]
+    if all(check.status is not CheckStatus.FAILED for check in vae_checks):  # else the model's shape is not known
+        checks += [
+            *([fine_tune.preflight_line(settings, names)] if settings.train.start_from else []),
+            *_check_disk(settings, Path(out), summary, classes),
+            _check_memory(settings, classes),
+            _check_time(settings, classes),
+        ]
     yield Preflight(checks=tuple(checks))
 
 

@@ -12,7 +12,7 @@ from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
 _ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "download_model_file", "report",
-                   "save_statistics")  # fmt: skip
+                   "save_statistics", "see_attention", "export_attention")  # fmt: skip
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -39,11 +39,12 @@ class Launcher:
         return _Call(job, params, worker=None if self.in_process else self._worker_for(job))
 
     def _worker_for(self, job: str) -> Worker:
-        if job in ("describe_sampling", "sample", "sweep", "draw_npz"):
+        if job in ("describe_sampling", "sample", "sweep", "draw_npz", "see_attention", "export_attention"):
             return self._sampler  # which keeps the model
         return {
             "scan_data": self._scanner, "export": self._exporter, "report": self._exporter,
             "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
+            "reconstruct": self._shower,
             "model_files": self._fetcher, "download_model_file": self._fetcher, "add_model_file": self._fetcher,
         }.get(job, self._planner)  # fmt: skip
 

@@ -13,6 +13,8 @@ JOBS = {
     "scan_data": "dit_studio.engine.data:scan",  # path, classes -> Progress…, DataSummary
     "describe_device": "dit_studio.engine.plan:describe_device",  # -> DeviceSummary
     "describe_model": "dit_studio.engine.plan:describe_model",  # recipe, num_classes -> ModelSummary
+    "describe_vae": "dit_studio.engine.latents:describe_vae",  # vae -> VaeDescribed
+    "reconstruct": "dit_studio.engine.latents:reconstruct",  # recipe, count -> Progress…, Reconstruction
     "preflight": "dit_studio.engine.plan:preflight",  # recipe, out -> Preflight
     "describe_sampling": "dit_studio.engine.sample_job:describe",  # model, weights -> Progress…, SampleModel
     # model, weights, request, folder, branch, budget_bytes -> SamplingStarted, SampleFrame…, SamplesDrawn…
@@ -21,6 +23,10 @@ JOBS = {
     "sweep": "dit_studio.engine.sweep_job:draw_sweep",
     # model, weights, request, path -> Progress…, Written: straight to an NPZ, nothing held in memory
     "draw_npz": "dit_studio.engine.draw_npz:draw_npz",
+    # model, weights, request, image, step, block, patch, folder -> Progress…, AttentionSeen; folder: an entry, or ""
+    "see_attention": "dit_studio.engine.attention_maps:see_attention",
+    # the same, and path -> Progress…, Written: the maps of all heads over the image, as PNG
+    "export_attention": "dit_studio.engine.attention_picture:export_attention",
     "export": "dit_studio.engine.export.job:export",  # kind, path, options -> Progress…, Written
     # request, out, device -> Progress…, EvaluationDone
     "evaluate": "dit_studio.engine.evaluation.evaluate:evaluate",
