@@ -521,6 +521,7 @@ class AttentionSeen(WithBytes, frozen=True, kw_only=True, tag="attention_seen"):
     image: int
     step: int
     t: float
+    elsewhere: tuple[float, ...] = ()  # the share of each head that goes to tokens that are no patches, left out
 
 
 class AttentionTimed(Event, frozen=True, kw_only=True, tag="attention_timed"):

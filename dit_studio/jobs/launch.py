@@ -43,6 +43,7 @@ class Launcher:
             return self._sampler  # which keeps the model
         return {
             "scan_data": self._scanner, "export": self._exporter, "report": self._exporter,
+            "time_attention": self._evaluator, "time_family": self._evaluator,
             "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
             "reconstruct": self._shower,
             "model_files": self._fetcher, "download_model_file": self._fetcher, "add_model_file": self._fetcher,
