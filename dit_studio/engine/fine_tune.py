@@ -1,6 +1,6 @@
 """Training that starts from another model's weights: what is kept, what is resized, and what is new."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from dit_studio.engine.model import DiT
 from dit_studio.engine.warm_model import model_name
 from dit_studio.errors import CheckpointError, ConfigError, RunError, StudioError
 from dit_studio.events import Check, CheckStatus, Notice
+from dit_studio.opened_models import foreign_kind
 from dit_studio.start_model import start_problems
 
 _LABELS, _POSITION = "y_embedder.embedding_table.weight", "pos_embed"
@@ -67,13 +68,25 @@ def start_from(model: DiT, averaged: DiT, description: ModelDescription, path: P
     for target in (model, averaged):
         target.load_state_dict(carried)
     kept = sum(tensor.numel() for name, tensor in theirs.items() if name not in (_LABELS, _POSITION))
-    name = model_name(start.path, step=start.config.step, weights=start.config.weights)
-    message = f"Training starts from {name}: {kept:,} numbers kept. {classes.sentence} {position.sentence}"
-    return Notice(message=message.rstrip())
+    message = f"Training starts from {_name(path, start)}: {kept:,} numbers kept. {classes.sentence}"
+    return Notice(message=" ".join([message, *_said_of_vae(start.config, description), *position.sentences]))
 
 
 def _description(path: Path) -> ModelDescription:
-    return read_description(weights_file(path, "ema"))
+    return read_description(path if foreign_kind(path) else weights_file(path, "ema"))
+
+
+def _name(path: Path, start: LoadedModel) -> str:
+    if foreign_kind(path):
+        return path.name
+    return model_name(start.path, step=start.config.step, weights=start.config.weights)
+
+
+def _said_of_vae(start: ModelDescription, wanted: ModelDescription) -> Iterator[str]:
+    """Published VAEs differ in their decoders alone, so that another one may well serve."""
+    then, now = start.latents, wanted.latents
+    if then and now and then.digest and now.digest and then.digest != now.digest:
+        yield f"It was trained on latents of another VAE, {then.vae}."
 
 
 def _check_fits(start: ModelDescription, wanted: ModelDescription, path: Path) -> None:
@@ -176,7 +189,7 @@ def _said_of(kept: list[str], names: tuple[str, ...], start: ModelDescription) -
 @dataclass(frozen=True)
 class _Position:
     embedding: Tensor  # (1, N, D)
-    sentence: str
+    sentences: tuple[str, ...] = ()
 
 
 def _position(start: LoadedModel, model: DiT) -> _Position:
@@ -184,11 +197,12 @@ def _position(start: LoadedModel, model: DiT) -> _Position:
     then, now = (round(each.pos_embed.shape[1] ** 0.5) for each in (start.model, model))
     theirs = start.model.pos_embed.detach()
     if then == now:
-        return _Position(theirs, "")
+        return _Position(theirs)
     grids = f"{now}×{now} patches; it knew {then}×{then}."
     if start.config.position == "sincos":
-        return _Position(model.pos_embed.detach(), f"The position embedding was made anew for {grids}")
-    return _Position(resized_grid(theirs, side=now), f"Its learned position embedding was interpolated to {grids}")
+        return _Position(model.pos_embed.detach(), (f"The position embedding was made anew for {grids}",))
+    embedding = resized_grid(theirs, side=now)
+    return _Position(embedding, (f"Its learned position embedding was interpolated to {grids}",))
 
 
 def resized_grid(embedding: Tensor, *, side: int) -> Tensor:

@@ -13,11 +13,13 @@ from dit_studio.config import Recipe, load_recipe, parse_recipe, recipe_to_table
 from dit_studio.engine import training
 from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, load_model, write_weights
 from dit_studio.engine.fine_tune import describe_start, preflight_line, start_from
+from dit_studio.engine.interop import open_model
 from dit_studio.engine.model import DiT, sincos_position_embedding
 from dit_studio.errors import CheckpointError, ConfigError, RunError
 from dit_studio.events import CheckStatus, Command, Event, Metrics, Notice, Validation
 from dit_studio.model_settings import DiffusionConfig
 from dit_studio.start_model import load_recipe_and_start, recipe_from_start, start_problems
+from tests.engine.foreign_models import LIKELY, training_checkpoint, write_pipeline
 from tests.pictures import write_pictures
 
 TABLE = "y_embedder.embedding_table.weight"
@@ -144,6 +146,45 @@ def test_another_resolution_gets_the_embedding_of_its_own_grid(start: LoadedMode
     same_weights_but(model, start.model, "pos_embed")
     assert "made anew for 8×8 patches; it knew 4×4" in notice.message
     assert model(torch.randn(1, 3, 16, 16), torch.tensor([3]), torch.tensor([0])).shape == (1, 6, 16, 16)
+
+
+def test_a_learned_position_embedding_is_interpolated(tmp_path: Path) -> None:
+    start = write_start(tmp_path / "start.safetensors", describe(position="learned"))
+    rows = torch.linspace(-1, 1, 4)[:, None].expand(4, 4)
+    with torch.no_grad():
+        start.model.pos_embed.copy_(rows.reshape(1, 16, 1).expand(1, 16, 32))
+    write_weights(start.path, start.model, start.config)
+    model, _, notice = fine_tuned(start, input_size=16)
+    same_weights_but(model, start.model, "pos_embed")
+    assert "learned position embedding was interpolated to 8×8 patches; it knew 4×4" in notice.message
+    finer = model.pos_embed.reshape(8, 8, 32)
+    torch.testing.assert_close(finer, finer[:, :1].expand(8, 8, 32))  # a slope from row to row stays one
+    assert (finer[1:, 0] > finer[:-1, 0]).all()
+    torch.testing.assert_close(finer[2:6, 0, 0], torch.tensor([-0.5, -1 / 6, 1 / 6, 0.5]), atol=0.1, rtol=0)
+    same, _, _ = fine_tuned(start)
+    same_weights_but(same, start.model)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"block": "in-context", "attention": "grouped", "num_kv_heads": 1},
+        {"block": "cross-attention", "attention": "window", "window": 3},
+        {"rope": True, "qk_norm": True, "norm": "rms", "mlp": "swiglu", "dialect": "diffusers"},
+        {"time": "sit", "diffusion": DiffusionConfig(objective="flow"), "learn_sigma": False},
+    ],
+)
+def test_every_kind_of_model_is_gone_on_with(kind: dict[str, Any], tmp_path: Path) -> None:
+    start = write_start(tmp_path / "start.safetensors", describe(**kind))
+    recipe = recipe_from_start(Recipe(), describe_start(start.path))
+    assert not list(start_problems(recipe, describe_start(start.path)))
+    wanted = ModelDescription.from_recipe(recipe, class_names=NAMES)
+    assert msgspec.structs.replace(wanted, step=700, weights="ema") == start.config
+    model = wanted.build().eval()
+    start_from(model, wanted.build(), wanted, start.path)
+    x, t, y = torch.randn(2, 3, 8, 8), torch.tensor([10, 900]), torch.tensor([1, 5])
+    torch.testing.assert_close(model(x, t, y), start.model(x, t, y), rtol=0, atol=0)
+    fine_tuned(start, input_size=16)
 
 
 # ------------------------------------------------------------------------------------------------- bad start models
@@ -379,6 +420,42 @@ def test_the_command_line_starts_from_a_model(first_run: FirstRun, tmp_path: Pat
     assert written.train.start_from == str(first_run.folder)
     assert cli.main([*words, "--set", f"train.start_from={first_run.folder}", "--set", "model.depth=3"]) == 2
     assert cli.main([*words, "--set", f"train.start_from={tmp_path / 'nothing'}"]) == 1
+
+
+# ------------------------------------------------------------------------------------------------- everyone's models
+
+
+def test_a_diffusers_pipeline_is_tuned_in_the_latents_of_its_own_vae(tmp_path: Path) -> None:
+    write_pipeline(tmp_path / "pipeline", classes=3)
+    pictures = write_pictures(tmp_path / "pictures", size=16)
+    file = tmp_path / "tune.toml"
+    file.write_text("[train]\nsteps = 2\nbatch_size = 8\nlearning_rate = 1e-12\n[sample]\nsteps = 2\n")
+    words = ["train", str(file), "--data", str(pictures), "--out", str(tmp_path / "run")]
+    assert cli.main([*words, "--set", f"train.start_from={tmp_path / 'pipeline'}"]) == 0
+    tuned, theirs = load_model(tmp_path / "run"), load_model(tmp_path / "pipeline")
+    assert tuned.config.latents is not None
+    assert (tuned.config.dialect, tuned.config.input_size, tuned.config.image_size) == ("diffusers", 8, 16)
+    ours = tuned.model.state_dict()
+    for name, tensor in theirs.model.state_dict().items():
+        if name != TABLE:
+            torch.testing.assert_close(ours[name], tensor, rtol=0, atol=1e-7)
+    null = theirs.model.state_dict()[TABLE][3]
+    torch.testing.assert_close(ours[TABLE], null.expand(4, -1), rtol=0, atol=1e-7)
+
+
+def test_a_published_training_checkpoint_is_started_from_by_its_average(tmp_path: Path) -> None:
+    checkpoint = training_checkpoint()
+    torch.save(checkpoint, tmp_path / "0050000.pt")
+    for _ in open_model(str(tmp_path / "0050000.pt"), LIKELY):
+        pass
+    loaded = load_model(tmp_path / "0050000.pt")
+    wanted = msgspec.structs.replace(loaded.config, class_names=("a", "b", "c"))
+    model = wanted.build().eval()
+    notice = start_from(model, wanted.build(), wanted, tmp_path / "0050000.pt")
+    assert notice.message.startswith("Training starts from 0050000.pt: ")
+    assert "Its 3 classes have no names and are kept in their order" in notice.message
+    for name, tensor in checkpoint["ema"].items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=0)
 
 
 def losses(events: list[Event]) -> list[float]:
