@@ -15,7 +15,7 @@ from dit_studio.engine import device
 from dit_studio.errors import ShapeError
 
 _WHOLE_GRID = 16  # patches on a side up to which window attention takes the grid as one tile
-_LEAST_TILE = 4
+_LEAST_TILE = 8
 
 
 class SelfAttention(nn.Module):
@@ -35,8 +35,8 @@ class SelfAttention(nn.Module):
         self.num_heads, self.num_kv_heads = num_heads, num_kv_heads or num_heads
         head_size = hidden_size // num_heads
         self.qkv = nn.Linear(hidden_size, (num_heads + 2 * self.num_kv_heads) * head_size)
-        self.q_norm, self.k_norm = (norm(head_size) if norm else nn.Identity() for _ in range(2))
-        self.rope = rope or nn.Identity()
+        self.q_norm, self.k_norm = (norm(head_size) if norm else None for _ in range(2))
+        self.rope = rope
         self.kind = kind
         self.proj = nn.Linear(hidden_size, hidden_size)
 
@@ -51,8 +51,11 @@ class SelfAttention(nn.Module):
         count, shared = self.num_heads, self.num_kv_heads
         qkv = self.qkv(x).unflatten(-1, (count + 2 * shared, -1)).transpose(1, 2)  # (B, H + 2·H_kv, N, d)
         q, k, v = qkv.split((count, shared, shared), dim=1)
-        q, k = self.rope(self.q_norm(q)), self.rope(self.k_norm(k))
-        return q.to(v.dtype), k.to(v.dtype), v  # norms give float32 where products are in 16 bits
+        if self.q_norm and self.k_norm:
+            q, k = self.q_norm(q.float()), self.k_norm(k.float())
+        if self.rope:
+            q, k = self.rope(q), self.rope(k)
+        return q.to(v.dtype), k.to(v.dtype), v
 
 
 class CrossAttention(nn.Module):
@@ -107,78 +110,97 @@ class GroupedAttention(nn.Module):
 class WindowAttention(nn.Module):
     """A patch sees the patches in a square around it, cut at the border, and the extra tokens.
 
-    The grid is cut into tiles; the queries of a tile look, through a mask, at the keys around it: memory and time grow
+    A large grid is cut into tiles, whose queries look, through a mask, at the keys around them: memory and time grow
     with N·window², not with N².
     """
 
-    rows: Tensor  # (tiles on a side, side of what a tile sees): which rows, and columns, those are
-    visible: Tensor  # (tiles, 1, patches of a tile, keys)
+    visible: Tensor  # (N + extra, N + extra), or with tiles (tiles, 1, patches of a tile, keys)
 
     def __init__(self, *, grid_size: int, window: int, extra: int = 0) -> None:
         super().__init__()
         if window % 2 == 0:
             raise ShapeError(f"A window of {window} has no middle; choose an odd one, as {window + 1}.")
-        self.grid_size, self.window, self.extra = grid_size, window, extra
-        self.tile = tile_side(grid_size, window)
-        starts = torch.arange(0, grid_size, self.tile, device="cpu")  # also where a model is built without memory
-        reach, side = window // 2, min(grid_size, self.tile + window - 1)
-        rows = (starts - reach).clamp(0, grid_size - side)[:, None] + torch.arange(side, device="cpu")
-        places = starts[:, None] + torch.arange(self.tile, device="cpu")  # (tiles on a side, tile)
-        near = (places[:, :, None] - rows[:, None, :]).abs() <= reach  # along one axis: (tiles, tile, side)
-        both = near[:, None, :, None, :, None] & near[None, :, None, :, None, :]
-        visible = both.flatten(0, 1).flatten(1, 2).flatten(2, 3)  # (tiles², tile², side²)
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("visible", F.pad(visible, (0, extra), value=True)[:, None], persistent=False)
+        self.grid_size, self.window, self.extra, self.reach = grid_size, window, extra, window // 2
+        self.tile = _tile_side(grid_size, window)
+        self.tiles = math.ceil(grid_size / self.tile)  # on a side
+        self.register_buffer("visible", self._visible(), persistent=False)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Shapes: each (B, H, grid² + extra, d) -> (B, H, grid² + extra, d)."""
-        if self.window >= 2 * self.grid_size - 1:
-            return attend(q, k, v)
+        if self.tiles == 1:
+            return attend(q, k, v, visible=self.visible)
         patches = self.grid_size**2
-        seen = attend(self._tiles(q[:, :, :patches]), self._around(k), self._around(v), visible=self.visible)
+        seen = attend(self._tiled(q), self._around(k), self._around(v), visible=self.visible)
         result = self._untiled(seen, batch=len(q))
         if not self.extra:
             return result
         return torch.cat([result, attend(q[:, :, patches:], k, v)], dim=2)
 
     def pairs(self, tokens: int) -> int:
-        reach, grid = self.window // 2, self.grid_size
+        grid, reach = self.grid_size, self.reach
         along = sum(min(grid, place + reach + 1) - max(0, place - reach) for place in range(grid))
         return along**2 + self.extra * (2 * tokens - self.extra)
 
-    def _tiles(self, q: Tensor) -> Tensor:
-        """Shapes: (B, H, grid², d) -> (tiles, B·H, tile², d); what lies beyond the grid is 0."""
-        count, tile, beyond = len(self.rows), self.tile, len(self.rows) * self.tile - self.grid_size
-        q = F.pad(torch.unflatten(q, 2, (self.grid_size, -1)), (0, 0, 0, beyond, 0, beyond))
-        q = q.reshape(*q.shape[:2], count, tile, count, tile, -1)  # (B, H, tile row, row, tile column, column, d)
-        return q.permute(2, 4, 0, 1, 3, 5, 6).flatten(4, 5).flatten(2, 3).flatten(0, 1)
+    def _visible(self) -> Tensor:
+        """What sees what. Its places lie on the CPU, also where a model is built without memory: it is in no file."""
+        places = torch.arange(self.tiles * self.tile, device="cpu").view(self.tiles, self.tile)
+        if self.tiles == 1:
+            both = _on_both_axes((places[:, :, None] - places[:, None, :]).abs() <= self.reach)
+            return F.pad(both[0], (0, self.extra, 0, self.extra), value=True)
+        around = places[:, :1] - self.reach + torch.arange(self.tile + 2 * self.reach, device="cpu")
+        is_near = (places[:, :, None] - around[:, None, :]).abs() <= self.reach
+        is_there = (around >= 0) & (around < self.grid_size)
+        both = _on_both_axes(is_near & is_there[:, None, :])
+        both[~both.any(dim=-1)] = True  # of queries beyond the grid, so that nothing becomes NaN
+        return F.pad(both, (0, self.extra), value=True)[:, None]
+
+    def _tiled(self, q: Tensor) -> Tensor:
+        """Shapes: (B, H, grid² + extra, d) -> (tiles, B·H, tile², d); what lies beyond the grid is 0."""
+        q = self._grid(q, before=0).flatten(0, 1)  # (B·H, places, places, d)
+        q = q.reshape(len(q), self.tiles, self.tile, self.tiles, self.tile, -1)
+        return q.permute(1, 3, 0, 2, 4, 5).flatten(3, 4).flatten(0, 1)
 
     def _around(self, k: Tensor) -> Tensor:
         """What each tile sees. Shapes: (B, H, grid² + extra, d) -> (tiles, B·H, side² + extra, d)."""
-        patches, count = self.grid_size**2, len(self.rows)
-        extra = k[:, :, patches:].flatten(0, 1)  # (B·H, extra, d)
-        k = torch.unflatten(k[:, :, :patches].flatten(0, 1), 1, (self.grid_size, -1))  # (B·H, grid, grid, d)
-        k = k[:, self.rows][:, :, :, self.rows]  # (B·H, rows, side, columns, side, d)
-        k = k.permute(1, 3, 0, 2, 4, 5).flatten(3, 4).flatten(0, 1)  # (tiles, B·H, side², d)
-        return torch.cat([k, extra.expand(count**2, -1, -1, -1)], dim=2) if self.extra else k
+        side = self.tile + 2 * self.reach
+        grid = self._grid(k, before=self.reach).flatten(0, 1)
+        around = grid.unfold(1, side, self.tile).unfold(2, side, self.tile)  # (B·H, rows, columns, d, side, side)
+        around = around.permute(1, 2, 0, 4, 5, 3).flatten(3, 4).flatten(0, 1)
+        if not self.extra:
+            return around
+        extra = k[:, :, self.grid_size**2 :].flatten(0, 1)
+        return torch.cat([around, extra.expand(len(around), -1, -1, -1)], dim=2)
+
+    def _grid(self, x: Tensor, *, before: int) -> Tensor:
+        """The patches as a grid of whole tiles, with an edge of so many zeros.
+
+        Shapes: (B, H, grid² + extra, d) -> (B, H, places, places, d).
+        """
+        after = before + self.tiles * self.tile - self.grid_size
+        x = torch.unflatten(x[:, :, : self.grid_size**2], 2, (self.grid_size, -1))
+        return F.pad(x, (0, 0, before, after, before, after))
 
     def _untiled(self, seen: Tensor, *, batch: int) -> Tensor:
         """Shapes: (tiles, B·H, tile², d) -> (B, H, grid², d)."""
-        count, tile, grid = len(self.rows), self.tile, self.grid_size
-        seen = seen.reshape(count, count, batch, -1, tile, tile, seen.shape[-1])
-        seen = seen.permute(2, 3, 0, 4, 1, 5, 6).flatten(4, 5).flatten(2, 3)  # (B, H, all rows, all columns, d)
+        tiles, tile, grid = self.tiles, self.tile, self.grid_size
+        seen = seen.reshape(tiles, tiles, batch, -1, tile, tile, seen.shape[-1])
+        seen = seen.permute(2, 3, 0, 4, 1, 5, 6).flatten(4, 5).flatten(2, 3)  # (B, H, places, places, d)
         return seen[:, :, :grid, :grid].flatten(2, 3)
 
 
-Attend = FullAttention | GroupedAttention | WindowAttention
+def _on_both_axes(near: Tensor) -> Tensor:
+    """Shapes: along one axis (tiles, n, m) -> on the grid (tiles², n², m²)."""
+    return (near[:, None, :, None, :, None] & near[None, :, None, :, None, :]).flatten(4, 5).flatten(2, 3).flatten(0, 1)
 
 
-def tile_side(grid_size: int, window: int) -> int:
-    """Side of the tiles that window attention cuts a grid into, in patches: near half of the window."""
+def _tile_side(grid_size: int, window: int) -> int:
+    """Side of the tiles that window attention cuts a grid into, in patches; the whole grid where that is small."""
     if grid_size <= _WHOLE_GRID or 2 * window > grid_size:
         return grid_size
-    pieces = math.ceil(grid_size / max(_LEAST_TILE, window))
-    return math.ceil(grid_size / pieces)
+    return math.ceil(grid_size / round(grid_size / max(_LEAST_TILE, window)))
+
+
+Attend = FullAttention | GroupedAttention | WindowAttention
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, *, visible: Tensor | None = None) -> Tensor:

@@ -103,7 +103,7 @@ class Diffusion:
             )
         predicted = output[:, :channels]
         mse = _mean((predicted - self._target(x_start, t, noise)) ** 2)
-        if output.shape[1] == channels:
+        if output.shape[1] == channels or self.objective == "flow":  # which has no variance: SiT's is never trained
             return Loss(mse=mse, vb=torch.zeros_like(mse))
         # the bound trains the variance alone: the mean takes no gradient from it (Nichol & Dhariwal, 3.1)
         vb = self._variational_bound(x_start, x_t, t, predicted.detach(), output[:, channels:])
