@@ -24,7 +24,22 @@ from dit_studio.ui.settings import Settings
 
 PORT, NVIDIA = "pt_inception-2015-12-05-6726825d.pth", "inception-2015-12-05.pt"
 CLIP, SIGLIP = "openai/clip-vit-base-patch32", "google/siglip-base-patch16-224"
-_FOLDERS = ("/home/user/.cache/dit-studio/models", "/home/user/.cache/torch/hub/checkpoints", "/home/user/.cache/hub")
+DIT, PT = "facebook/DiT-XL-2-256", "DiT-XL-2-256x256.pt"
+EMA, MSE = "stabilityai/sd-vae-ft-ema", "stabilityai/sd-vae-ft-mse"
+_FOLDERS = (
+    "/home/user/.cache/dit-studio/models",
+    "/home/user/.cache/torch/hub/checkpoints",
+    "/home/user/.cache/hub",
+    "/home/user/.local/share/dit-studio/models",
+)
+_TITLES = {
+    PORT: "Inception-v3, the PyTorch port",
+    NVIDIA: "Inception-v3, NVIDIA's conversion",
+    DIT: "DiT-XL/2, 256 pixels",
+    PT: "DiT-XL/2, 256 pixels (.pt)",
+    EMA: "Stable Diffusion VAE, ft-EMA",
+    MSE: "Stable Diffusion VAE, ft-MSE",
+}
 
 
 def example_file(name: str, **changes: object) -> ModelFileInfo:
@@ -32,17 +47,40 @@ def example_file(name: str, **changes: object) -> ModelFileInfo:
     is_on_hub = "/" in name
     values: dict[str, object] = {
         "name": name,
-        "title": {PORT: "Inception-v3, the PyTorch port", NVIDIA: "Inception-v3, NVIDIA's conversion"}.get(name, name),
+        "title": _TITLES.get(name, name),
         "extractor": {CLIP: "clip-b32", SIGLIP: "siglip"}.get(name, "inception"),
         "is_on_hub": is_on_hub,
         "size_bytes": 605_109_252 if is_on_hub else 95_628_359,
         "sha256": "" if is_on_hub else "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
         "licence": "MIT" if is_on_hub else "Apache-2.0",
         "url": f"https://huggingface.co/{name}" if is_on_hub else f"https://github.com/mseitzer/pytorch-fid/{name}",
+        "folder": _FOLDERS[2] if is_on_hub else _FOLDERS[0],
         "condition": "missing",
         "sentence": f"{name} is not on this machine.",
     }
     return ModelFileInfo(**(values | changes))  # type: ignore[arg-type]
+
+
+def example_model(name: str, **changes: object) -> ModelFileInfo:
+    """A pretrained model, missing; under a licence with terms."""
+    values: dict[str, object] = {
+        "role": "model",
+        "extractor": "",
+        "size_bytes": 3_333_921_308 if "/" in name else 2_700_518_528,
+        "sha256": "",
+        "licence": "CC BY-NC 4.0 (non-commercial)",
+        "licence_url": "https://creativecommons.org/licenses/by-nc/4.0/legalcode",
+        "terms": "You may share and adapt it if you name its authors, but not for commercial purposes.",
+    }
+    if "/" not in name:
+        values |= {"url": f"https://dl.fbaipublicfiles.com/DiT/models/{name}", "folder": _FOLDERS[3]}
+    return example_file(name, **(values | changes))
+
+
+def example_vae(name: str, **changes: object) -> ModelFileInfo:
+    """A VAE, missing."""
+    values: dict[str, object] = {"role": "vae", "extractor": "", "size_bytes": 334_615_452}
+    return example_file(name, **(values | changes))
 
 
 def listed(*files: ModelFileInfo) -> ModelFiles:
@@ -58,6 +96,21 @@ MIXED = listed(
     ),
     example_file(CLIP, condition="unverified", path="/data/models/clip", is_chosen=True),
     example_file(SIGLIP, condition="truncated", arrived_bytes=211_000_000, sentence="It has arrived in part only."),
+)  # fmt: skip
+
+
+FAMILY_MISSING = listed(
+    example_model(DIT), example_model(PT), example_vae(EMA), example_vae(MSE), example_file(PORT), example_file(CLIP)
+)
+FAMILY_MIXED = listed(
+    example_model(DIT, condition="verified", path=f"{_FOLDERS[2]}/models--facebook--DiT-XL-2-256/snapshots/eab87f77"),
+    example_model(PT, arrived_bytes=1_204_000_000),
+    example_vae(EMA, condition="unverified", path="/data/models/sd-vae-ft-ema", is_chosen=True),
+    example_vae(
+        MSE, condition="wrong hash",
+        sentence="diffusion_pytorch_model.safetensors is damaged: its hash is 0123456789ab… in place of a1b2c3d4e5f6….",
+    ),
+    example_file(PORT),
 )  # fmt: skip
 
 
@@ -109,6 +162,48 @@ def pointed_at(place: Path) -> QWidget:
     return page
 
 
+def family(place: Path) -> QWidget:
+    return _page(place, model_files=[FAMILY_MISSING])
+
+
+def family_mixed(place: Path) -> QWidget:
+    return _page(place, model_files=[FAMILY_MIXED])
+
+
+def licence(place: Path) -> QWidget:
+    page = _page(place, model_files=[FAMILY_MISSING])
+    page.files_changed.connect(lambda _: QTimer.singleShot(200, page, page.cards[DIT].download.click))
+    page.show_model(DIT)
+    return page
+
+
+def fetching_model(place: Path) -> QWidget:
+    step = Progress(stage=f"Downloading {DIT}", done=1_412_000_000, total=3_333_921_308, unit="bytes", rate=23_000_000)
+    page = _page(place, model_files=[FAMILY_MISSING], download_model_file=[step, threading.Event()])
+    page.files_changed.connect(lambda _: page.download(DIT) if page.isVisible() else None)
+    page.files_changed.connect(lambda _: page.download(EMA) if page.isVisible() else None)
+    page.show_model(DIT)
+    return page
+
+
+def unreachable(place: Path) -> QWidget:
+    failure = Failure(
+        message=f"{DIT} could not be fetched: the hub cannot be reached ([Errno -2] Name or service not known).",
+        remedy="Check the connection and try again: it goes on where it stopped. Or add the model's folder.",
+    )
+    page = _page(place, model_files=[FAMILY_MISSING], download_model_file=[failure])
+    page.files_changed.connect(lambda _: page.download(DIT) if not page.findChildren(QTimer, "asked") else None)
+    page.files_changed.connect(lambda _: QTimer(page, objectName="asked"))
+    return page
+
+
+def vaes(place: Path) -> QWidget:
+    page = family_mixed(place)
+    assert isinstance(page, ModelFilesPage)
+    page.show_model(EMA)
+    return page
+
+
 MODEL_FILES_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "model-files-missing": missing,
     "model-files-mixed": mixed,
@@ -116,6 +211,12 @@ MODEL_FILES_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "model-files-fetching": fetching,
     "model-files-failed": failed,
     "model-files-pointed-at": pointed_at,
+    "model-files-family": family,
+    "model-files-family-mixed": family_mixed,
+    "model-files-licence": licence,
+    "model-files-fetching-model": fetching_model,
+    "model-files-unreachable": unreachable,
+    "model-files-vaes": vaes,
 }
 
 

@@ -5,10 +5,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from model_files_scenes import ALL_MISSING, CLIP, MIXED, NVIDIA, PORT, SIGLIP, example_file, listed
+from model_files_scenes import (
+    ALL_MISSING,
+    CLIP,
+    DIT,
+    EMA,
+    FAMILY_MISSING,
+    FAMILY_MIXED,
+    MIXED,
+    MSE,
+    NVIDIA,
+    PORT,
+    PT,
+    SIGLIP,
+    example_file,
+    example_model,
+    listed,
+)
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QAbstractButton, QLabel, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QLabel, QProgressBar, QPushButton
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
 
@@ -85,7 +101,7 @@ def test_each_state_has_its_word(open_page: Open) -> None:
     assert "is not the published file: its hash is 0123456789ab" in _texts(page, NVIDIA)
     assert [card.download.isVisible() for card in page.cards.values()] == [False, True, False, True]
     assert page.cards[SIGLIP].download.text() == "Resume"
-    assert "; 211.0 MB are here already." in _texts(page, SIGLIP)
+    assert "211.0 MB are here already. Resume fetches the rest, about 394 MB, from" in _texts(page, SIGLIP)
     assert [card.forget.isVisible() for card in page.cards.values()] == [False, False, True, False]
 
 
@@ -233,3 +249,133 @@ def test_closing_in_the_middle_of_a_download_ends_it(qtbot: QtBot, open_page: Op
     _click(qtbot, page.cards[PORT].download)
     page.close_page()
     assert launcher.jobs[-1].is_cancelled
+
+
+# ------------------------------------------------------------------------------------- pretrained models and VAEs
+
+
+def test_models_vaes_and_extractors_stand_in_groups(open_page: Open) -> None:
+    page = open_page(files=FAMILY_MISSING)
+    names = [page.cards[name].mapTo(page, QPoint(0, 0)).y() for name in (DIT, PT, EMA, MSE, PORT, CLIP)]
+    assert names == sorted(names)
+    titles = [label.text() for label in page.findChildren(QLabel) if label.isVisible()]
+    assert [title for title in titles if title in ("Pretrained models", "VAEs", "Feature extractors")] == [
+        "Pretrained models", "VAEs", "Feature extractors",
+    ]  # fmt: skip
+    for text in ("about 3.3 GB", "CC BY-NC 4.0", "transformer, VAE and scheduler", "given by the hub, and checked"):
+        assert text in _texts(page, DIT)
+    assert "not published; the checksums inside are checked" in _texts(page, PT)
+    assert "VAEs" not in [label.text() for label in open_page().findChildren(QLabel) if label.isVisible()]
+
+
+def test_a_licence_with_terms_is_shown_before_its_download(
+    qtbot: QtBot, open_page: Open, launcher: ScriptedLauncher, opened: list[str]
+) -> None:
+    page = open_page(files=FAMILY_MISSING, download_model_file=[threading.Event()])
+    card = page.cards[DIT]
+    card.download.setFocus()
+    qtbot.keyClick(card.download, Qt.Key.Key_Space)
+    assert "not for commercial purposes" in _texts(page, DIT)
+    assert _jobs(launcher) == ["model_files"]
+    assert card.consent.refuse.hasFocus()
+    qtbot.keyClick(card.consent.refuse, Qt.Key.Key_Escape)
+    assert card.consent.isHidden()
+    assert card.download.hasFocus()
+    qtbot.keyClick(card.download, Qt.Key.Key_Space)
+    _click(qtbot, card.consent.read)
+    assert opened == ["https://creativecommons.org/licenses/by-nc/4.0/legalcode"]
+    _click(qtbot, card.consent.refuse)
+    assert _jobs(launcher) == ["model_files"]
+    _click(qtbot, card.download)
+    _click(qtbot, card.consent.agree)
+    assert card.consent.isHidden()
+    assert launcher.calls[1:] == [("download_model_file", {"name": DIT, "accepts_licence": True})]
+
+
+def test_the_terms_come_into_view(qtbot: QtBot, open_page: Open) -> None:
+    page = open_page(files=FAMILY_MISSING)
+    page.resize(700, 400)
+    page.show_model(DIT)
+    page.cards[DIT].download.click()
+    consent = page.cards[DIT].consent
+    qtbot.waitUntil(lambda: not consent.visibleRegion().isEmpty())
+    qtbot.waitUntil(lambda: consent.visibleRegion().boundingRect().height() == consent.height())
+
+
+def test_a_vae_is_fetched_without_a_question(qtbot: QtBot, open_page: Open, launcher: ScriptedLauncher) -> None:
+    page = open_page(files=FAMILY_MISSING, download_model_file=[threading.Event()])
+    _click(qtbot, page.cards[EMA].download)
+    assert launcher.calls[1:] == [("download_model_file", {"name": EMA})]
+
+
+def test_more_bytes_than_a_bar_counts(qtbot: QtBot, open_page: Open) -> None:
+    step = Progress(stage="Downloading", done=1_666_960_654, total=3_333_921_308, unit="bytes", rate=50_000_000)
+    page = open_page(files=FAMILY_MISSING, download_model_file=[step, threading.Event()])
+    _click(qtbot, page.cards[DIT].download)
+    _click(qtbot, page.cards[DIT].consent.agree)
+    qtbot.waitUntil(lambda: "1,667.0 of 3,333.9 MB · 50.0 MB/s · 33 s left" in _texts(page, DIT))
+    bar = page.cards[DIT].busy.findChild(QProgressBar)
+    assert bar is not None
+    assert bar.value() / bar.maximum() == pytest.approx(0.5)
+
+
+def test_a_model_that_is_here_is_opened_and_a_vae_used(qtbot: QtBot, open_page: Open) -> None:
+    page = open_page(files=FAMILY_MIXED)
+    with qtbot.waitSignal(page.open_model_requested) as opened:
+        _click(qtbot, page.cards[DIT].open)
+    assert opened.args == [page.cards[DIT].info.path]
+    with qtbot.waitSignal(page.use_vae_requested) as used:
+        _click(qtbot, page.cards[EMA].use)
+    assert used.args == [EMA]
+    assert "not known of this copy" in _texts(page, EMA)
+    assert not page.cards[DIT].use.isVisible()
+    assert not any(page.cards[name].open.isVisible() for name in (PT, EMA, MSE, PORT))
+    assert not any(page.cards[name].use.isVisible() for name in (PT, MSE, PORT))
+    assert "1,204.0 MB are here already. Resume fetches the rest, about 1.5 GB, from dl.fbaip" in _texts(page, PT)
+    assert (page.cards[PT].pill.text(), page.cards[MSE].pill.text()) == ("Arrived in part", "Wrong hash")
+
+
+def test_a_hub_out_of_reach_is_said_and_tried_again_with_the_licence_that_was_agreed_to(
+    qtbot: QtBot, open_page: Open, launcher: ScriptedLauncher
+) -> None:
+    failure = Failure(message=f"{DIT} could not be fetched: the hub cannot be reached.", remedy="Try again.")
+    page = open_page(files=FAMILY_MISSING, download_model_file=[failure])
+    _click(qtbot, page.cards[DIT].download)
+    with qtbot.waitSignal(page.files_changed):
+        _click(qtbot, page.cards[DIT].consent.agree)
+    message = page.findChild(MessageCard)
+    assert message is not None
+    assert message.text().endswith("the hub cannot be reached.")
+    there = listed(example_model(DIT, condition="verified", path="/models/dit"))
+    launcher.answers["download_model_file"] = [there]
+    again = next(button for button in message.findChildren(QPushButton) if button.text() == "Try again")
+    with qtbot.waitSignal(page.files_changed):
+        _click(qtbot, again)
+    assert launcher.calls[-1] == ("download_model_file", {"name": DIT, "accepts_licence": True})
+    assert page.cards[DIT].open.isVisible()
+
+
+@pytest.mark.parametrize("name", [DIT, PT, EMA])
+def test_a_model_is_chosen_for_its_card(qtbot: QtBot, open_page: Open, launcher: ScriptedLauncher, name: str) -> None:
+    page = open_page(files=FAMILY_MISSING, chosen="/data/thing", add_model_file=[FAMILY_MIXED])
+    with qtbot.waitSignal(page.files_changed):
+        _click(qtbot, page.cards[name].add)
+    assert launcher.calls[-1] == ("add_model_file", {"path": "/data/thing", "name": name})
+
+
+def test_a_model_is_scrolled_to_by_its_name(qtbot: QtBot, open_page: Open) -> None:
+    page = open_page(files=FAMILY_MISSING)
+    page.resize(700, 400)
+    page.show_model(MSE)
+    card = page.cards[MSE]
+    qtbot.waitUntil(lambda: page.rect().contains(card.mapTo(page, QPoint(0, 0))))
+    assert [name for name, card in page.cards.items() if card.property("highlight")] == [MSE]
+
+
+def test_every_control_of_a_licence_has_a_name_and_a_tooltip(qtbot: QtBot, open_page: Open) -> None:
+    page = open_page(files=FAMILY_MISSING)
+    _click(qtbot, page.cards[DIT].download)
+    buttons = page.cards[DIT].consent.findChildren(QAbstractButton)
+    assert len(buttons) == 3
+    assert all(button.accessibleName() and button.toolTip() and button.isVisible() for button in buttons)
+    assert all(button.focusPolicy() & Qt.FocusPolicy.TabFocus for button in buttons)

@@ -87,7 +87,7 @@ FILES = (
         ModelFile(
             name=f"DiT-XL-2-{side}x{side}.pt",
             extractor="",
-            title=f"DiT-XL/2, {side} pixels, as its authors published it",
+            title=f"DiT-XL/2, {side} pixels (.pt)",
             size_bytes=4 * (675_129_632 + (side // 16) ** 2 * 1152 - 256 * 1152),  # in float32; positions as parameters
             sha256="",
             licence=CC_BY_NC,

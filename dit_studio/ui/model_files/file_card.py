@@ -9,12 +9,14 @@ from PySide6.QtWidgets import QGridLayout, QPushButton, QToolButton, QWidget
 from dit_studio.events import ModelFileInfo, Progress
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
+from dit_studio.ui.model_files.licence_consent import LicenceConsent
 from dit_studio.ui.model_files.words import (
     USABLE,
-    USED_FOR,
+    hash_of,
     progress_text,
     size_of,
     state_of,
+    used_for,
     what_a_download_does,
 )
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, WholeText, button, describe, row, set_property
@@ -22,7 +24,6 @@ from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.pill import Pill
 
-_SHORT_HASH = 12  # digits
 _ICON, _COPY = 14, 24  # pixels: the mark on a button that copies, and the button
 _FACTS = ("Name", "Size", "SHA-256", "Licence", "From", "Lies in")
 
@@ -32,12 +33,18 @@ def open_in_browser(url: str) -> None:
 
 
 class FileCard(Card):
-    """Signals carry the name of the file or model."""
+    """Signals carry the name of the file or model; `open_asked` the path of one that is there.
+
+    `download_asked` follows a press of Download; where the licence has terms, it does when they were agreed to.
+    """
 
     download_asked = Signal(str)
     cancel_asked = Signal(str)
     add_asked = Signal(str)
     forget_asked = Signal(str)
+    open_asked = Signal(str)
+    use_asked = Signal(str)
+    terms_shown = Signal(QWidget)  # which should be in view
 
     def __init__(
         self, info: ModelFileInfo, *, open_url: Callable[[str], None] = open_in_browser, parent: QWidget | None = None
@@ -51,23 +58,26 @@ class FileCard(Card):
         self._sentence, self._will = WholeText(role="problem"), WholeText(role="caption")
         self.download = button("Download", "Fetch the file.", kind="primary")
         self.cancel = button("Cancel", "Stop fetching. What arrived is kept, and the next download goes on from it.")
+        self.open = button("Open on the Sample page", f"Draw images with {info.title}.", kind="primary")
+        self.use = button("Use in training", f"Train in the latents of {info.title}.", kind="primary")
         self.add = _add_button(info)
         self.forget = button("Forget the choice", "Take the model of the usual places again. The folder stays.")
         self.page = button("Open page", f"Show {info.url} in the browser, and copy the address.")
         self.copy_hash = _copy_button("SHA-256", f"Copy the SHA-256 of {info.name}.")
         self.copy_address = _copy_button("address", f"Copy the address {info.url}.")
+        self.consent = LicenceConsent(info)
         self._build()
         self._connect()
 
-    def show_info(self, info: ModelFileInfo, folder: str) -> None:
-        """Show the state of the file; `folder` is where a download puts it."""
+    def show_info(self, info: ModelFileInfo) -> None:
+        """Show the state of the file."""
         self.info, self._is_busy = info, False
         self.pill.show_text(*state_of(info))
         self._show_facts()
         has_problem = info.condition in ("truncated", "wrong hash") or (not info.path and "chosen" in info.sentence)
         self._sentence.setText(info.sentence)
         self._sentence.setVisible(has_problem)
-        self._will.setText(what_a_download_does(info, folder))
+        self._will.setText(what_a_download_does(info))
         self.busy.finish()
         self._update_buttons()
 
@@ -95,7 +105,7 @@ class FileCard(Card):
         texts = {
             "Name": info.name,
             "Size": size_of(info),
-            "SHA-256": f"{info.sha256[:_SHORT_HASH]}…" if info.sha256 else "given by the hub, and checked",
+            "SHA-256": hash_of(info),
             "Licence": info.licence,
             "From": info.url,
             "Lies in": info.path or "nowhere on this machine",
@@ -107,13 +117,34 @@ class FileCard(Card):
 
     def _update_buttons(self) -> None:
         is_usable = self.info.condition in USABLE
+        can_fetch = not self._is_busy and not is_usable
         self.download.setText("Resume" if self.info.arrived_bytes else "Download")
         describe(self.download, f"{self.download.text()} {self.info.title}", self._will.text())
-        self.download.setVisible(not self._is_busy and not is_usable)
-        self._will.setVisible(not self._is_busy and not is_usable)
+        self.consent.setVisible(can_fetch and self.consent.isVisibleTo(self))
+        self.download.setVisible(can_fetch and self.consent.isHidden())
+        self._will.setVisible(can_fetch)
         self.cancel.setVisible(self._is_busy)
+        self.open.setVisible(is_usable and self.info.role == "model")
+        self.use.setVisible(is_usable and self.info.role == "vae")
         self.add.setVisible(not self._is_busy)
         self.forget.setVisible(self.info.is_chosen)
+
+    def _on_download(self) -> None:
+        if not self.info.terms:
+            self.download_asked.emit(self.info.name)
+            return
+        self.consent.ask()
+        self._update_buttons()
+        self.terms_shown.emit(self.consent)
+
+    def _on_agreed(self) -> None:
+        self.consent.hide()
+        self.download_asked.emit(self.info.name)
+
+    def _on_refused(self) -> None:
+        self.consent.hide()
+        self._update_buttons()
+        self.download.setFocus()
 
     def _copy(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)
@@ -126,12 +157,12 @@ class FileCard(Card):
 
     def _build(self) -> None:
         self.add_action(self.pill)
-        self.body.addWidget(WholeText(USED_FOR.get(self.info.extractor, ""), role="muted"))
+        self.body.addWidget(WholeText(used_for(self.info), role="muted"))
         self.body.addLayout(self._grid())
         buttons = FlowLayout()
-        for widget in (self.download, self.cancel, self.add, self.forget, self.page):
+        for widget in (self.open, self.use, self.download, self.cancel, self.add, self.forget, self.page):
             buttons.addWidget(widget)
-        for part in (self._sentence, self._will, self.busy):
+        for part in (self._sentence, self._will, self.consent, self.busy):
             self.body.addWidget(part)
         self.body.addLayout(buttons)
 
@@ -149,7 +180,12 @@ class FileCard(Card):
         return grid
 
     def _connect(self) -> None:
-        self.download.clicked.connect(lambda: self.download_asked.emit(self.info.name))
+        self.download.clicked.connect(self._on_download)
+        self.consent.agreed.connect(self._on_agreed)
+        self.consent.refused.connect(self._on_refused)
+        self.consent.licence_asked.connect(lambda: self._open_url(self.info.licence_url))
+        self.open.clicked.connect(lambda: self.open_asked.emit(self.info.path))
+        self.use.clicked.connect(lambda: self.use_asked.emit(self.info.name))
         self.cancel.clicked.connect(lambda: self.cancel_asked.emit(self.info.name))
         self.add.clicked.connect(lambda: self.add_asked.emit(self.info.name))
         self.forget.clicked.connect(lambda: self.forget_asked.emit(self.info.name))
@@ -159,6 +195,8 @@ class FileCard(Card):
 
 
 def _add_button(info: ModelFileInfo) -> QPushButton:
+    if info.role == "model" and not info.is_on_hub:
+        return button("Choose a file…", f"Take {info.name} from where it lies; it stays there.")
     if info.is_on_hub:
         return button("Choose a folder…", f"Take {info.title} from a folder that holds config.json and its weights.")
     return button("Add a file…", f"Copy {info.name} from elsewhere; its SHA-256 is checked.")

@@ -1,4 +1,4 @@
-"""The Model files page: every file that metrics need, fetched or added on request only."""
+"""The Model files page: pretrained models, VAEs and what metrics need, fetched or added on request only."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QPoint, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, Failure, ModelFiles, Progress
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.icons import icon
+from dit_studio.ui.model_files.card_group import CardGroup
 from dit_studio.ui.model_files.file_card import FileCard, open_in_browser
+from dit_studio.ui.model_files.words import GROUPS
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.drop_area import DropArea
@@ -22,10 +24,7 @@ from dit_studio.ui.widgets.message import MessageCard
 from dit_studio.ui.widgets.scrolling import Scrolling
 
 _KINDS = "Weights (*.pth *.pt *.safetensors *.bin);;All files (*)"
-_INTRODUCTION = (
-    "The extractor random needs no file. The others compute features with published networks, which are fetched only "
-    "when you press Download."
-)
+_INTRODUCTION = "Published networks. Nothing is fetched before you press Download."
 _HINT = "Drop a file, or the folder of a model, here or anywhere on this page: it is known by its content."
 
 
@@ -58,6 +57,8 @@ class ModelFilesPage(QWidget):
     """Lists, fetches and takes in model files, one job after another. `open_url` and `dialogs` are for tests."""
 
     files_changed = Signal(object)  # ModelFiles
+    open_model_requested = Signal(str)  # the path of a pretrained model
+    use_vae_requested = Signal(str)  # the name of a VAE
 
     def __init__(
         self,
@@ -77,9 +78,10 @@ class ModelFilesPage(QWidget):
         self._failed: _Task | None = None
         self._files: ModelFiles | None = None
         self._is_listed = False  # by the job that runs
-        self._wanted = ""  # the extractor to show as soon as its card is there
+        self._wanted = ""  # the extractor, or the file's name, to show as soon as its card is there
         self._is_following = False  # what is wanted is scrolled to as the cards find their places
         self.cards: dict[str, FileCard] = {}
+        self._groups = {role: CardGroup(*words) for role, words in GROUPS.items()}
         self._message, self._busy, self._searched = MessageCard(), BusyBar(), WholeText(role="caption")
         self._build()
         self._job.received.connect(self._on_received)
@@ -92,10 +94,11 @@ class ModelFilesPage(QWidget):
 
     def show_extractor(self, name: str) -> None:
         """Bring the files of an extractor into view and mark them; an empty name marks none."""
-        self._wanted, self._is_following = name, bool(name)
-        for card in self.cards.values():
-            card.set_highlighted(bool(name) and card.info.extractor == name)
-        self._scroll_to_wanted()
+        self._point_at(name)
+
+    def show_model(self, name: str) -> None:
+        """Bring a pretrained model or a VAE into view and mark it; an empty name marks none."""
+        self._point_at(name)
 
     def add_path(self, path: str, name: str = "") -> None:
         """Take in a file, or choose a folder, as the model of a name or whatever it is."""
@@ -103,10 +106,11 @@ class ModelFilesPage(QWidget):
         self._ask(_Task("add_model_file", {"path": path, "name": name}))
 
     def download(self, name: str) -> None:
-        """Fetch a file, after those that were asked for before."""
+        """Fetch a file, after those that were asked for before; its licence was agreed to."""
         self._message.clear()
         self.cards[name].show_waiting()
-        self._ask(_Task("download_model_file", {"name": name}, name))
+        accepted = {"accepts_licence": True} if self.cards[name].info.terms else {}
+        self._ask(_Task("download_model_file", {"name": name, **accepted}, name))
 
     def cancel(self, name: str) -> None:
         """Stop fetching a file; what arrived is kept."""
@@ -208,10 +212,10 @@ class ModelFilesPage(QWidget):
         for info in self._files.files:
             card = self.cards.get(info.name) or self._add_card(info.name)
             if info.name not in busy:
-                card.show_info(info, self._files.hub_folder if info.is_on_hub else self._files.folder)
+                card.show_info(info)
         self._searched.setText("\n".join(["Files are looked for in", *self._files.searched]))
         if self._wanted and not has_cards:
-            self.show_extractor(self._wanted)
+            self._point_at(self._wanted)
 
     def _add_card(self, name: str) -> FileCard:
         assert self._files is not None
@@ -221,13 +225,30 @@ class ModelFilesPage(QWidget):
         card.cancel_asked.connect(self.cancel)
         card.add_asked.connect(self._on_add)
         card.forget_asked.connect(lambda name: self.add_path("", name))
-        self._list.insertWidget(self._list.count() - 1, card)
+        card.open_asked.connect(self.open_model_requested)
+        card.use_asked.connect(self.use_vae_requested)
+        card.terms_shown.connect(self._bring_into_view)
+        self._groups[info.role].add(card)
         return card
 
+    def _is_wanted(self, card: FileCard) -> bool:
+        return bool(self._wanted) and self._wanted in (card.info.extractor, card.info.name)
+
+    def _point_at(self, name: str) -> None:
+        self._wanted, self._is_following = name, bool(name)
+        for card in self.cards.values():
+            card.set_highlighted(self._is_wanted(card))
+        self._scroll_to_wanted()
+
     def _scroll_to_wanted(self) -> None:
-        card = next((card for card in self.cards.values() if card.info.extractor == self._wanted), None)
+        card = next((card for card in self.cards.values() if self._is_wanted(card)), None)
         if card is not None and self._is_following:
-            self._scrolling.verticalScrollBar().setValue(card.y())
+            self._scrolling.verticalScrollBar().setValue(card.mapTo(self._content, QPoint(0, 0)).y())
+
+    def _bring_into_view(self, widget: QWidget) -> None:
+        """As soon as it has found its place."""
+        self._stop_following()
+        QTimer.singleShot(0, self, lambda: self._scrolling.ensureWidgetVisible(widget))
 
     def _stop_following(self) -> None:
         self._is_following = False
@@ -238,19 +259,21 @@ class ModelFilesPage(QWidget):
         self._message.action.connect(self._on_action)
         self.again = button("Look again", "Look for the files in the usual folders again.", icon=icon("refresh"))
         self.add_file = button("Add a file…", "Copy a weights file from elsewhere; its SHA-256 is checked.")
-        self.add_folder = button("Choose a folder…", "Take a model from a folder with config.json and its weights.")
+        self.add_folder = button("Choose a folder…", "Take a model from the folder of its configuration and weights.")
         self.again.clicked.connect(self.refresh)
         self.add_file.clicked.connect(lambda: self._choose(self._dialogs.file))
         self.add_folder.clicked.connect(lambda: self._choose(self._dialogs.folder))
         self._drop = DropArea([self.add_file, self.add_folder], hint=_HINT)
-        content = QWidget()
-        self._list = QVBoxLayout(content)
-        self._list.setContentsMargins(0, 0, 8, 0)
-        self._list.setSpacing(8)
-        self._list.addWidget(WholeText(_INTRODUCTION, role="muted"))
-        self._list.addWidget(self._drop)
-        self._list.addWidget(self._searched)
-        self._scrolling = Scrolling(content)
+        self._content = QWidget()
+        parts = QVBoxLayout(self._content)
+        parts.setContentsMargins(0, 0, 8, 0)
+        parts.setSpacing(8)
+        parts.addWidget(WholeText(_INTRODUCTION, role="muted"))
+        parts.addWidget(self._drop)
+        for group in self._groups.values():
+            parts.addWidget(group)
+        parts.addWidget(self._searched)
+        self._scrolling = Scrolling(self._content)
         self._scrolling.verticalScrollBar().rangeChanged.connect(self._scroll_to_wanted)
         self._scrolling.verticalScrollBar().actionTriggered.connect(self._stop_following)
         layout = QVBoxLayout(self)

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+_MOST_OF_A_BAR = 2**31 - 1  # of 32 bits; some downloads have more bytes
+
 
 def set_property(widget: QWidget, name: str, value: object) -> None:
     """Set a property that the style sheet selects by, and restyle the widget."""
@@ -216,8 +218,9 @@ class BusyBar(QWidget):
 
     def show_progress(self, text: str, done: int = 0, total: int | None = None) -> None:
         """Show so much of `total`; while the total is not known, that something goes on."""
-        self._bar.setRange(0, total or 0)
-        self._bar.setValue(done if total else 0)
+        unit = 1 + (total or 0) // _MOST_OF_A_BAR
+        self._bar.setRange(0, (total or 0) // unit)
+        self._bar.setValue(done // unit if total else 0)
         self._bar.setAccessibleName(text)
         self._label.setText(text)
         self.show()
