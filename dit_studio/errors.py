@@ -13,6 +13,8 @@ StudioError                 anything we can say in a sentence; exit status 1
 
 import dataclasses
 
+_LONGEST_MESSAGE = 300  # letters of what a library says
+
 
 class StudioError(Exception):
     """A failure that has a sentence, and usually something to do about it."""
@@ -88,3 +90,9 @@ class ShapeError(StudioError):
     """A tensor or image whose shape does not fit."""
 
     code = "shape"
+
+
+def in_a_line(error: Exception) -> str:
+    """What an error that nobody foresaw says, as the middle of a sentence: "RuntimeError: CUDA error: …"."""
+    words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+    return words if len(words) <= _LONGEST_MESSAGE else words[: _LONGEST_MESSAGE - 1] + "…"

@@ -21,7 +21,7 @@ from dit_studio.engine.sample_checks import check_request, parse_request
 from dit_studio.engine.sample_files import save_samples
 from dit_studio.engine.solvers import samplers_for
 from dit_studio.engine.warm_model import WarmModel, load_warm
-from dit_studio.errors import ConfigError, Problem, RunError, StudioError
+from dit_studio.errors import ConfigError, Problem, RunError, StudioError, in_a_line
 from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Progress, SettingsRefused
 from dit_studio.files import naming_disk_errors, new_folder_atomically, remove_leftovers, write_atomically
 from dit_studio.locks import locked
@@ -39,7 +39,6 @@ from dit_studio.sweep import (
 )
 
 _MOST_SHOWN = 256  # images of a cell
-_LONGEST_MESSAGE = 300  # letters of what a library says
 _TRY_AGAIN = "Draw the sweep again into this folder: the cells that are there stay."
 
 _Load = Callable[[str, str], Generator[Progress, None, WarmModel]]
@@ -164,7 +163,7 @@ class _Sweep:
             self._put(cell, CellState(state="failed", message=str(error)))
             yield CellFailed(index=cell.index, message=error.message, remedy=error.remedy)
         except Exception as error:  # noqa: BLE001  whatever a driver or a library raises, the other cells go on
-            message = f"The cell could not be drawn: {_in_a_line(error)}."
+            message = f"The cell could not be drawn: {in_a_line(error)}."
             self._put(cell, CellState(state="failed", message=f"{message} {_TRY_AGAIN}"))
             yield CellFailed(index=cell.index, message=message, remedy=_TRY_AGAIN)
 
@@ -208,9 +207,3 @@ def _is_whole(folder: Path, cell: SweepCell, state: CellState) -> bool:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
     return True
-
-
-def _in_a_line(error: Exception) -> str:
-    """What an error says, as the middle of a sentence: "RuntimeError: CUDA error: …"."""
-    words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-    return words if len(words) <= _LONGEST_MESSAGE else words[: _LONGEST_MESSAGE - 1] + "…"

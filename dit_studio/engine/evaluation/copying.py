@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT
+from dit_studio.engine.evaluation.finite import check_finite
 from dit_studio.engine.evaluation.intervals import share_interval
 from dit_studio.engine.evaluation.measurements import Pair
 from dit_studio.engine.evaluation.nearest import (
@@ -37,7 +38,7 @@ def spacing_of(real: Side, halves: Pair | None) -> Spacing:
 
 
 def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, spacing: Spacing) -> tuple[Copying, tuple[Copy, ...]]:
-    """What a result says, and the images by closeness, up to 10,000 of them."""
+    """What a result says, and the images by closeness, up to 10,000 of them. Raises: StudioError."""
     k = min(NEIGHBOURS, pair.real.n - 1)
     found = nearest_images(
         pair.real.features[MAIN_OUTPUT], pair.fake.features[MAIN_OUTPUT], k=k, leave_one_out=spacing.leave_one_out
@@ -55,6 +56,7 @@ def find_copies(pair: Pair, real: OpenSide, fake: OpenSide, *, spacing: Spacing)
         searched=pair.real.n,
         copies=copies[:LISTED],
     )
+    check_finite(copying)
     return copying, copies
 
 

@@ -54,7 +54,8 @@ class ImageSource:
     `count` is how many images there may be; which of their files are broken shows as they are read.
     `content_hash` is what features are kept by: of the names and bytes of files, once `hash_content` was called; of the
     checksums in a zip or npz; of a data set, the fingerprint of its cache.
-    `labels` (count,), where classes are known, count from 0 in the order of `class_names`, if those are known.
+    `labels` (count,), where classes are known, count from 0 in the order of `class_names`, if those are known; of an
+    .npz they are any numbers, and a negative one means no class, as one beyond 2⁶³ does.
     """
 
     path: str

@@ -1,6 +1,5 @@
 """Each metric of a pair of sides, with its interval or the reason why there is none."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from dit_studio.engine.evaluation import intervals
 from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor
 from dit_studio.engine.evaluation.features import FeatureArray, unit_rows
+from dit_studio.engine.evaluation.finite import check_finite
 from dit_studio.engine.evaluation.frechet import Gaussian
 from dit_studio.engine.evaluation.inception_score import SPLITS, inception_score
 from dit_studio.engine.evaluation.kernel_inception_distance import (
@@ -31,7 +31,7 @@ from dit_studio.engine.evaluation.precision_recall import (
 )
 from dit_studio.engine.evaluation.probe import class_agreement
 from dit_studio.engine.evaluation.sides import Side
-from dit_studio.errors import DataError, StudioError
+from dit_studio.errors import DataError, StudioError, in_a_line
 from dit_studio.evaluation_request import Metric, MetricResult, ValueInterval
 
 PRECISION_K, DENSITY_K = 3, 5
@@ -39,6 +39,7 @@ MOST_PAIRED = 10_000  # images of each side whose neighbours are sought, as ADM'
 MOST_IN_KERNELS = 50_000  # images of each side: memory is flat, but time grows with their product
 _FRECHET_SUBSETS = 5
 _PROBE_IMAGES = 5000
+_GIVE_CLASSES = "Give a folder of class folders, or an .npz with labels."
 _NO_IMAGES = "It needs the reference's images, and the file holds statistics only."
 
 
@@ -97,12 +98,15 @@ def measure(metric: Metric, pair: Pair) -> MetricResult:
     """The figure, or the reason why there is none: one that cannot be computed keeps no other from being."""
     name = metric_name(metric, pair.extractor, pair.fake.n)
     try:
-        found = _MEASURES[metric](pair, name)
-        if found.value is not None and not math.isfinite(found.value):
-            raise DataError(f"It came out as {found.value}.", remedy="Look for images that are all alike.")
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is looked at
+            found = _MEASURES[metric](pair, name)
+        check_finite(found)
         return msgspec.structs.replace(found, name=metric_name(metric, pair.extractor, found.n_fake))
     except StudioError as error:
-        return MetricResult(metric=metric, name=name, why_no_value=str(error), n_real=pair.real.n, n_fake=pair.fake.n)
+        why = str(error)
+    except Exception as error:  # noqa: BLE001  whatever a library raises
+        why = f"It could not be computed: {in_a_line(error)}."
+    return MetricResult(metric=metric, name=name, why_no_value=why, n_real=pair.real.n, n_fake=pair.fake.n)
 
 
 # ------------------------------------------------------------------------------------------------- Fréchet distances
@@ -278,30 +282,44 @@ def _density(pair: Pair, name: str) -> MetricResult:
 
 def _agreement(pair: Pair, name: str) -> MetricResult:
     pair.need_images()
-    real, fake = (_drawn(side, _PROBE_IMAGES, pair.seed) for side in (pair.real, pair.fake))
+    with_class = _with_class(pair.real, "reference"), _with_class(pair.fake, "generated images")
+    real, fake = (_drawn(side, _PROBE_IMAGES, pair.seed) for side in with_class)
     asked = _labels_as_named(pair.real, fake)
     assert real.labels is not None
-    found = class_agreement(
-        _doubles(real), real.labels, _doubles(fake), asked, seed=pair.seed
-    )  # fmt: skip
+    found = class_agreement(_doubles(real), real.labels, _doubles(fake), asked, seed=pair.seed)
+    without = pair.real.n + pair.fake.n - sum(side.n for side in with_class)
     names = pair.real.class_names
     per_class = {names[label] if label < len(names) else str(label): value for label, value in found.per_class.items()}
     return MetricResult(
         metric="agreement", name=name, value=found.share, better="higher",
         interval=_record(intervals.share_interval(found.share, fake.n), fake.n),
-        estimator=f"linear probe; of held-out real images it names {found.of_real:.1%} rightly",
+        estimator=f"linear probe; of held-out real images it names {found.of_real:.1%} rightly"
+        + _without_words(without),
         n_real=real.n, n_fake=fake.n, details={"of_real": found.of_real, **per_class},
     )  # fmt: skip
 
 
+def _with_class(side: Side, name: str) -> Side:
+    """Those of the images that have a class. Raises: DataError if none has."""
+    if side.labels is None:
+        raise DataError(
+            f"The {name} carry no classes." if name[-1] == "s" else f"The {name} carries no classes.",
+            remedy=_GIVE_CLASSES,
+        )
+    has_class = side.labels >= 0
+    if not has_class.any():
+        raise DataError(
+            f"Not one image of the {name} has a class: all labels are negative, or beyond 2⁶³.", remedy=_GIVE_CLASSES
+        )
+    return side if has_class.all() else side.rows(np.flatnonzero(has_class))
+
+
+def _without_words(images: int) -> str:
+    return f"; {images:,} images without a class, whose label is negative, left out" if images else ""
+
+
 def _labels_as_named(real: Side, fake: Side) -> NDArray[np.int64]:
-    """The generated images' labels in the reference's numbering. Raises: DataError if a side lacks classes."""
-    for side, name in ((real, "reference"), (fake, "generated images")):
-        if side.labels is None:
-            raise DataError(
-                f"The {name} carry no classes." if name[-1] == "s" else f"The {name} carries no classes.",
-                remedy="Give a folder of class folders, or an .npz with labels.",
-            )
+    """The generated images' labels in the reference's numbering. Raises: DataError if they do not fit."""
     assert fake.labels is not None
     if not (real.class_names and fake.class_names):
         return fake.labels

@@ -15,17 +15,18 @@ from dit_studio import __version__
 from dit_studio.engine.device import pick_device
 from dit_studio.engine.evaluation.comparison import cautions_for
 from dit_studio.engine.evaluation.copying import copying_caution, find_copies, searched_note
-from dit_studio.engine.evaluation.drawing import draw_for, is_model, sample_of
+from dit_studio.engine.evaluation.drawing import draw_for, is_model, run_of, sample_of
 from dit_studio.engine.evaluation.extraction import Extracted, extract
 from dit_studio.engine.evaluation.extractors import Extractor, open_extractor, protocols_of
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
 from dit_studio.engine.evaluation.reference import Halves, Reference, halves_of
+from dit_studio.engine.evaluation.run_data import other_training_images
 from dit_studio.engine.evaluation.sides import OpenSide, Side, measured_side, open_generated, open_reference
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.left_out import shown
-from dit_studio.errors import ConfigError, Problem, StudioError
+from dit_studio.errors import ConfigError, Problem, StudioError, in_a_line
 from dit_studio.evaluation_request import (
     CautionRecord,
     Copy,
@@ -131,6 +132,7 @@ class _Evaluation:
         if "copying" in self._metrics:
             yield Progress(stage="Looking for copies", done=0, total=pair.fake.n, unit="images")
         copying, copies, why_no_copying = self._copying(pair, reference, opened_fake)
+        trained_on = yield from self._trained_on()
         protocol = protocol_of(
             self._extractor, real, fake, seed=request.seed, are_weights_published=self._are_weights_published
         )
@@ -145,7 +147,7 @@ class _Evaluation:
             why_no_copying=why_no_copying,
             cautions=(
                 *copying_caution(copying),
-                *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake),
+                *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake, trained_on=trained_on),
                 *_notes(reference.opened),
                 *searched_note(copying, real.measured),
                 *_too_few(request, real, fake),
@@ -196,6 +198,14 @@ class _Evaluation:
         self._request = msgspec.structs.replace(self._request, sample=drawn.sample)
         return (yield from open_generated(str(drawn.folder)))
 
+    def _trained_on(self) -> Generator[Progress, None, str]:
+        """What the model that drew the images was trained on, where the reference is other images."""
+        run = run_of(Path(self._request.fake).expanduser().absolute()) if self._is_of_model else None
+        reference = Path(self._request.real).expanduser()
+        if run is None or reference.suffix.lower() == ".npz":
+            return ""
+        return shown((yield from other_training_images(run, reference)))
+
     def _extract(self, opened: OpenSide, stage: str, count: int | None) -> Generator[Event, None, Extracted | None]:
         if opened.source is None:
             return None
@@ -241,6 +251,8 @@ class _Evaluation:
             return *find_copies(searched, reference.opened, fake, spacing=reference.spacing), ""
         except StudioError as error:
             return None, (), str(error)
+        except Exception as error:  # noqa: BLE001  whatever a library raises, the figures stay
+            return None, (), f"It could not be computed: {in_a_line(error)}."
 
 
 def _comparable(opened: OpenSide, extractor: Extractor) -> OpenSide:

@@ -13,7 +13,7 @@ from dit_studio.engine.evaluation.comparison import beside
 from dit_studio.engine.evaluation.drawing import is_model, run_of
 from dit_studio.engine.evaluation.one_evaluation import Evaluated, Shared, check_request, evaluate_one
 from dit_studio.engine.evaluation.samples_picture import samples_picture
-from dit_studio.errors import ConfigError, DataError, DiskFullError, Problem, RunError, StudioError
+from dit_studio.errors import ConfigError, DataError, DiskFullError, Problem, RunError, StudioError, in_a_line
 from dit_studio.evaluation_plan import (
     INDEX,
     LOCK,
@@ -31,7 +31,6 @@ from dit_studio.events import Event, PointDone, PointFailed, PointStarted, Setti
 from dit_studio.files import naming_disk_errors, remove_leftovers, write_atomically
 from dit_studio.locks import locked
 
-_LONGEST_MESSAGE = 300  # letters of what a library says
 _TRY_AGAIN = "Go on with the evaluation: the points that are finished stay, and this one is tried again."
 _OF_RUN = "evaluations"  # the folder of a run that keeps what was measured of it
 
@@ -149,7 +148,7 @@ class _Evaluating:
         except StudioError as error:
             yield self._failed(point, error.message, error.remedy)
         except Exception as error:  # noqa: BLE001  whatever a driver or a library raises, the other points go on
-            yield self._failed(point, f"It could not be measured: {_in_a_line(error)}.", _TRY_AGAIN)
+            yield self._failed(point, f"It could not be measured: {in_a_line(error)}.", _TRY_AGAIN)
 
     def _measure(self, point: EvaluationPoint) -> Generator[Event, None, None]:
         """Raises: StudioError."""
@@ -213,9 +212,3 @@ class _Evaluating:
     def _write(self, state: Literal["running", "stopped", "finished"]) -> None:
         record = EvaluationRecord(plan=self._plan, states=tuple(self._states), state=state, time=self._time)
         write_atomically(self._entry / INDEX, msgspec.json.encode(record))
-
-
-def _in_a_line(error: Exception) -> str:
-    """What an error says, as the middle of a sentence: "RuntimeError: CUDA error: …"."""
-    words = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
-    return words if len(words) <= _LONGEST_MESSAGE else words[: _LONGEST_MESSAGE - 1] + "…"

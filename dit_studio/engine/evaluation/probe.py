@@ -29,18 +29,21 @@ def class_agreement(
     What the probe is worth is measured on halves of them, fitted to one and asked about the other.
     Shapes: (n, d), (n,), (m, d), (m,). Raises: DataError if a class that was asked for has too few real images.
     """
+    classes, numbers = np.unique(np.concatenate([real_labels, asked]), return_inverse=True)
+    real_numbers, asked_numbers = numbers[: len(real)], numbers[len(real) :]
     halves = np.array_split(np.random.default_rng(seed).permutation(len(real)), 2)
-    for label in np.unique(asked):
-        there = min(int((real_labels[half] == label).sum()) for half in halves)
+    for number in np.unique(asked_numbers):
+        there = min(int((real_numbers[half] == number).sum()) for half in halves)
         if not there:
             raise DataError(
-                f"Class {label} has too few real images for a probe: {int((real_labels == label).sum())}.",
+                f"Class {classes[number]} has too few real images for a probe: {int((real_numbers == number).sum())}.",
                 remedy="Give at least 10 of each class that is sampled, or leave out this metric.",
             )
     named = np.empty(len(real), bool)
     for fitted, held_out in (halves, halves[::-1]):
-        named[held_out] = ClassProbe(real[fitted], real_labels[fitted]).predict(real[held_out]) == real_labels[held_out]
-    is_right = ClassProbe(real, real_labels).predict(generated) == asked
+        probe = ClassProbe(real[fitted], real_numbers[fitted])
+        named[held_out] = probe.predict(real[held_out]) == real_numbers[held_out]
+    is_right = ClassProbe(real, real_numbers).predict(generated) == asked_numbers
     per_class = {int(label): float(is_right[asked == label].mean()) for label in np.unique(asked)}
     return Agreement(float(is_right.mean()), float(named.mean()), per_class)
 
