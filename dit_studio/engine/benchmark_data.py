@@ -43,9 +43,9 @@ def _restore(cache: str | None) -> None:
 
 
 def _measure(folder: Path, files: int) -> dict[str, float]:
-    size_bytes = _write_images(folder / "warm-up", 16)
+    size_bytes = write_images(folder / "warm-up", 16)
     _run(load(_config(folder / "warm-up")))
-    size_bytes = _write_images(folder / "once", files)
+    size_bytes = write_images(folder / "once", files)
     growth, _ = _run(load(_config(folder / "once")))
     (folder / "four times").mkdir()
     for number, file in enumerate([*(folder / "once").iterdir()] * 4):
@@ -65,7 +65,7 @@ def _config(folder: Path) -> DataConfig:
     return DataConfig(path=str(folder), image_size=_IMAGE_SIZE)
 
 
-def _write_images(folder: Path, count: int) -> int:
+def write_images(folder: Path, count: int) -> int:
     """Smooth noise in several scales, as natural images have it; gives the bytes written."""
     folder.mkdir()
     random = np.random.default_rng(0)
