@@ -22,8 +22,8 @@ BANDS = 4  # equal bands of the timestep for which the loss is reported apart
 class Loss:
     """The loss of each image, (B,): `total` is what is minimised, the sum of `mse` and `vb`.
 
-    `mse` is the mean squared error of what the model predicts; `vb` the variational bound in bits per number, 0 without
-    a learned variance.
+    `mse` is the mean squared error of what the model predicts, weighted; `vb` the variational bound in bits per number,
+    0 without a learned variance.
     """
 
     mse: Tensor
@@ -35,7 +35,11 @@ class Loss:
 
 
 class Diffusion:
-    """A noise schedule with everything that follows from it. Tables are (T,) float32 tensors on `device`."""
+    """A noise schedule with everything that follows from it. Tables are (T,) float32 tensors on `device`.
+
+    `logit_normal`: mean and deviation of the timesteps' logits; None: all timesteps alike. `min_snr_gamma`: the limit
+    of min-SNR weights; None: all losses weigh alike.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,8 @@ class Diffusion:
         beta_start: float = 1e-4,
         beta_end: float = 0.02,
         objective: str = "epsilon",
+        logit_normal: tuple[float, float] | None = None,
+        min_snr_gamma: float | None = None,
         device: torch.device | None = None,
     ) -> None:
         betas = make_betas(schedule, timesteps=timesteps, beta_start=beta_start, beta_end=beta_end)
@@ -57,6 +63,7 @@ class Diffusion:
 
         self.timesteps = timesteps
         self.objective = objective
+        self.logit_normal = logit_normal
         self.betas = betas
         self.alphas_cumprod = alphas_cumprod
         self._signal = table(alphas_cumprod.sqrt())
@@ -66,6 +73,9 @@ class Diffusion:
         self._mean_of_start = table(betas * previous.sqrt() / (1 - alphas_cumprod))
         self._mean_of_now = table((1 - previous) * (1 - betas).sqrt() / (1 - alphas_cumprod))
         self._log_beta = table(betas.log())
+        self._weight = None
+        if min_snr_gamma is not None:
+            self._weight = table(min_snr_weights(alphas_cumprod, objective=objective, gamma=min_snr_gamma))
         # β̃_0 is 0; its logarithm is taken to be that of β̃_1
         self._log_posterior = table(torch.cat([posterior_variance[1:2], posterior_variance[1:]]).log())
 
@@ -77,8 +87,22 @@ class Diffusion:
             beta_start=config.beta_start,
             beta_end=config.beta_end,
             objective=config.objective,
+            logit_normal=(config.logit_mean, config.logit_std) if config.timestep_sampling == "logit-normal" else None,
+            min_snr_gamma=config.min_snr_gamma if config.loss_weight == "min-snr" else None,
             device=device,
         )
+
+    def draw_timesteps(self, count: int, *, generator: torch.Generator) -> Tensor:
+        """Timesteps to train on, whole, (count,) from 0 to T - 1, on the CPU where the generator lives.
+
+        Logit-normal: the place in (0, 1), 0 the image and 1 noise, is the logistic function of a normal number.
+        Source: Esser et al. 2024, arXiv:2403.03206, section 3.1.
+        """
+        if self.logit_normal is None:
+            return torch.randint(self.timesteps, (count,), generator=generator)
+        mean, deviation = self.logit_normal
+        place = torch.sigmoid(mean + deviation * torch.randn(count, generator=generator))
+        return (place * self.timesteps).long().clamp(max=self.timesteps - 1)
 
     def q_sample(self, x_start: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """x_t = √ᾱ_t · x_0 + √(1 - ᾱ_t) · ε. Ho et al. (4). Shapes: x (B, …), t (B,) whole -> (B, …)."""
@@ -103,6 +127,8 @@ class Diffusion:
             )
         predicted = output[:, :channels]
         mse = _mean((predicted - self._target(x_start, t, noise)) ** 2)
+        if self._weight is not None:
+            mse = self._weight[t] * mse
         if output.shape[1] == channels or self.objective == "flow":  # which has no variance: SiT's is never trained
             return Loss(mse=mse, vb=torch.zeros_like(mse))
         # the bound trains the variance alone: the mean takes no gradient from it (Nichol & Dhariwal, 3.1)
@@ -161,6 +187,23 @@ def make_betas(schedule: str, *, timesteps: int, beta_start: float, beta_end: fl
     scale = 1000 / timesteps
     betas = torch.linspace(scale * beta_start, scale * beta_end, timesteps, dtype=torch.float64)
     return betas.clamp(max=0.999)
+
+
+def min_snr_weights(alphas_cumprod: Tensor, *, objective: str, gamma: float) -> Tensor:
+    """What the squared error of each timestep weighs, (T,): min(SNR, γ) for that of x_0, which is 1/SNR of the error of
+    ε, and 1/(SNR + 1) of the error of v.
+
+    Source: Hang et al. 2023, arXiv:2303.09556, section 3.4; SNR = ᾱ / (1 - ᾱ).
+    """
+    snr = alphas_cumprod / (1 - alphas_cumprod)
+    weight = snr.clamp(max=gamma)
+    match objective:
+        case "x0":
+            return weight
+        case "v":
+            return weight / (snr + 1)
+        case _:
+            return weight / snr
 
 
 def _at(table: Tensor, t: Tensor, like: Tensor) -> Tensor:

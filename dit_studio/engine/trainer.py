@@ -174,7 +174,7 @@ class Trainer:
         train = self.recipe.train
         images, labels = self.batches.at(self.step)
         draws = generator_for(train.seed, self.step, "draws")
-        t = torch.randint(self.diffusion.timesteps, labels.shape, generator=draws)
+        t = self.diffusion.draw_timesteps(len(labels), generator=draws)
         labels = self.model.drop_labels(labels, generator=draws)
         noise = torch.randn(
             images.shape,

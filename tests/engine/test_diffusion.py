@@ -1,14 +1,17 @@
 """The forward process and the loss, against diffusers and against float64 arithmetic written down from the papers."""
 
 import math
+from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
 
-from dit_studio.engine.diffusion import Diffusion, make_betas
+from dit_studio.engine.diffusion import Diffusion, make_betas, min_snr_weights
 from dit_studio.errors import ShapeError
+from dit_studio.model_settings import DiffusionConfig
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("linear", "linear"), ("cosine", "squaredcos_cap_v2")])
@@ -125,3 +128,75 @@ def test_other_objectives_teach_what_they_say(objective: str) -> None:
     torch.testing.assert_close(
         diffusion.losses(model, x, t, t, noise).mse, torch.full((3,), 0.25), rtol=1e-4, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (-0.8, 0.6)])
+def test_timesteps_are_logit_normal(mean: float, deviation: float) -> None:
+    """Esser et al. (19): the logit of the place is normal, so its distribution is Φ((logit u - m) / s)."""
+    config = DiffusionConfig(timestep_sampling="logit-normal", logit_mean=mean, logit_std=deviation)
+    diffusion = Diffusion.from_config(config)
+    t = diffusion.draw_timesteps(200_000, generator=torch.Generator().manual_seed(0))
+    assert t.dtype == torch.long
+    assert 0 <= t.min() < t.max() < 1000
+    for place in (0.1, 0.3, 0.5, 0.7, 0.9):
+        expected = NormalDist().cdf((math.log(place / (1 - place)) - mean) / deviation)
+        assert float((t < 1000 * place).float().mean()) == pytest.approx(expected, abs=0.005)
+
+
+def test_timesteps_are_uniform_unless_asked_otherwise() -> None:
+    t = Diffusion(timesteps=10).draw_timesteps(50_000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(t, torch.randint(10, (50_000,), generator=torch.Generator().manual_seed(0)))
+    assert t.bincount().tolist() == pytest.approx([5000] * 10, rel=0.06)
+
+
+def test_logit_normal_timesteps_never_leave_the_schedule() -> None:
+    """Far out the logistic function rounds to 1."""
+    diffusion = Diffusion(logit_normal=(5.0, 5.0))
+    t = diffusion.draw_timesteps(100_000, generator=torch.Generator().manual_seed(0))
+    assert int(t.max()) == 999
+
+
+@pytest.mark.parametrize(
+    ("objective", "formula"),
+    [("epsilon", lambda snr: min(snr, 5.0) / snr), ("x0", lambda snr: min(snr, 5.0)),
+     ("v", lambda snr: min(snr, 5.0) / (snr + 1))],
+)  # fmt: skip
+def test_min_snr_weights_are_those_of_the_paper(objective: str, formula: Callable[[float], float]) -> None:
+    """Hang et al., section 3.4, for each thing that can be predicted."""
+    alphas_cumprod = Diffusion().alphas_cumprod
+    weights = min_snr_weights(alphas_cumprod, objective=objective, gamma=5.0)
+    for t in (0, 1, 200, 500, 999):
+        snr = float(alphas_cumprod[t] / (1 - alphas_cumprod[t]))
+        assert float(weights[t]) == pytest.approx(formula(snr), rel=1e-9)
+
+
+def test_min_snr_losses_are_the_same_whatever_is_predicted() -> None:
+    """One guess of x_0, told as ε, x_0 and v, costs the same under min-SNR."""
+    x, guess, noise = torch.rand(3, 4, 3, 8, 8)
+    t, y = torch.tensor([5, 300, 700, 990]), torch.zeros(4, dtype=torch.long)
+    losses = []
+    for objective in ("epsilon", "x0", "v"):
+        config = DiffusionConfig(objective=objective, loss_weight="min-snr", min_snr_gamma=2.0)  # type: ignore[arg-type]
+        diffusion = Diffusion.from_config(config)
+        a = diffusion.alphas_cumprod[t].view(-1, 1, 1, 1)
+
+        def model(x_t: torch.Tensor, *_: torch.Tensor, a: torch.Tensor = a, kind: str = objective) -> torch.Tensor:
+            epsilon = (x_t - a.sqrt() * guess) / (1 - a).sqrt()
+            return {"epsilon": epsilon, "x0": guess, "v": a.sqrt() * epsilon - (1 - a).sqrt() * guess}[kind]
+
+        losses.append(diffusion.losses(model, x, t, y, noise).total.double())
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(losses[0], losses[2], rtol=1e-4, atol=1e-6)
+
+
+def test_min_snr_leaves_the_bound_as_it_is() -> None:
+    x, noise = torch.rand(2, 2, 3, 8, 8)
+    t, y = torch.tensor([100, 900]), torch.zeros(2, dtype=torch.long)
+
+    def model(x_t: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x_t, x_t], dim=1)
+
+    weighted = Diffusion(min_snr_gamma=5.0).losses(model, x, t, y, noise)
+    plain = Diffusion().losses(model, x, t, y, noise)
+    torch.testing.assert_close(weighted.vb, plain.vb)
+    assert weighted.mse[0] < plain.mse[0]
