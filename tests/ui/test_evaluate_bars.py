@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from dit_studio.evaluation_request import EvaluationResult
 from dit_studio.figures import figure_text
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.bar_panel import BarPanel
+from dit_studio.ui.evaluate.bar_panel import BarPanel, _Bars
 from dit_studio.ui.evaluate.bars import Bars
 from dit_studio.ui.evaluate.line_marks import mark_of
 
@@ -86,7 +86,24 @@ def test_the_floor_is_said_in_each_panel(bars: Bars) -> None:
     bars.set_results(sources())
     floors = panels(bars)["FD-random-500 ↓"].group.floors
     assert [(floor.low, floor.high) for floor in floors] == [(1.5, 1.5)]
-    assert "floor 1.5: real against real, 250 against 250" in seen(panels(bars)["FD-random-500 ↓"])
+    words = "floor 1.5: real against real, 250 against 250, fewer than the bars: may lie too high"
+    assert words in seen(panels(bars)["FD-random-500 ↓"])
+
+
+def test_the_floor_stands_only_at_the_bars_that_it_belongs_to(bars: Bars, qtbot: QtBot) -> None:
+    other = made.result_of({"fid": 9.0}, n=400, floor={"fid": 3.0})
+    bars.set_results([("one", made.result_of({"fid": 9.0}, fake="/one", floor={"fid": 4.5})), ("other", other)])
+    choose(bars, "FD")
+    panel = panels(bars)["FD-random ↓"]
+    qtbot.waitUntil(lambda: panel.width() > 200)
+    drawn = panel.findChild(_Bars).grab().toImage()
+    x, rows = drawn.width() // 2, drawn.height() // 2
+    ground = {drawn.pixelColor(x, y).name() for y in range(rows, drawn.height())}
+    first = {drawn.pixelColor(column, y).name() for column in range(x - 3, x + 4) for y in range(rows)}
+    second = {drawn.pixelColor(column, y).name() for column in range(x - 3, x + 4) for y in range(rows, 2 * rows)}
+    muted = QColor(theme.current().muted).name()
+    assert muted in first
+    assert muted not in second | ground
 
 
 def test_mmd_in_three_embeddings_is_three_panels_in_the_same_colours(bars: Bars) -> None:

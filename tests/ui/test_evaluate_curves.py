@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,8 +10,9 @@ from xml.etree import ElementTree
 import evaluation_results as made
 import msgspec
 import numpy as np
+import pyqtgraph as pg
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
@@ -116,14 +118,16 @@ def test_lines_differ_in_mark_as_well_as_in_colour() -> None:
 
 
 def test_the_floor_is_drawn_under_every_curve_with_its_label(full: Curves) -> None:
-    for metric, value in (("FD", 1.5), ("KD", 0.002)):
+    for metric, value, reading in (("FD", 1.5, ": may lie too high"), ("KD", 0.002, "")):
         choose(full, "Metric", metric)
         (floor,) = view(full).floors
         low, high = floor.getRegion() if hasattr(floor, "getRegion") else (floor.value(), floor.value())
         assert low <= value <= high
         assert view(full).box.viewRange()[1][0] < low
         (label,) = view(full).labels
-        assert label.toPlainText() == f"floor {value}: real against real, 250 against 250, fewer than the points"
+        assert (
+            label.toPlainText() == f"floor {value}: real against real, 250 against 250, fewer than the points{reading}"
+        )
 
 
 def test_intervals_are_bars_around_the_points(full: Curves) -> None:
@@ -159,7 +163,7 @@ def test_what_does_not_compare_is_hollow_and_said_to_be(curves: Curves) -> None:
     assert [spot.pos().x() for spot in line.hollow.points()] == [600, 800]
     assert [x for x, _ in points(curves, 0)] == [200, 400, 1000]
     assert np.isnan(line.curve.getData()[1]).tolist() == [False, False, True, True, False]
-    assert [mark.toPlainText() for mark in line.marks] == ["≠", "≠"]
+    assert [mark.item.toPlainText() for mark in line.marks] == ["≠", "≠"]
     assert "≠ 1 hollow point: of 400 against 400 images. Not comparable with the first." in seen(curves)
     assert "≠ 1 hollow point: another reference (b0b0b0b0)" in seen(curves)
     assert box(curves, "Metric").currentText().startswith("FD-random")
@@ -224,11 +228,75 @@ def test_precision_against_recall(full: Curves) -> None:
     choose(full, "Metric", RECALL)
     values = [(made.curve_values(4 * place)["recall"], made.curve_values(4 * place)["precision"]) for place in range(5)]
     assert points(full, 0) == values
-    assert (view(full).bottom.labelText, view(full).left.labelText) == ("Recall ↑", "Precision ↑")
+    assert (view(full).bottom.labelText, view(full).left.labelText) == ("Recall-random-500 ↑", "Precision-random-500 ↑")
     assert [(spot.pos().x(), spot.pos().y()) for spot in view(full).floors[0].points()] == [(0.94, 0.93)]
     assert len(view(full).lines[0].bars) == 2
     full.select(0)
     assert "Precision-random-500 0.580 [0.560, 0.600], Recall-random-500 0.790" in seen(full)
+
+
+def shown_names(curves: Curves) -> list[pg.TextItem]:
+    """The names at the points, those that are hidden left out."""
+    items = view(curves).lines
+    return [name.item for line in items for name in line.names if name.item.isVisible()]
+
+
+def covered(item: pg.TextItem) -> QRectF:
+    """What a text covers, in the plot."""
+    return item.textItem.sceneBoundingRect()
+
+
+def test_each_folder_has_its_name_at_its_precision_and_recall(curves: Curves) -> None:
+    curves.show_plan(made.sources_plan())
+    for index, result in made.sources_results().items():
+        curves.add(index, result)
+    QApplication.processEvents()
+    choose(curves, "Metric", RECALL)
+    assert [item.toPlainText() for item in shown_names(curves)] == ["real half", "model", "copies", "noise"]
+
+
+def test_names_at_points_lie_over_nothing(full: Curves) -> None:
+    choose(full, "Metric", RECALL)
+    names = shown_names(full)
+    assert {"step 200", "step 1,000"} <= {item.toPlainText() for item in names}
+    floor_name = view(full).floor_name
+    assert floor_name is not None
+    rects = [covered(item) for item in (*names, floor_name.item)]
+    assert not any(one.intersects(other) for one, other in itertools.combinations(rects, 2))
+    room = view(full).box.sceneBoundingRect().adjusted(-1, -1, 1, 1)
+    assert all(room.contains(rect) for rect in rects)
+
+
+def test_a_long_name_at_a_point_is_cut_in_its_middle(curves: Curves) -> None:
+    plan = made.sources_plan()
+    first = msgspec.structs.replace(plan.points[0], labels=("a folder of images with a name that never ends, 2",))
+    curves.show_plan(msgspec.structs.replace(plan, points=(first, *plan.points[1:])))
+    for index, result in made.sources_results().items():
+        curves.add(index, result)
+    QApplication.processEvents()
+    choose(curves, "Metric", RECALL)
+    shown = shown_names(curves)[0].toPlainText()
+    assert "…" in shown
+    assert shown.endswith("2")
+
+
+def test_the_floor_of_precision_and_recall_says_that_it_is_of_fewer_images(full: Curves) -> None:
+    choose(full, "Metric", RECALL)
+    QApplication.processEvents()
+    floor_name = view(full).floor_name
+    assert floor_name is not None
+    text = "floor: real against real, 250 against 250, fewer than the points"
+    assert floor_name.item.toPlainText() == text
+
+
+def test_the_mark_of_what_does_not_compare_leaves_the_floors_label_free(curves: Curves) -> None:
+    curves.show_plan(made.curve_plan())
+    for index in range(20):
+        values = {**made.curve_values(index), "fid": 1.5 if index == 4 else 1.5 + index}
+        curves.add(index, made.result_of(values, n=400 if index == 4 else 500))
+    (label,) = view(curves).labels
+    (mark,) = [mark for line in view(curves).lines for mark in line.marks]
+    assert not covered(mark.item).intersects(covered(label))
 
 
 def test_sources_stand_beside_one_another_with_their_names(curves: Curves) -> None:

@@ -77,7 +77,10 @@ def group_of(metric: Metric, members: Sequence[tuple[int, str, EvaluationResult]
     made, reference = first.protocol, Path(first.real.path).name
     words = f"{made.extractor_name}, resized as {made.resize}; reference {reference} ({made.real_hash[:8]})"
     return BarGroup(
-        title=metric_title(results, metric), subtitle=words, bars=tuple(bars), floors=tuple(floors(results, metric))
+        title=metric_title(results, metric),
+        subtitle=words,
+        bars=tuple(bars),
+        floors=tuple(floors(results, metric, what="the bars")),
     )
 
 
@@ -131,7 +134,8 @@ class _Bars(QWidget):
         for place, bar in enumerate(self._group.bars):
             self._paint_words(painter, bar, place * self._row_height())
             self._paint_bar(painter, bar, place * self._row_height() + self._text_height())
-            self._paint_floors(painter, place * self._row_height() + self._text_height())
+            if not bar.differs:
+                self._paint_floors(painter, place * self._row_height() + self._text_height())
 
     def _paint_words(self, painter: QPainter, bar: Bar, top: int) -> None:
         palette, metrics = theme.current(), painter.fontMetrics()
@@ -161,7 +165,7 @@ class _Bars(QWidget):
                 painter.drawLine(QPointF(x, middle - height / 4), QPointF(x, middle + height / 4))
 
     def _paint_floors(self, painter: QPainter, top: int) -> None:
-        """Across a bar and a little further, so that the words stay clear."""
+        """Across a bar that they belong to and a little further, so that the words stay clear."""
         muted, height = QColor(theme.current().muted), theme.scaled(_BAR)
         painter.setPen(QPen(muted, 1.5, Qt.PenStyle.DashLine))
         muted.setAlpha(_BAND)

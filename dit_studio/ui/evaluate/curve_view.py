@@ -1,21 +1,25 @@
 """The plot of the Curves tab: points that can be pointed at, selected and opened, by mouse and by keys."""
 
 import math
+from collections.abc import Sequence
 
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy
 
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.curve_items import (
     LineItems,
+    PointText,
     floor_items,
     floor_label,
     floor_mark,
     line_items,
+    reach,
     ring_item,
 )
+from dit_studio.ui.evaluate.label_places import Anchor, corners, free_anchor, rect_at, sides, slid
 from dit_studio.ui.evaluate.line_marks import mark_of
 from dit_studio.ui.evaluate.plot_lines import Picture, PlotPoint
 from dit_studio.ui.train.axes import NumberAxis
@@ -45,6 +49,7 @@ class CurveView(pg.GraphicsView):
         self.lines: list[LineItems] = []
         self.floors: list[pg.GraphicsObject] = []
         self.labels: list[pg.TextItem] = []
+        self.floor_name: PointText | None = None  # at the point where both axes have a floor
         self._picture = Picture(lines=(), x_title="", y_title="")
         self._is_log, self._selected, self._pressed = False, -1, QPointF()
         self._is_following = True  # the range, the points; until it is zoomed by hand
@@ -127,7 +132,7 @@ class CurveView(pg.GraphicsView):
     def _empty(self) -> None:
         for item in [each for line in self.lines for each in line.all] + self.floors + self.labels:
             self.box.removeItem(item)
-        self.lines, self.floors, self.labels = [], [], []
+        self.lines, self.floors, self.labels, self.floor_name = [], [], [], None
 
     def _draw_floors(self) -> None:
         picture, font = self._picture, self._font()
@@ -135,17 +140,57 @@ class CurveView(pg.GraphicsView):
             self.floors += floor_items(floor)
             self.labels.append(floor_label(floor, 0.0, font))
         if picture.floor_point is not None:
-            self.floors += floor_mark(picture.floor_point, font)
+            cross, self.floor_name = floor_mark(picture.floor_point, self._place, font)
+            self.floors += [cross, self.floor_name.item]
         for item in [*self.floors, *self.labels]:
             self.box.addItem(item, ignoreBounds=True)
         self._place_labels()
 
     def _place_labels(self) -> None:
-        """Floors are labelled at the left edge, wherever that is, in the room that there is."""
-        metrics, room = QFontMetrics(self._font()), round(self.box.width()) - _LABEL_MARGIN
+        """Put every text where nothing else stands; the names of points that find no place are hidden."""
+        taken, dots = self._place_floor_labels(), [self._dot(point) for point in self._spots]
+        for mark in (mark for line in self.lines for mark in line.marks):
+            taken.append(self._put(mark, sides(mark.size, reach()), [*taken, *dots]))
+        for name in (name for line in self.lines for name in line.names):
+            others = [dot for dot in dots if not dot.intersects(self._dot(name.point))]
+            place = self.pixel(name.point)
+            anchor = free_anchor(place, name.size, corners(), taken=[*taken, *others], room=self._room())
+            name.item.setVisible(anchor is not None)
+            if anchor is not None:
+                taken.append(self._put(name, [anchor], []))
+        if (floor := self.floor_name) is not None:
+            floor.item.setText(self._elided(floor.point.text))
+            anchors = slid(self.pixel(floor.point), floor.size, 2 * reach(), self._room())
+            self._put(floor, anchors, [*taken, *dots])
+
+    def _place_floor_labels(self) -> list[QRectF]:
+        """Floors are labelled at the left edge, wherever that is, in the room that there is; what that covers."""
+        covered = []
         for floor, label in zip(self._picture.floors, self.labels, strict=False):
-            label.setText(metrics.elidedText(floor.text, Qt.TextElideMode.ElideRight, room))
+            label.setText(self._elided(floor.text))
             label.setPos(self.box.viewRange()[0][0], floor.high)
+            size = QSizeF(label.textItem.boundingRect().size())
+            covered.append(rect_at(self.box.mapViewToScene(label.pos()), size, (0.0, 1.0)))
+        return covered
+
+    def _put(self, text: PointText, anchors: Sequence[Anchor], taken: list[QRectF]) -> QRectF:
+        """Put a text where nothing else stands, or else where it may stand first; what it covers."""
+        place, size = self.pixel(text.point), text.size
+        anchor = free_anchor(place, size, anchors, taken=taken, room=self._room()) or anchors[0]
+        text.item.setAnchor(anchor)
+        return rect_at(place, size, anchor)
+
+    def _dot(self, point: PlotPoint) -> QRectF:
+        """What a point covers."""
+        place, far = self.pixel(point), reach()
+        return QRectF(place.x() - far, place.y() - far, 2 * far, 2 * far)
+
+    def _room(self) -> QRectF:
+        return QRectF(self.box.sceneBoundingRect())
+
+    def _elided(self, text: str) -> str:
+        room = round(self.box.width()) - _LABEL_MARGIN
+        return QFontMetrics(self._font()).elidedText(text, Qt.TextElideMode.ElideRight, room)
 
     def _name_ticks(self) -> None:
         """The names of an axis of names, each cut to the room that it has."""
@@ -157,9 +202,14 @@ class CurveView(pg.GraphicsView):
         cut = [(x, metrics.elidedText(name, Qt.TextElideMode.ElideRight, int(room))) for x, name in names]
         self.bottom.setTicks([cut])
 
+    @property
+    def _spots(self) -> list[PlotPoint]:
+        """All points, and that of the floor."""
+        floor = self._picture.floor_point
+        return [*self._picture.points, *([floor] if floor else [])]
+
     def _extent(self) -> tuple[list[float], list[float]]:
-        picture = self._picture
-        points = [*picture.points, *([picture.floor_point] if picture.floor_point else [])]
+        picture, points = self._picture, self._spots
         xs = [self._place(x) for point in points for x in (point.x_range or (point.x,))]
         xs += [self._place(x) for line in picture.lines for x in line.gaps] + [x for x, _ in picture.x_names]
         ys = [y for point in points for y in (point.y_range or (point.y,))]
@@ -260,7 +310,7 @@ class CurveView(pg.GraphicsView):
         self.box.setMouseMode(pg.ViewBox.RectMode)
         self.box.setMouseEnabled(x=True, y=True)
         self.box.sigRangeChangedManually.connect(self._on_zoomed)
-        self.box.sigXRangeChanged.connect(self._place_labels)
+        self.box.sigRangeChanged.connect(self._place_labels)
         self.box.addItem(self._ring, ignoreBounds=True)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from dit_studio.evaluation_request import CautionRecord, MetricResult
 from dit_studio.figures import interval_of, number, short, value_and_interval
 from dit_studio.ui.evaluate.cautions import CautionLine
+from dit_studio.ui.evaluate.floor_words import beside
 from dit_studio.ui.train.disclosure import Disclosure
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Heading, Muted, WholeText, row
 
@@ -47,7 +48,7 @@ class MetricTile(QWidget):
         layout.addWidget(Caption(" · ".join(word for word in words if word)))
         layout.addWidget(Caption(_numbers(found)))
         if floor is not None and floor.value is not None:
-            layout.addWidget(_floor_line(floor))
+            layout.addWidget(_floor_line(floor, found))
         reasons = WholeText("\n".join(explanation(found)), role="caption")
         reasons.setTextFormat(Qt.TextFormat.PlainText)
         more = Disclosure(reasons, "Show or hide how this figure and its interval came about.")
@@ -55,8 +56,9 @@ class MetricTile(QWidget):
         layout.addWidget(more)
 
 
-def _floor_line(floor: MetricResult) -> Caption:
-    result = Caption(f"floor {short(floor.value)}, of {floor.n_real:,} against {floor.n_fake:,}")
+def _floor_line(floor: MetricResult, found: MetricResult) -> Caption:
+    reading = beside(floor, found.n_fake, "here")
+    result = Caption(f"floor {short(floor.value)}, of {floor.n_real:,} against {floor.n_fake:,}{reading}")
     result.setToolTip("One half of the reference against the other: what an honest model comes down to.")
     return result
 
