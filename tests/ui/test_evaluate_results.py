@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import evaluation_results as made
+import msgspec
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QTableView, QWidget
@@ -13,6 +14,8 @@ from pytestqt.qtbot import QtBot
 from dit_studio.evaluation_request import CautionRecord, ValueInterval
 from dit_studio.figures import figure_text, images_text, number, short, value_and_interval
 from dit_studio.ui import theme
+from dit_studio.ui.evaluate.cautions import CautionLine
+from dit_studio.ui.evaluate.floor_words import beside
 from dit_studio.ui.evaluate.metric_tile import MetricTile
 from dit_studio.ui.evaluate.result_text import COLUMNS
 from dit_studio.ui.evaluate.results import Results
@@ -140,6 +143,20 @@ def test_a_card_shows_value_interval_numbers_floor_and_direction(results: Result
     assert "↑ higher is better" in seen(tile(results, "Recall-random-500"))
 
 
+def test_a_floor_of_fewer_images_says_how_it_may_lie(results: Results) -> None:
+    results.show_plan(made.one_plan(), None)
+    results.add(0, made.one_result(), "")
+    shown = seen(tile(results, "FD-random-500"))
+    assert "floor 1.5, of 250 against 250, fewer than here: may lie too high" in shown
+    assert seen(tile(results, "KD-random-500")).endswith("floor 0.002, of 250 against 250, fewer than here")
+
+
+def test_a_floor_of_more_images_may_lie_too_low() -> None:
+    floor = made.figure("fid", 1.5, n=1000)
+    assert beside(floor, 500, "the bars") == ", more than the bars: may lie too low"
+    assert beside(floor, 1000, "here") == beside(floor, 0, "here") == ""
+
+
 def test_why_there_is_no_interval_unfolds(results: Results) -> None:
     results.show_plan(made.one_plan(), None)
     results.add(0, made.one_result(), "")
@@ -185,18 +202,38 @@ def test_a_model_that_copies_is_said_to(results: Results, qtbot: QtBot) -> None:
         results.add(index, result, "")
     assert "copying" not in seen(results)
     results.select(2)
-    assert "It looks like copying: 50.0% of the images" in seen(results)
     with qtbot.waitSignal(results.copying_asked) as asked:
         press(results, "Nearest training images")
     assert asked.args == [2]
 
 
-def test_a_caution_about_copying_stands_at_the_copying(results: Results) -> None:
-    caution = CautionRecord(level="red", metric="copying", message="It copies.")
+def test_red_about_the_whole_result_comes_first_and_once(results: Results, tmp_path: Path) -> None:
+    cautions = [
+        CautionRecord(level="red", metric="copying", message="50% of the images lie close: it looks like copying."),
+        CautionRecord(level="red", metric="", message="Other weights."),
+        CautionRecord(level="amber", metric="", message="PNG against JPEG."),
+    ]
+    plan = made.one_plan()
+    result = made.result_of({"fid": 2.0}, copying=made.copying(), cautions=cautions)
+    results.show_plan(plan, made.write_entry(tmp_path, "one", made.record_of(plan), {0: result}))
+    results.add(0, result, "")
+    strip = next(found for found in results.findChildren(QAbstractButton) if found.accessibleName() == "First samples")
+    lines = {line.accessibleName(): line for line in results.findChildren(CautionLine) if line.isVisibleTo(results)}
+    assert list(lines) == [f"Red: {cautions[0].message}", "Red: Other weights.", "Amber: PNG against JPEG."]
+    tops = [line.mapTo(results, QPoint()).y() for line in lines.values()]
+    assert tops == sorted(tops)
+    assert tops[-1] < strip.mapTo(results, QPoint()).y()
+    assert seen(results).count("looks like copying") == 1
+    assert "closer to a training image than 5% of those are to each other, and 4.0% of one half" in seen(results)
+
+
+def test_no_sign_of_copying_is_said_below_the_figures(results: Results) -> None:
+    copying = msgspec.structs.replace(made.copying(), is_suspicious=False, exact=0)
+    note = CautionRecord(level="note", metric="copying", message="Among all of them.")
     results.show_plan(made.one_plan(), None)
-    results.add(0, made.result_of({"fid": 2.0}, copying=made.copying(), cautions=[caution]), "")
+    results.add(0, made.result_of({"fid": 2.0}, copying=copying, cautions=[note]), "")
     text = seen(results)
-    assert text.index("FD-random-500") < text.index("Red: It copies.") < text.index("It looks like copying")
+    assert text.index("FD-random-500") < text.index("Note: Among all of them.") < text.index("No sign of copying")
 
 
 def test_the_first_images_open_the_samples(results: Results, qtbot: QtBot, tmp_path: Path) -> None:

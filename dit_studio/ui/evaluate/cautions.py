@@ -32,6 +32,7 @@ class CautionLine(QWidget):
     def __init__(self, caution: CautionRecord, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._mark, self._level = QLabel(), caution.level
+        self.setAccessibleName(caution_text(caution))
         text = WholeText(caution_text(caution))
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

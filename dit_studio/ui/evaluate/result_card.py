@@ -6,9 +6,9 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import QFrame, QToolButton, QVBoxLayout, QWidget
 
-from dit_studio.evaluation_request import Copying, EvaluationResult
+from dit_studio.evaluation_request import CautionRecord, Copying, EvaluationResult
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.cautions import CautionLine
+from dit_studio.ui.evaluate.cautions import LEVELS, CautionLine, worst
 from dit_studio.ui.evaluate.copying_headline import verdict
 from dit_studio.ui.evaluate.metric_tile import TILE_WIDTH, MetricTile
 from dit_studio.ui.evaluate.protocol_line import ProtocolLine
@@ -48,9 +48,8 @@ class ResultCard(QFrame):
         """Show everything that came of a point; `picture` has its first images."""
         content, layout = _column()
         self._add_actions(layout, result)
-        elsewhere = {found.metric for found in result.results} | {"copying"}
-        general = [caution for caution in result.cautions if caution.metric not in elsewhere]
-        for caution in general:
+        general = _general(result)
+        for caution in sorted(general, key=lambda each: LEVELS.index(each.level)):
             if caution.level != "note":
                 layout.addWidget(CautionLine(caution))
         if picture is not None and (strip := self._strip(picture)) is not None:
@@ -125,10 +124,12 @@ class ResultCard(QFrame):
         if result.copying is None and not result.why_no_copying:
             return
         layout.addWidget(Rule())
-        for caution in result.cautions:
-            if caution.metric == "copying":
+        said = [caution for caution in result.cautions if caution.metric == "copying"]
+        for caution in said:
+            if caution.level == "note":
                 layout.addWidget(CautionLine(caution))
-        layout.addWidget(_whole(copying_text(result.copying) or f"No look for copies: {result.why_no_copying}"))
+        words = copying_text(result.copying, has_verdict=worst(said) not in LEVELS[:2])
+        layout.addWidget(_whole(words or f"No look for copies: {result.why_no_copying}"))
 
     def _strip(self, picture: Path) -> QToolButton | None:
         """The first row of the picture, which opens the samples; None if it cannot be read."""
@@ -167,14 +168,25 @@ def _tiles(result: EvaluationResult) -> list[MetricTile]:
     ]
 
 
-def copying_text(copying: Copying | None) -> str:
-    """Whether a model copies, as one sentence."""
+def _general(result: EvaluationResult) -> list[CautionRecord]:
+    """What is said of the result as a whole. That a model copies is, too: every figure rewards it."""
+    at_figures = {found.metric for found in result.results}
+    return [
+        caution
+        for caution in result.cautions
+        if caution.metric not in at_figures and (caution.metric != "copying" or caution.level != "note")
+    ]
+
+
+def copying_text(copying: Copying | None, *, has_verdict: bool = True) -> str:
+    """How close the images are to the training images, as one sentence; with the verdict, if nothing else gives it."""
     if copying is None:
         return ""
     floor = "" if copying.floor is None else f", and {copying.floor:.1%} of one half of them to the other"
     exact = f"{copying.exact:,} are one to the last byte" if copying.exact else "none is one to the last byte"
+    judged = f"{verdict(copying)}: " if has_verdict else ""
     return (
-        f"{verdict(copying)}: {copying.share_closer:.1%} of the images are closer to a training image than "
+        f"{judged}{copying.share_closer:.1%} of the images are closer to a training image than "
         f"{copying.expected:.0%} of those are to each other{floor}; {exact}."
     )
 
