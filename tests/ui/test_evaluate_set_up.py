@@ -419,12 +419,6 @@ def test_progress_is_shown_while_something_is_measured(ready: EvaluateSetUp) -> 
     assert "until 14:20" not in visible_text(ready.bar), "a pause has no end time"
 
 
-def test_ctrl_return_evaluates(qtbot: QtBot, ready: EvaluateSetUp) -> None:
-    ready.activateWindow()
-    with qtbot.waitSignal(ready.evaluate_asked):
-        qtbot.keyClick(ready, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-
-
 def test_what_the_engine_refuses_is_shown_at_its_field(ready: EvaluateSetUp) -> None:
     ready.show_problems(
         [

@@ -75,12 +75,6 @@ def test_generate_asks_for_what_is_set(qtbot: QtBot, ready: SampleSetUp) -> None
     assert ready.request() == SampleRequest(classes=tuple(range(len(KINDS))), **asked)
 
 
-def test_ctrl_return_generates(qtbot: QtBot, ready: SampleSetUp) -> None:
-    ready.activateWindow()
-    with qtbot.waitSignal(ready.generate_asked):
-        qtbot.keyClick(ready, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
-
-
 def test_the_buttons_follow_the_state(qtbot: QtBot, ready: SampleSetUp) -> None:
     for state in JobState:
         ready.show_state(state)

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from dit_studio.events import JobState
@@ -39,7 +38,7 @@ _TOOLTIPS = _Labels(
     stop="End at the next step; what is measured and every whole batch of images is kept (Ctrl+.). "
     "Pressed again: end at once.",
 )
-_SHORTCUTS = _Labels(evaluate="Ctrl+Return", pause="Ctrl+P", stop="Ctrl+.")
+KEYS = {"Ctrl+Return": "evaluate", "Ctrl+P": "pause", "Ctrl+.": "stop"}  # of the page, whatever it shows
 _ICONS = _Labels(evaluate="play", go_on="resume", pause="pause", stop="stop")
 
 
@@ -119,7 +118,6 @@ class EvaluateBar(QFrame):
         widget.setVisible(bool(text))
         widget.setEnabled(not text.startswith("-"))
         widget.setText(label)
-        widget.setShortcut(QKeySequence(getattr(_SHORTCUTS, key)))  # a new text forgets the shortcut
         describe(widget, label or key.capitalize(), getattr(_TOOLTIPS, key))
         set_property(widget, "kind", "primary" if is_primary else "")
         widget.setIcon(icon(getattr(_ICONS, key), "on_accent" if is_primary else None))

@@ -19,6 +19,7 @@ from dit_studio.ui.evaluate.bars import Bars
 from dit_studio.ui.evaluate.copying_view import CopyingView
 from dit_studio.ui.evaluate.curves import Curves
 from dit_studio.ui.evaluate.display import Display
+from dit_studio.ui.evaluate.evaluate_bar import KEYS
 from dit_studio.ui.evaluate.export_menu import ExportMenu
 from dit_studio.ui.evaluate.history import EvaluationsPanel
 from dit_studio.ui.evaluate.results import Results
@@ -30,6 +31,7 @@ from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.basics import row
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
+from dit_studio.ui.widgets.page_keys import press_by_keys
 from dit_studio.ui.widgets.scrolling import Scrolling
 
 _LEFT, _RIGHT = 328, 300  # pixels
@@ -200,6 +202,12 @@ class EvaluatePage(QWidget):
         if name != self.display.name:
             self._obey(lambda: self._show_entry(name))
 
+    def _open_in_front(self, name: str) -> None:
+        """As the user asks for it: where the history is a tab, what it opens comes before it."""
+        self._open_entry(name)
+        if self.display.name == name and self._tabs.currentWidget() is self._side:
+            self._tabs.setCurrentWidget(self.results)
+
     def _show_entry(self, name: str) -> None:
         """Raises: DataError if it cannot be read."""
         self.display.show(self.history.root / name)
@@ -207,6 +215,7 @@ class EvaluatePage(QWidget):
 
     def _use_settings(self, name: str) -> None:
         self._obey(lambda: self.set_up.set_plan(open_evaluation(self.history.root / name).plan))
+        self._columns.show_side(self.set_up)
 
     def _compare(self, name: str) -> None:
         """Put every result of an entry beside those that are compared already."""
@@ -251,6 +260,7 @@ class EvaluatePage(QWidget):
     def _show_copying(self, index: int) -> None:
         self.display.select(index)
         self._side.setCurrentWidget(self.copying)
+        self._columns.show_side(self._side)
 
     def _update_exports(self) -> None:
         self.exports.folder = self.display.folder if self.display.found else None
@@ -302,7 +312,7 @@ class EvaluatePage(QWidget):
         self.results.copying_asked.connect(self._show_copying)
         self.results.retry_asked.connect(self._retry)
         self.bars.removed.connect(self._remove_from_comparison)
-        self.entries.opened.connect(self._open_entry)
+        self.entries.opened.connect(self._open_in_front)
         self.entries.settings_asked.connect(self._use_settings)
         self.entries.compare_asked.connect(self._compare)
         self.entries.go_on_asked.connect(self._go_on)
@@ -332,7 +342,7 @@ class EvaluatePage(QWidget):
         column.addLayout(row(None, self.exports))
         column.addWidget(self.exports.status)
         self._columns = Columns(
-            Side(self.set_up, _LEFT, "Set-up", "Reference, what is measured, and how."),
+            Side(self.set_up, _LEFT, "Set-up", "Reference, what is measured, and how.", bar=self.set_up.bar),
             Scrolling(centre),
             self._tabs,
             Side(self._side, _RIGHT, "History", "What was measured before, and the nearest images."),
@@ -342,6 +352,7 @@ class EvaluatePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._columns)
+        press_by_keys(self, {keys: self.set_up.bar.buttons[name] for keys, name in KEYS.items()})
 
 
 _WORDS = {

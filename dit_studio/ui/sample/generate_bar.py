@@ -1,7 +1,6 @@
 """The bar below the settings: Generate, Stop, and how far it is."""
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from dit_studio.events import JobState
@@ -23,9 +22,7 @@ class GenerateBar(QFrame):
         super().__init__(parent)
         self._state, self._why_not = JobState.IDLE, ""
         self.generate = button("Generate", _GENERATE, kind="primary", icon=icon("play", "on_accent"))
-        self.generate.setShortcut(QKeySequence("Ctrl+Return"))
         self.stop = button("Stop", _STOP, icon=icon("stop"))
-        self.stop.setShortcut(QKeySequence("Ctrl+."))
         self._line, self._busy = Caption(), BusyBar()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

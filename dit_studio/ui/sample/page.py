@@ -33,9 +33,11 @@ from dit_studio.ui.sample.sweep_tab import SweepTab
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
+from dit_studio.ui.widgets.page_keys import press_by_keys
 from dit_studio.ui.widgets.scrolling import Scrolling
 
 _LEFT, _RIGHT = 312, 280  # pixels
+_SET_UP_TOOLTIP = "Model, classes and settings: what Generate begins with."
 
 
 class SamplePage(QWidget):
@@ -170,6 +172,7 @@ class SamplePage(QWidget):
             f"Branch from image {image + 1} ({record.class_of(image)}) at step {place.step} · t = {point.t:.4g}. "
             "Change the class, CFG, seed or sampler; Generate goes on from there."
         )
+        self._columns.show_side(self.set_up)
 
     def _forget_branch(self) -> None:
         self._branch = None
@@ -216,6 +219,7 @@ class SamplePage(QWidget):
             record = found.entry.record
             self._forget_branch()
             self.set_up.set_request(record.request)
+            self._columns.show_side(self.set_up)
             loaded = self.session.model
             if loaded is None or loaded.fingerprint != record.model.fingerprint:
                 model = record.model.name or record.model.path
@@ -249,13 +253,14 @@ class SamplePage(QWidget):
     def _compare_entry(self, name: str, image: int) -> None:
         self._obey(lambda: self._say_unless(self.comparing.pin(name, image), "compared"))
         self._side.setCurrentWidget(self._pins)
+        self._columns.show_side(self._side)
 
     def _say_unless(self, is_done: bool, what: str) -> None:
         if not is_done:
             self._say(f"An image can be {what} once it is finished and on the disk.", "info")
 
     def _show_comparison(self) -> None:
-        self._tabs.setCurrentIndex(0)
+        self._tabs.setCurrentWidget(self._images)
         self._images.setCurrentWidget(self.comparing.view)
 
     def _menu(self, image: int, where: QPoint) -> None:
@@ -340,7 +345,7 @@ class SamplePage(QWidget):
         self.set_up.show_progress(text)
 
     def _show_images(self) -> None:
-        self._tabs.setCurrentIndex(0)
+        self._tabs.setCurrentWidget(self._images)
         self._images.setCurrentWidget(self.stage)
 
     def _obey(self, action: Callable[[], object]) -> None:
@@ -418,7 +423,7 @@ class SamplePage(QWidget):
         column.addWidget(self._tabs, 1)
         column.addWidget(self.exports.status)
         self._columns = Columns(
-            Side(self.set_up, _LEFT, "Set-up", "Model, classes and settings: what Generate begins with."),
+            Side(self.set_up, _LEFT, "Set-up", _SET_UP_TOOLTIP, bar=self.set_up.bar),
             centre,
             self._tabs,
             Side(self._side, _RIGHT, "History", "What was drawn before, and what is compared."),
@@ -428,3 +433,4 @@ class SamplePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._columns)
+        press_by_keys(self, {"Ctrl+Return": self.set_up.bar.generate, "Ctrl+.": self.set_up.bar.stop})
