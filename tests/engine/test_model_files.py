@@ -88,6 +88,17 @@ def test_hashes_are_remembered_until_a_file_changes(tmp_path: Path, monkeypatch:
     assert sha256_of(path) == hashlib.sha256(b"third").hexdigest()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not tell when a file was last written to")
+def test_a_file_of_the_same_size_and_time_is_hashed_again(tmp_path: Path) -> None:
+    path, other = tmp_path / "weights.bin", tmp_path / "other.bin"
+    for content, file in ((b"one", path), (b"two", other)):
+        file.write_bytes(content)
+        os.utime(file, (1e9, 1e9))
+    assert sha256_of(path) == hashlib.sha256(b"one").hexdigest()
+    other.replace(path)
+    assert sha256_of(path) == hashlib.sha256(b"two").hexdigest()
+
+
 # ------------------------------------------------------------------------------------------------- dropped in
 
 

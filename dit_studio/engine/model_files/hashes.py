@@ -11,22 +11,31 @@ from dit_studio.errors import StudioError
 from dit_studio.files import write_atomically
 
 _BLOCK_BYTES = 2**20
-_Hashes = dict[str, tuple[int, int, str]]  # by path: size in bytes, time of change in ns, SHA-256
+_Hashes = dict[str, tuple[str, str]]  # by path: what the file looked like from outside, SHA-256
 
 
 def sha256_of(path: Path) -> str:
-    """The hash of a file's content, remembered while its path, size and time of change stay the same."""
-    about, key = path.stat(), str(path.resolve())
+    """The hash of a file's content, remembered while the file stays the same one, and nobody writes to it.
+
+    Where the file system tells when a file was last written to, one that was replaced shows even if its size and time
+    were put back; Windows does not tell.
+    """
+    looks, key = _looks(path), str(path.resolve())
     hashes = _read_hashes()
-    size_bytes, time_ns, known = hashes.get(key, (-1, -1, ""))
-    if (size_bytes, time_ns) == (about.st_size, about.st_mtime_ns):
+    looked, known = hashes.get(key, ("", ""))
+    if looked == looks:
         return known
     state = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             state.update(block)
-    _write_hashes({**hashes, key: (about.st_size, about.st_mtime_ns, state.hexdigest())})
+    _write_hashes({**hashes, key: (looks, state.hexdigest())})
     return state.hexdigest()
+
+
+def _looks(path: Path) -> str:
+    about = path.stat()
+    return f"{about.st_size} {about.st_mtime_ns} {about.st_ctime_ns} {about.st_ino} {about.st_dev}"
 
 
 def _read_hashes() -> _Hashes:
