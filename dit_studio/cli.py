@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from dit_studio import __version__
+from dit_studio.cli_download import add_download_options, model_place, run_download
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
 from dit_studio.cli_report import add_report_options, run_report
@@ -125,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
 
+    add_download_options(command("download", run_download, "fetch a published model, under its licence"))
+
     add_evaluate_options(command("evaluate", run_evaluate, "measure images against a reference"))
 
     add_report_options(command("report", run_report, "write evaluations as one HTML, CSV or JSON file"))
@@ -166,7 +169,7 @@ def _is_path(word: str) -> bool:
 
 
 def _command_names() -> set[str]:
-    return {"demo", "train", "sample", "evaluate", "report", "inspect", "benchmark", "doctor"}
+    return {"demo", "train", "sample", "evaluate", "report", "inspect", "benchmark", "doctor", "download"}
 
 
 # ------------------------------------------------------------------------------------------------- train
@@ -304,7 +307,7 @@ def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    path: Path = options.path
+    options.path = path = Path(model_place(str(options.path)))
     if (path / "run.toml").is_file():
         return _inspect_run(options)
     if (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from dit_studio.cli_branch import read_branch
+from dit_studio.cli_download import model_place
 from dit_studio.cli_job import follow, saying_what_is_kept
 from dit_studio.cli_out import check_folder, clear_folder
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
@@ -37,7 +38,9 @@ _OWN_DEFAULTS = {
 
 def add_sample_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a run, a checkpoint or a .safetensors file")
+    add(
+        "model", type=model_place, metavar="MODEL", help="a run, a checkpoint or a published file or name",
+    )  # fmt: skip
     add("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
     add_settings(add, {field.name: field for field in _OPTIONS})
     add("--weights", choices=["ema", "raw"], help="averaged or raw (default: ema)")

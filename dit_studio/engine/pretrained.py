@@ -46,8 +46,8 @@ def need_vae(name: str) -> Path:
 
 
 def is_published(name: str) -> bool:
-    """Whether it names a pretrained model or a VAE of the list."""
-    return any(row.name == name for row in rows() if row.role != "extractor")
+    """Whether it names a pretrained model or a VAE of the list, with or without its owner."""
+    return any(name in _names(row) for row in rows() if row.role != "extractor")
 
 
 def _needed(name: str, found: Path | None, row: Row | None) -> Path:
@@ -63,6 +63,10 @@ def _needed(name: str, found: Path | None, row: Row | None) -> Path:
 def _row(name: str, role: Role, files: Wanted) -> Row | None:
     """What is published under a name, or under the last part of it; else whatever the hub may call so."""
     for row in rows():
-        if row.role == role and name in (row.name, row.name.rpartition("/")[2]):
+        if row.role == role and name in _names(row):
             return row
     return HubModel(name, "", name, 0, Licence(""), role, files) if _HUB_NAME.fullmatch(name) else None
+
+
+def _names(row: Row) -> tuple[str, str]:
+    return row.name, row.name.rpartition("/")[2]
