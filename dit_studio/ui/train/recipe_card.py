@@ -17,6 +17,7 @@ from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
+_MOST_SHOWN = 20  # recipes at once
 
 
 class RecipeCard(Card):
@@ -28,6 +29,7 @@ class RecipeCard(Card):
         super().__init__("Recipe", parent=parent)
         self._dialogs, self._current = dialogs, current
         self.list = NoScrollComboBox()
+        self.list.setMaxVisibleItems(_MOST_SHOWN)
         describe(self.list, "Start from a recipe", "Settings that suit a purpose. The images stay as they are.")
         self.about, self._message = Caption(), MessageCard()
         self._fill()
