@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from dit_studio.errors import CheckpointError
+from dit_studio.opened_models import foreign_kind, remembered
 from dit_studio.sample_request import Sampler, SampleRequest
 
 _METADATA_KEY = "dit_studio"
@@ -48,20 +49,40 @@ class ModelHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_checkpoint(path: Path) -> bool:
-    """A folder with weights in it, or a .safetensors file."""
+    """A folder with weights in it, a .safetensors file, or what another program wrote."""
+    if foreign_kind(path):
+        return True
     if path.is_dir():
         return any((path / name).is_file() for name in _FILES.values())
     return path.suffix == ".safetensors" and path.is_file()
 
 
 def read_header(path: Path, weights: str) -> ModelHeader:
-    """Of a checkpoint folder's weights ("ema" or "raw"), or of a file. Raises: CheckpointError."""
+    """Of a checkpoint folder's weights ("ema" or "raw"), of a file, or of what another program wrote.
+
+    Raises: CheckpointError if it cannot be read, or if another program's model was never opened.
+    """
+    if foreign_kind(path):
+        return _remembered(path)
     file = path / _FILES[weights] if path.is_dir() else path
     try:
         status = file.stat()
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}.") from error
     return _read(file, status.st_mtime_ns, status.st_size)
+
+
+def _remembered(path: Path) -> ModelHeader:
+    """What was said of another program's model when it was opened."""
+    kept = remembered(path)
+    if kept is None:
+        raise CheckpointError(
+            f"{path} does not say what model it holds.", remedy="Open it on the Sample page first, which asks for it."
+        )
+    try:
+        return msgspec.json.decode(kept, type=ModelHeader)
+    except msgspec.DecodeError:
+        raise CheckpointError(f"{path} was opened by another version.", remedy="Open it once more.") from None
 
 
 @lru_cache(maxsize=4096)

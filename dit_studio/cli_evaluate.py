@@ -11,12 +11,14 @@ import msgspec
 from dit_studio.cli_evaluate_plan import EVALUATION, SAMPLE, go_on, request_of, run_plan
 from dit_studio.cli_evaluation_text import describe
 from dit_studio.cli_job import until_stopped
+from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.cli_sample import add_settings
 from dit_studio.cli_statistics import save_reference
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_request import METRICS, EvaluationRequest, EvaluationResult, decode_result
 from dit_studio.events import EvaluationDone, SettingsRefused
+from dit_studio.opened_models import foreign_kind
 
 _OF_RUN = dict.fromkeys(("sampler", "steps", "cfg", "seed"), "as the run's previews") | {"count": "--count, or 1,000"}
 
@@ -43,6 +45,7 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
         help="only save the statistics of --real, as pytorch-fid and ADM's evaluator read those of inception",
     )  # fmt: skip
     model = parser.add_argument_group("a model's images", "Where --fake is a model: how it draws them.")
+    add_assume_option(parser)
     model.add_argument("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
     model.add_argument("--model-weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
     add_settings(model.add_argument, SAMPLE, defaults=_OF_RUN)
@@ -71,6 +74,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if options.keep and not options.fake and not options.real:
         return go_on(options)
     _check_usage(options)
+    for fake in options.fake:
+        if options.assume or foreign_kind(Path(fake).expanduser()):
+            open_foreign(fake, options.assume)
     if len(options.fake) > 1 or options.over or options.keep:
         return run_plan(options)
     result = _evaluate(request_of(options, options.fake[0]), options)

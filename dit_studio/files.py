@@ -56,7 +56,7 @@ def new_folder_atomically(path: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            for file in temporary.iterdir():
+            for file in (found for found in temporary.rglob("*") if found.is_file()):
                 with file.open("rb+") as written:
                     os.fsync(written.fileno())
             sync_folder(temporary)

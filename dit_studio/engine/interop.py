@@ -59,14 +59,23 @@ def load(path: Path, *, weights: str = "ema") -> tuple[DiT, ModelDescription, Pa
 
     Raises: CheckpointError as `open_model`; or if the file has no raw weights, and those are asked for.
     """
-    source = open_source(path, weights=weights)
-    description = _described(source)
+    source, description = open_weights(path, weights=weights)
     model = model_without_memory(description, source.file.path)
     check_names_and_shapes(source, shapes_of(model))
     for _ in check_copies(source):
         pass
-    fill(model, reader(source, description))
+    read_weight = reader(source, description)
+    model.load_state_dict({name: read_weight(name) for name in model.state_dict()}, assign=True)
     return model, description, source.file.path
+
+
+def open_weights(path: Path, *, weights: str) -> tuple[Source, ModelDescription]:
+    """The weights of a model of anyone's, none of them read yet, and what they make up. Raises: CheckpointError."""
+    if foreign_kind(path):
+        source = open_source(path, weights=weights)
+        return source, _described(source)
+    file = weights_file(path, weights)
+    return open_source(file), read_description(file)
 
 
 def reader(source: Source, description: ModelDescription) -> Callable[[str], Tensor]:
@@ -79,11 +88,6 @@ def reader(source: Source, description: ModelDescription) -> Callable[[str], Ten
         return source.read(name)
 
     return read_weight
-
-
-def fill(model: nn.Module, read_weight: Callable[[str], Tensor]) -> None:
-    """Give a model that has no memory yet its weights, each read once."""
-    model.load_state_dict({name: read_weight(name) for name in model.state_dict()}, assign=True)
 
 
 def model_without_memory(description: ModelDescription, file: Path) -> DiT:

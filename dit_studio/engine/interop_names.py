@@ -43,11 +43,10 @@ def to_published(*, depth: int, rows: int, classes: int | None = None) -> Pieces
     return pieces
 
 
-def to_diffusers(*, depth: int, classes: int, has_null_class: bool) -> Pieces:
+def to_diffusers(*, depth: int, classes: int, rows: int, has_null_class: bool) -> Pieces:
     """What each of diffusers' names is made of in our state.
 
-    Its class table has PIPELINE_NULL_CLASS + 1 rows where that is enough, "no class" in each after the classes; of a
-    model without "no class" these are its first class.
+    `rows`: of its class table, "no class" in each after the classes; of a model without it these are the first class.
     """
     pieces: Pieces = {}
     for ours, theirs in _same(depth):
@@ -59,7 +58,9 @@ def to_diffusers(*, depth: int, classes: int, has_null_class: bool) -> Pieces:
     for block in range(depth):
         for ours, theirs in _embedders(block).items():
             pieces[theirs] = (
-                _class_table(ours, classes, has_null_class=has_null_class) if "y_embedder" in ours else (Piece(ours),)
+                _class_table(ours, classes, rows, has_null_class=has_null_class)
+                if "y_embedder" in ours
+                else (Piece(ours),)
             )
     return pieces
 
@@ -72,9 +73,9 @@ def copies(*, depth: int) -> Iterator[tuple[str, str]]:
             yield first[ours], theirs
 
 
-def _class_table(name: str, classes: int, *, has_null_class: bool) -> tuple[Piece, ...]:
+def _class_table(name: str, classes: int, rows: int, *, has_null_class: bool) -> tuple[Piece, ...]:
     null = Piece(name, start=classes, stop=classes + 1) if has_null_class else Piece(name, start=0, stop=1)
-    return (Piece(name, start=0, stop=classes), *[null] * max(1, PIPELINE_NULL_CLASS + 1 - classes))
+    return (Piece(name, start=0, stop=classes), *[null] * (rows - classes))
 
 
 def _same(depth: int) -> Iterator[tuple[str, str]]:

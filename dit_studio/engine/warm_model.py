@@ -18,10 +18,12 @@ from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import Notice, Progress
+from dit_studio.opened_models import foreign_kind, remembered
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleRecord, SampleRequest
 
 _BLOCKS, _BLOCK_BYTES = 64, 4096
-_Key = tuple[Path, int, int, str, str]  # the file, its size and when it was changed; the device and the number format
+# the file, its size and when it was changed; of another program's, what it means; the device and the number format
+_Key = tuple[Path, int, int, tuple[bytes, ...], str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,21 +86,23 @@ def load_warm(
 
     Raises: CheckpointError, also if a checkpoint went away; ConfigError if this machine lacks the device.
     """
-    file = weights_file(Path(path), weights)
-    key = _key(file, device, precision)
+    file = weights_file(Path(path).expanduser(), weights)
+    key = _key(file, weights, device, precision)
     if key not in _last:
         _last.clear()  # before the next one takes memory
-        _last[key] = yield from _load(path, file, device, precision)
+        _last[key] = yield from _load(path, file, weights, device, precision)
     warm = _last[key]
     return replace(warm, reference=_reference(path, warm.loaded, warm.reference.fingerprint))
 
 
-def _load(path: str, file: Path, device_name: str, precision_name: str) -> Generator[Progress, None, WarmModel]:
+def _load(
+    path: str, file: Path, weights: str, device_name: str, precision_name: str
+) -> Generator[Progress, None, WarmModel]:
     started = time.monotonic()
     yield Progress(stage="Loading the model", done=0, total=2)
     device = devices.pick_device(device_name, setting="device")
     devices.set_float32_matmul(device)
-    loaded = load_model(file, device=device)
+    loaded = load_model(file, weights=weights, device=device)
     decoder = None
     if loaded.config.latents is not None:
         yield Progress(stage="Loading the VAE", done=1, total=2)
@@ -148,22 +152,27 @@ def model_name(file: Path, *, step: int, weights: str) -> str:
     folder = file.absolute().parent
     if folder.parent.name == "checkpoints":
         name = folder.parent.parent.name
+    elif file.stem.startswith("diffusion_pytorch_model"):  # as every diffusers folder names it
+        name = folder.parent.name if folder.name == "transformer" else folder.name
     else:
         name = file.stem if file.stem not in ("ema", "model") else folder.name
     steps = [f"step {step:,}"] if step else []
-    return " · ".join([name, *steps, {"ema": "EMA"}.get(weights, weights)])
+    has_one_kind = weights == "raw" and bool(foreign_kind(file)) and not step
+    return " · ".join([name, *steps, *([] if has_one_kind else [{"ema": "EMA"}.get(weights, weights)])])
 
 
 def fingerprint(file: Path) -> str:
-    """Of a safetensors file: its header, its size and evenly spaced blocks; 16 hexadecimal digits.
+    """Of a weight file: its header, its size and evenly spaced blocks; 16 hexadecimal digits.
 
+    Of another program's model, whose file does not say what it means, also of what was said of it.
     Raises: CheckpointError if the file cannot be read.
     """
     digest = hashlib.blake2b(digest_size=8)
     try:
+        digest.update((remembered(file) or b"") if foreign_kind(file) else b"")
         size = file.stat().st_size
         with file.open("rb") as opened:
-            header_bytes = int.from_bytes(opened.read(8), "little")
+            header_bytes = int.from_bytes(opened.read(8), "little") if file.suffix == ".safetensors" else 0
             digest.update(opened.read(min(header_bytes, size)))
             digest.update(str(size).encode())
             for block in range(_BLOCKS):
@@ -174,12 +183,13 @@ def fingerprint(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _key(file: Path, device: str, precision: str) -> _Key:
+def _key(file: Path, weights: str, device: str, precision: str) -> _Key:
     try:
         status = file.stat()
     except OSError as error:
         raise _gone(file, error) from error
-    return file.resolve(), status.st_size, status.st_mtime_ns, device, precision
+    meaning = (weights.encode(), remembered(file) or b"") if foreign_kind(file) else ()
+    return file.resolve(), status.st_size, status.st_mtime_ns, meaning, device, precision
 
 
 def _gone(file: Path, error: OSError) -> CheckpointError:

@@ -12,7 +12,7 @@ from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
 _ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "download_model_file", "report",
-                   "save_statistics", "see_attention", "export_attention")  # fmt: skip
+                   "convert_model", "save_statistics", "see_attention", "export_attention")  # fmt: skip
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -43,6 +43,7 @@ class Launcher:
             return self._sampler  # which keeps the model
         return {
             "scan_data": self._scanner, "export": self._exporter, "report": self._exporter,
+            "convert_model": self._exporter,
             "time_attention": self._evaluator, "time_family": self._evaluator,
             "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
             "reconstruct": self._shower,

@@ -44,6 +44,11 @@ JOBS = {
     "report": "dit_studio.engine.evaluation.report.job:report",  # folders, path -> Progress…, Written; by the suffix
     # request (EvaluationRequest), path -> Progress…, Written: the reference's statistics as .npz
     "save_statistics": "dit_studio.engine.evaluation.statistics_job:save_statistics",
+    # path, answers -> Progress…, ModelOpened; with every question answered it is remembered
+    "open_model": "dit_studio.engine.interop:open_model",
+    "check_export": "dit_studio.engine.export_model:check_export",  # model, weights, format -> ExportChecked
+    # model, weights, path, format -> Progress…, Written
+    "convert_model": "dit_studio.engine.export_model:convert_model",
     "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
 }
 

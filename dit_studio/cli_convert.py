@@ -1,0 +1,31 @@
+"""`dit-studio convert`: a model in the names of the published code, as a diffusers folder, or as a file of our own."""
+
+import argparse
+from pathlib import Path
+
+from dit_studio.cli_job import follow
+from dit_studio.cli_models import add_assume_option, open_foreign
+from dit_studio.cli_output import Ticker, answer, say
+
+
+def add_convert_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="a run, a checkpoint, a published file or a diffusers folder")
+    add("dest", metavar="DEST", help="the file to write, .pt or .safetensors; of diffusers a new folder")
+    add("--format", required=True, choices=["facebook", "diffusers", "studio"], help="in whose names")
+    add("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
+    add_assume_option(parser)
+
+
+def run_convert(options: argparse.Namespace) -> int:
+    """Write the model, and return the exit status."""
+    from dit_studio.engine.export_model import convert_model
+
+    open_foreign(options.model, options.assume)
+    ticker = Ticker()
+    (written,) = follow(convert_model(options.model, options.weights, options.dest, options.format), ticker)
+    say(f"wrote {written.file} ({written.size_bytes / 1e6:,.1f} MB).")
+    answer(
+        options, file=str(Path(written.file)), format=options.format, size_bytes=written.size_bytes, note=written.note
+    )
+    return 0
