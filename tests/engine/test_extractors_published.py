@@ -26,14 +26,14 @@ def _clip(*, size: int, patch: int, dim: int) -> Any:
     return transformers.CLIPModel(transformers.CLIPConfig(vision_config=vision, text_config=text, projection_dim=dim))
 
 
-def _align() -> Any:
+def _align(*, width: int = 640) -> Any:
     vision = {
         "width_coefficient": 1.0,
         "depth_coefficient": 1.0,
         "hidden_dim": 2560,
         "kernel_sizes": [3, 3],
         "in_channels": [32, 8],
-        "out_channels": [8, 640],
+        "out_channels": [8, width],
         "strides": [2, 2],
         "num_block_repeats": [1, 1],
         "expand_ratios": [1, 1],
@@ -135,6 +135,36 @@ def test_another_model_is_not_taken_for_this_one(folders: dict[str, Path], tmp_p
         open_published("clip-b32", tmp_path, device=CPU)
     with pytest.raises(CheckpointError):
         open_published("siglip", folders["clip-b32"], device=CPU)
+
+
+def test_features_of_another_width_are_refused(tmp_path: Path) -> None:
+    """ALIGN's says nothing of it among the values that are looked at."""
+    _align(width=800).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="not ALIGN base: it gives 800 numbers an image in place of 640"):
+        open_published("align", tmp_path, device=CPU)
+
+
+def test_a_network_that_cannot_run_is_refused(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(transformers.AlignVisionModel, "forward", fail)
+    with pytest.raises(CheckpointError, match="cannot be run: RuntimeError: mat1 and mat2"):
+        open_published("align", folders["align"], device=CPU)
+
+
+def test_opening_a_whole_model_logs_nothing(folders: dict[str, Path]) -> None:
+    """transformers reports the tensors that it leaves out, and those of the text are left out."""
+    said: list[str] = []
+    log, handler = logging.getLogger("transformers"), logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    try:
+        open_published("clip-b32", folders["clip-b32"], device=CPU)
+    finally:
+        log.removeHandler(handler)
+    assert (said, log.level) == ([], logging.WARNING)
 
 
 def test_wrong_folders_are_sentences(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ is an error here.
 
 import importlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
@@ -23,7 +25,7 @@ from dit_studio.engine.evaluation.preprocessing import (
     SIGLIP_224,
     Preprocessing,
 )
-from dit_studio.errors import CheckpointError
+from dit_studio.errors import CheckpointError, in_a_line
 
 
 class PublishedModel(NamedTuple):
@@ -76,7 +78,7 @@ def open_published(name: str, folder: Path, *, device: torch.device) -> Extracto
     def network(pixels: Tensor) -> dict[str, Tensor]:
         return {MAIN_OUTPUT: getattr(vision(pixel_values=pixels), published.embedding)}
 
-    return Extractor(
+    extractor = Extractor(
         name=name,
         label=published.label,
         outputs={MAIN_OUTPUT: published.dim},
@@ -85,6 +87,8 @@ def open_published(name: str, folder: Path, *, device: torch.device) -> Extracto
         device=device,
         network=network,
     )
+    _check_width(extractor, folder)
+    return extractor
 
 
 def load_whole(class_name: str, folder: Path) -> Any:
@@ -95,9 +99,10 @@ def load_whole(class_name: str, folder: Path) -> Any:
         raise CheckpointError(f"{folder} holds no config.json.", remedy="Choose the folder of a downloaded model.")
     transformers = import_transformers()
     try:
-        model, info = getattr(transformers, class_name).from_pretrained(
-            folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
-        )
+        with _errors_only(transformers):
+            model, info = getattr(transformers, class_name).from_pretrained(
+                folder, local_files_only=True, output_loading_info=True, dtype=torch.float32
+            )
     except (
         *(OSError, EOFError, ValueError, RuntimeError, LookupError, TypeError, AttributeError),
         *(SafetensorError, pickle.UnpicklingError),
@@ -130,6 +135,34 @@ def _check_geometry(published: PublishedModel, config: Any, folder: Path) -> Non
             f"{folder} is not {published.label}: {words}.",
             remedy="Choose the folder of that model, or the extractor that the folder holds.",
         )
+
+
+def _check_width(extractor: Extractor, folder: Path) -> None:
+    """By the features of a blank image. Raises: CheckpointError if they are of another width than that model's."""
+    try:
+        width = extractor(np.zeros((1, 3, 8, 8), np.uint8))[MAIN_OUTPUT].shape[1]
+    except (RuntimeError, ValueError, TypeError, LookupError) as error:
+        raise CheckpointError(
+            f"The model in {folder} cannot be run: {in_a_line(error)}.",
+            remedy="Download the model again, or choose the folder of this very model.",
+        ) from error
+    if width != extractor.dim:
+        raise CheckpointError(
+            f"{folder} is not {extractor.label}: it gives {width:,} numbers an image in place of {extractor.dim:,}.",
+            remedy="Choose the folder of that model, or the extractor that the folder holds.",
+        )
+
+
+@contextmanager
+def _errors_only(transformers: Any) -> Iterator[None]:
+    """Of tensors that are left out it reports in the log; those of the text are of no use here."""
+    logs = transformers.utils.logging
+    before = logs.get_verbosity()
+    logs.set_verbosity(max(before, logs.ERROR))
+    try:
+        yield
+    finally:
+        logs.set_verbosity(before)
 
 
 def _why_not(folder: Path, error: Exception) -> str:
