@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from dit_studio.engine.attention_maps import HeadMaps, Moment, Place, look
 from dit_studio.engine.export.png import png_info
 from dit_studio.engine.export.sheet import resized
-from dit_studio.engine.export.sheet_layout import font
+from dit_studio.engine.export.sheet_layout import elide, font
 from dit_studio.engine.warm_model import load_warm
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event, SettingsRefused, Written
@@ -52,17 +52,20 @@ def export_attention(
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
         return
-    name = warm.reference.name
-    title = f"{name} · image {image + 1} · step {step} · t = {moment.t:g} · block {block + 1} · patch {patch}"
-    data = encode_maps(moment, maps, patch=patch, title=title)
+    row, column = divmod(patch, maps.weights.shape[-1])
+    heads = (
+        f"{warm.reference.name} · image {image + 1} · seed {int(request.get('seed', 0)) + image}",
+        f"block {block + 1} · step {step}, t = {moment.t:g} · from row {row + 1}, column {column + 1}",
+    )
+    data = encode_maps(moment, maps, patch=patch, heads=heads)
     with naming_disk_errors(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, data)
     yield Written(file=str(file), size_bytes=len(data), images=len(maps.weights))
 
 
-def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, title: str) -> bytes:
-    """A PNG with a cell for the image and one for each head, their names below."""
+def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, heads: Sequence[str]) -> bytes:
+    """A PNG with a cell for the image and one for each head, their names below; `heads`: the lines above them."""
     grid = maps.weights.shape[-1]
     cell = grid * math.ceil(_CELL / grid)  # so that patches are even squares
     shown = np.asarray(resized(_in_colour(moment.shown), cell), np.float32)
@@ -70,11 +73,14 @@ def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, title: str) -> by
     columns = math.ceil(math.sqrt(len(cells)))
     rows = math.ceil(len(cells) / columns)
     width = _GAP + columns * (cell + _GAP)
-    picture = Image.new("RGB", (width, 2 * _GAP + _LINE + rows * (cell + _LINE)), "white")
+    top = _GAP + len(heads) * _LINE
+    picture = Image.new("RGB", (width, top + rows * (cell + _LINE) + _GAP), "white")
     pen = ImageDraw.Draw(picture)
-    pen.text((_GAP, _GAP + _LINE / 2), title, fill="black", font=font(_FONT), anchor="lm")
+    for line, head in enumerate(heads):
+        shortened = elide(head, width - 2 * _GAP, font(_FONT).getlength)
+        pen.text((_GAP, _GAP + (line + 0.5) * _LINE), shortened, fill="black", font=font(_FONT), anchor="lm")
     for number, (pixels, words) in enumerate(zip(cells, _words(maps), strict=True)):
-        x, y = _GAP + number % columns * (cell + _GAP), _GAP + _LINE + number // columns * (cell + _LINE)
+        x, y = _GAP + number % columns * (cell + _GAP), top + number // columns * (cell + _LINE)
         picture.paste(Image.fromarray(pixels), (x, y))
         _mark(pen, (x, y), patch=patch, grid=grid, side=cell // grid)
         pen.text((x + cell / 2, y + cell + _LINE / 2), words, fill="black", font=font(_FONT), anchor="mm")
@@ -85,7 +91,7 @@ def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, title: str) -> by
 
 def _words(maps: HeadMaps) -> list[str]:
     """What stands below each cell: the head, its most, and how much of it goes to tokens that are no patches."""
-    words = ["the image"]
+    words = ["x̂₀ at this step"]
     for number, (weights, share) in enumerate(zip(maps.weights, maps.elsewhere, strict=True), start=1):
         elsewhere = f", {share:.0%} elsewhere" if share > 0 else ""
         words.append(f"head {number}: most {weights.max():.1%}{elsewhere}")

@@ -251,7 +251,7 @@ def test_maps_are_written_as_a_picture_of_all_heads(tiny_run: Path, tmp_path: Pa
     assert isinstance(written, Written)
     assert (written.file, written.images, written.size_bytes) == (str(file), 2, file.stat().st_size)
     with Image.open(file) as picture:
-        assert picture.size == (8 + 2 * 200, 16 + 22 + 2 * (192 + 22))
+        assert picture.size == (8 + 2 * 200, 16 + 2 * 22 + 2 * (192 + 22))
     refused = list(export_attention(str(tiny_run), "ema", **place, path=str(tmp_path / "maps.jpg")))[-1]
     assert isinstance(refused, SettingsRefused)
 
@@ -259,7 +259,7 @@ def test_maps_are_written_as_a_picture_of_all_heads(tiny_run: Path, tmp_path: Pa
 def test_a_patch_that_is_looked_at_is_bright_and_the_others_are_dim(tmp_path: Path) -> None:
     weights = np.zeros((1, GRID, GRID), np.float32)
     weights[0, 4, 2] = 1
-    data = encode_maps(moment(), HeadMaps(weights=weights, elsewhere=(0.25,)), patch=7, title="a title")
+    data = encode_maps(moment(), HeadMaps(weights=weights, elsewhere=(0.25,)), patch=7, heads=["one line"])
     (tmp_path / "maps.png").write_bytes(data)
     with Image.open(tmp_path / "maps.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
