@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dit_studio.class_names import imagenet_names, other_names
+from dit_studio.class_names import are_imagenets, imagenet_names, other_names
 from dit_studio.places import resources_dir
 
 
@@ -47,6 +47,19 @@ def test_what_else_a_class_is_called() -> None:
     assert "toilet paper" in other_names("toilet tissue")
     assert other_names("crane (bird)") == other_names("crane (machine)") == ("crane",)
     assert other_names("a landscape of mine") == ()
+
+
+def test_labels_of_others_are_known_as_imagenets() -> None:
+    """The published pipelines carry each class's words in one text."""
+    names = imagenet_names()
+    labels = [", ".join((name, *other_names(name))) for name in names]
+    labels[134] = labels[517] = "crane"
+    labels[1] = "gold fish"
+    assert are_imagenets(labels)
+    assert are_imagenets(names)
+    assert not are_imagenets(labels[:999])
+    assert not are_imagenets(labels[::-1])
+    assert not are_imagenets([f"class {number}" for number in range(1000)])
 
 
 def test_the_file_says_where_the_names_come_from() -> None:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dit_studio.class_names import are_imagenets, imagenet_names
 from dit_studio.engine.checkpoint import LatentSpace, ModelDescription
 from dit_studio.engine.interop_sizes import Family, Sizes, family_of, read_sizes, told_heads
 from dit_studio.engine.interop_source import Source, class_labels
 from dit_studio.errors import CheckpointError
 from dit_studio.events import Question
 from dit_studio.model_settings import DiffusionConfig
-from dit_studio.places import resources_dir
 
 LIKELY_VAE = "stabilityai/sd-vae-ft-ema"  # its encoder is that of the published models; -mse differs in the decoder
 PIXELS = "pixels"
@@ -276,11 +276,9 @@ def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
 def class_names(pipeline: Path | None, classes: int) -> tuple[str, ...]:
     """As the pipeline names them; of a thousand, ImageNet's in their standard order; else empty."""
     labels = class_labels(pipeline) if pipeline else {}
-    if set(labels) == set(range(classes)):
-        return tuple(labels[number] for number in range(classes))
-    file = resources_dir() / "class_names" / "imagenet.txt"
-    names = tuple(file.read_text(encoding="utf-8").splitlines()) if classes == 1000 and file.is_file() else ()
-    return names if len(names) == classes else ()
+    given = tuple(labels[number] for number in range(classes)) if set(labels) == set(range(classes)) else ()
+    is_imagenets = are_imagenets(given) if given else classes == len(imagenet_names())
+    return imagenet_names() if is_imagenets else given
 
 
 def _warnings(source: Source) -> tuple[str, ...]:
