@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 from dit_studio.places import resources_dir
+from dit_studio.plot_colours import ON_DARK, ON_LIGHT
 
 SPACES = (4, 8, 16, 24)  # pixels
 RADIUS = 8  # pixels
@@ -16,13 +17,11 @@ TEXT_SIZES = (11, 13, 18)  # pixels at a font scale of 100 %: caption, text, hea
 _CONTROL_HEIGHT, _MARK_SIZE = 20, 16  # pixels at a font scale of 100 %: inside an editor, a check mark's box
 FONT_SCALES = (80, 200)  # percent, smallest and largest
 
-# Okabe & Ito 2008, without black: told apart with any colour vision, visible on both grounds
-CURVES = ("#56B4E9", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#0072B2", "#F0E442")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Palette:
-    """Colours by role. Text on ground, surface and raised has a contrast of at least 4.5."""
+    """Colours by role. Text on ground, surface and raised has a contrast of at least 4.5, curves on ground and surface
+    one of at least 3."""
 
     name: str
     ground: str  # behind everything
@@ -42,6 +41,7 @@ class Palette:
     warning: str
     error: str
     info: str
+    curves: tuple[str, ...]
 
 
 DARK = Palette(
@@ -63,6 +63,7 @@ DARK = Palette(
     warning="#E9B44C",
     error="#FF8080",
     info="#7DB7F0",
+    curves=ON_DARK,
 )
 LIGHT = Palette(
     name="light",
@@ -83,6 +84,7 @@ LIGHT = Palette(
     warning="#855A00",
     error="#B72C33",
     info="#1F5FA8",
+    curves=ON_LIGHT,
 )
 
 

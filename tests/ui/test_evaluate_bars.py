@@ -152,6 +152,19 @@ def test_the_bars_are_painted_in_their_colours_the_unlike_hatched(bars: Bars, qt
     assert 0 < shares[1] < 0.8 * shares[0]
 
 
+def test_bars_and_their_menu_follow_the_theme(bars: Bars) -> None:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    bars.set_results(sources())
+    theme.apply_theme(app, "light")
+    QApplication.processEvents()
+    image = panels(bars)["FD-random-500 ↓"].findChild(_Bars).grab().toImage()
+    shares = [_share(image, QColor(colours[3])) for colours in (theme.LIGHT.curves, theme.DARK.curves)]
+    theme.apply_theme(app, "dark")
+    assert shares[0] > 0.01
+    assert shares[1] == 0
+
+
 def _share(image: QImage, colour: QColor) -> float:
     hits = sum(image.pixelColor(x, y) == colour for x in range(image.width()) for y in range(image.height()))
     return hits / (image.width() * image.height())

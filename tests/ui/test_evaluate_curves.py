@@ -366,6 +366,8 @@ def test_another_theme_and_text_size_keep_the_plot(full: Curves) -> None:
     before = points(full, 1)
     theme.apply_theme(app, "light", 200)
     assert points(full, 1) == before
+    assert view(full).lines[1].curve.opts["pen"].color().name().upper() == theme.LIGHT.curves[1]
+    assert theme.LIGHT.curves[1] in seen(full)
     assert view(full).backgroundBrush().color().name().upper() == theme.LIGHT.ground
     theme.apply_theme(app, "dark", 100)
     assert "step 600, CFG 2" in seen(full)

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from example_runs import make_run, make_runs
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from dit_studio.config import parse_recipe
 from dit_studio.events import JobState
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.places import runs_dir
+from dit_studio.ui import theme
 from dit_studio.ui.runs import page as page_module
 from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.page import RunsPage
@@ -238,7 +239,7 @@ def test_a_run_whose_recipe_is_broken_is_listed_all_the_same(page: RunsPage, qtb
 
 
 @pytest.mark.usefixtures("runs")
-def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot) -> None:
+def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot, qapp: QApplication) -> None:
     _show(qtbot, page, 4)
     _select(page, "landscapes-B4", "digits-XXS")
     compare = page._compare
@@ -250,6 +251,11 @@ def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot) -> None:
     assert np.array_equal(x, np.arange(1, len(x) * 5, 5))
     names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]
     assert names[:2] == ["data.path", "model.preset"]
+    theme.apply_theme(qapp, "light")
+    colours = [curve.opts["pen"].color().name().upper() for curve in compare._plot.listDataItems()[::2]]
+    assert colours == list(theme.LIGHT.curves[:2])
+    assert all(colour in compare._legend.text() for colour in colours)
+    theme.apply_theme(qapp, "dark")
     assert "train.batch_size" not in names
     compare._only_differences.click()
     names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]

@@ -203,7 +203,7 @@ def test_a_parent_is_told_from_its_branch(qtbot: QtBot) -> None:
         {picture.pixelColor(x, y).name() for x in range(rect.left(), rect.center().x()) for y in _top_of(rect)}
         for rect in (grid.rect_of(0), grid.rect_of(1))
     ]
-    assert [theme.CURVES[4].lower() in found for found in colours] == [False, True]
+    assert [theme.current().curves[4].lower() in found for found in colours] == [False, True]
 
 
 def _top_of(rect: QRect) -> range:
@@ -215,7 +215,7 @@ def test_a_parent_that_was_stopped_has_no_picture_of_later_steps(qtbot: QtBot) -
     grid = _grid(qtbot, film, width=500, height=250)
     assert [film.lacks(image, step) for image in (0, 1) for step in (6, 7)] == [False, False, False, True]
     grid.set_step(9, plane="x_start", is_at_step=True)
-    without_words = {QColor(theme.current().raised).name(), theme.CURVES[4].lower()}
+    without_words = {QColor(theme.current().raised).name(), theme.current().curves[4].lower()}
     assert len(_colours_of(grid, 1) - without_words) > 10, "letters have soft edges"
 
 

@@ -47,7 +47,7 @@ class Bars(QWidget):
         self._pages = QStackedWidget()
         self._build()
         self._metrics.currentIndexChanged.connect(self._draw)
-        theme.theme_changed.connect(self._draw)
+        theme.theme_changed.connect(self._restyle)
 
     def set_results(self, results: Sequence[tuple[str, EvaluationResult]]) -> None:
         """Compare these, each with its label."""
@@ -87,6 +87,10 @@ class Bars(QWidget):
         old.setParent(None)
         old.deleteLater()
         self._panels.show()
+
+    def _restyle(self) -> None:
+        self._show_names()
+        self._draw()
 
     def _offer_metrics(self) -> None:
         """Every metric that any result has; the chosen one stays."""

@@ -24,9 +24,10 @@ class Mark:
 
 def mark_of(number: int) -> Mark:
     """Of the line with this number, from 0."""
-    turn, place = divmod(number, len(theme.CURVES))
+    colours = theme.current().curves
+    turn, place = divmod(number, len(colours))
     shape = (place + turn) % len(_SYMBOLS)
-    return Mark(theme.CURVES[place], _SYMBOLS[shape], _GLYPHS[shape], _DASHES[turn % len(_DASHES)])
+    return Mark(colours[place], _SYMBOLS[shape], _GLYPHS[shape], _DASHES[turn % len(_DASHES)])
 
 
 def legend(names: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ from dit_studio.ui.widgets.basics import Caption, Muted, WholeText, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.scrolling import Scrolling
 
-RUN_LIMIT = len(theme.CURVES)  # as many as there are colours
+RUN_LIMIT = len(theme.DARK.curves)  # as many as there are colours
 _SMOOTHING = 0.9
 _PLOT_HEIGHT = 140  # pixels at a font scale of 100 %, at least
 
@@ -65,15 +65,14 @@ class ComparePanel(QSplitter):
         self.addWidget(self._table_card)
         self.setChildrenCollapsible(False)
         self.setSizes([500, 500])
-        theme.theme_changed.connect(self._restyle)
+        theme.theme_changed.connect(self._on_theme_changed)
 
     def show_runs(self, rows: Sequence[RunRow]) -> None:
         """Compare these runs; their losses are read in another thread."""
         is_new = [row.path for row in rows] != [row.path for row in self._rows]
         self._rows = list(rows)
         if is_new:
-            self._fill_table()
-            self._legend.setText("&ensp; ".join(_legend_entry(number, row) for number, row in enumerate(rows)))
+            self._name_runs()
             self._job.run(ReadLosses([row.summary.folder for row in rows]))
 
     def close_job(self) -> None:
@@ -84,6 +83,11 @@ class ComparePanel(QSplitter):
             if isinstance(event, LossesRead):
                 self._histories = event.histories
                 self._draw()
+
+    def _name_runs(self) -> None:
+        """In the legend and in the table, each with its colour."""
+        self._fill_table()
+        self._legend.setText("&ensp; ".join(_legend_entry(number, row) for number, row in enumerate(self._rows)))
 
     def _fill_table(self) -> None:
         recipes = [row.summary.recipe for row in self._rows]
@@ -110,6 +114,10 @@ class ComparePanel(QSplitter):
             self._plot = _make_plot()
             self._waiting.hide()
             self._plot_card.body.insertWidget(1, self._plot, 1)
+        self._restyle()
+
+    def _on_theme_changed(self) -> None:
+        self._name_runs()
         self._restyle()
 
     def _restyle(self) -> None:
@@ -165,7 +173,7 @@ def _dot(colour: str) -> QIcon:
 
 
 def _colour(number: int) -> str:
-    return theme.CURVES[number % len(theme.CURVES)]
+    return theme.current().curves[number % RUN_LIMIT]
 
 
 def _make_plot() -> Any:

@@ -5,13 +5,15 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen
 
 from dit_studio.ui import theme
 
-FORK_COLOUR = theme.CURVES[4]
+
+def fork_colour() -> str:
+    return theme.current().curves[4]
 
 
 def paint_fork(painter: QPainter, centre: QPointF) -> None:
     """A disc of 14 pixels with one way that becomes two."""
     painter.setPen(QPen(QColor(theme.current().surface), 1))
-    painter.setBrush(QColor(FORK_COLOUR))
+    painter.setBrush(QColor(fork_colour()))
     painter.drawEllipse(centre, 7, 7)
     path = QPainterPath(centre + QPointF(-4, 0))
     path.lineTo(centre)

@@ -24,7 +24,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 from dit_studio.ui import theme
 from dit_studio.ui.sample.cells import Cells, plan_cells
 from dit_studio.ui.sample.film import Film, is_parent, why_missing
-from dit_studio.ui.sample.fork_mark import FORK_COLOUR, paint_fork
+from dit_studio.ui.sample.fork_mark import fork_colour, paint_fork
 from dit_studio.ui.sample.pixels import Pixels, to_image
 from dit_studio.ui.train.amounts import count
 from dit_studio.ui.widgets.basics import describe
@@ -34,6 +34,7 @@ _ABOUT = (
     "Arrow keys or 1–9 go to another, S gives it a star."
 )
 _SMALLER_KEPT = 1024  # pictures made smaller that are kept
+_STAR_COLOUR = "#F0E442"  # in any theme: it stands on pictures
 _STAR = 20  # pixels, side of the corner that a star is clicked in
 
 
@@ -303,7 +304,7 @@ class ImageGrid(QAbstractScrollArea):
         """A frame and a mark in the colour of the fork on the slider."""
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(FORK_COLOUR), 2))
+        painter.setPen(QPen(QColor(fork_colour()), 2))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(QRectF(rect).adjusted(1, 1, -1, -1))
         paint_fork(painter, QPointF(rect.topLeft()) + QPointF(10, 10))
@@ -353,6 +354,6 @@ def paint_star(painter: QPainter, box: QRectF) -> None:
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(QColor("#14161A"), 1.5))
-    painter.setBrush(QColor(theme.CURVES[6]))
+    painter.setBrush(QColor(_STAR_COLOUR))
     painter.drawPolygon(QPolygonF(points))
     painter.restore()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QAbstractSlider, QSizePolicy, QToolTip, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.sample.film import Film
-from dit_studio.ui.sample.fork_mark import FORK_COLOUR, paint_fork
+from dit_studio.ui.sample.fork_mark import fork_colour, paint_fork
 from dit_studio.ui.sample.move_curves import Curve, commit_step, paint_curve, paint_reading
 from dit_studio.ui.sample.track import Axis, Places, number_text, paint_track, places_of, point_text
 from dit_studio.ui.widgets.basics import describe
@@ -244,7 +244,7 @@ class Scrubber(QAbstractSlider):
 
     def _curves(self, film: Film) -> tuple[Curve, Curve]:
         norms, moves = film.norms(self._image), film.moves(self._image)
-        return Curve("‖xₜ‖", norms, theme.CURVES[0]), Curve("movement", moves, theme.CURVES[1])
+        return Curve("‖xₜ‖", norms, theme.current().curves[0]), Curve("movement", moves, theme.current().curves[1])
 
     def _paint_axis(self, painter: QPainter) -> None:
         box, height = self._track_box(), self._label_height()
@@ -277,7 +277,7 @@ class Scrubber(QAbstractSlider):
         commit = self.commits_at
         if commit is None:
             return
-        x, colour = self.x_of(commit), QColor(theme.CURVES[1])
+        x, colour = self.x_of(commit), QColor(theme.current().curves[1])
         painter.setPen(QPen(colour, 1, Qt.PenStyle.DashLine))
         painter.drawLine(QPointF(x, self._lane_box(1).top()), QPointF(x, self._track_box().bottom()))
         if self._lane_height() < 0.8 * self._label_height():
@@ -300,10 +300,10 @@ class Scrubber(QAbstractSlider):
             return
         track = self._track_box()
         x = self.x_of(min(film.shared_steps + 1, len(film.points)))
-        tint = QColor(FORK_COLOUR)
+        tint = QColor(fork_colour())
         tint.setAlphaF(0.14)
         painter.fillRect(QRectF(track.left(), 0, x - track.left(), track.bottom()), tint)
-        painter.setPen(QPen(QColor(FORK_COLOUR), 1.5))
+        painter.setPen(QPen(QColor(fork_colour()), 1.5))
         painter.drawLine(QPointF(x, 0), QPointF(x, track.bottom()))
         paint_fork(painter, QPointF(x, 8))
 

@@ -199,7 +199,7 @@ class Stage(QWidget):
     def _show_star(self) -> None:
         is_starred = self._image in self._stars
         self.star.setChecked(is_starred)
-        self.star.setIcon(icon("star-filled", theme.CURVES[1]) if is_starred else icon("star"))
+        self.star.setIcon(icon("star-filled", theme.current().curves[1]) if is_starred else icon("star"))
 
     def _divide(self) -> None:
         """Give the grid as much room as its images need, and no more than its share unless it is alone; once the user
@@ -306,6 +306,10 @@ class Stage(QWidget):
         if self._is_stale:
             self.film_grew()
 
+    def _restyle(self) -> None:
+        self._size_icons()
+        self._show_star()
+
     def _size_icons(self) -> None:
         side = min(theme.scaled(18), _MOST_ICON)
         for widget in self.findChildren(QToolButton):
@@ -356,7 +360,7 @@ class Stage(QWidget):
         self.axis.chosen.connect(self.scrubber.set_axis)
         self._split.splitterMoved.connect(self._on_split)
         self.layout_button.clicked.connect(self._next_layout)
-        theme.theme_changed.connect(self._size_icons)
+        theme.theme_changed.connect(self._restyle)
         self.guidance.toggled.connect(self._on_guidance_toggled)
         self._refresh_timer.timeout.connect(self._on_refresh_timeout)
 

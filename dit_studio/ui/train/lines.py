@@ -10,7 +10,7 @@ from dit_studio.ui import theme
 from dit_studio.ui.train.curves import Curve, Measurements, RunHistory
 
 TIMESTEPS = 1000  # what the names of the bands divide
-_SKY, _ORANGE, _GREEN, _VERMILION, _PINK, _BLUE, _YELLOW = range(7)  # places in theme.CURVES
+_BLUE, _ORANGE, _GREEN, _PINK = 0, 1, 2, 4  # places in a palette's curves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,11 @@ def _loss(history: RunHistory) -> list[Line]:
     validation = Line(
         name="validation",
         curve=history.validation,
-        colour=_colour(_VERMILION, _ORANGE),
+        colour=_colour(_ORANGE),
         is_smooth=False,
         has_points=True,
     )
-    loss = Line(name="loss", curve=history.loss, colour=_colour(_BLUE, _SKY))
+    loss = Line(name="loss", curve=history.loss, colour=_colour(_BLUE))
     return [loss, validation] if len(history.validation) else [loss]
 
 
@@ -59,24 +59,22 @@ def _bands(history: RunHistory) -> list[Line]:
 
 
 def _gradient(history: RunHistory) -> list[Line]:
-    return [Line(name="gradient norm", curve=history.grad_norm, colour=_colour(_BLUE, _SKY))]
+    return [Line(name="gradient norm", curve=history.grad_norm, colour=_colour(_BLUE))]
 
 
 def _rate(history: RunHistory) -> list[Line]:
-    return [
-        Line(name="learning rate", curve=history.learning_rate, colour=_colour(_VERMILION, _ORANGE), is_smooth=False)
-    ]
+    return [Line(name="learning rate", curve=history.learning_rate, colour=_colour(_ORANGE), is_smooth=False)]
 
 
 def _speed(history: RunHistory) -> list[Line]:
-    return [Line(name="images/s", curve=history.images_per_second, colour=theme.CURVES[_GREEN])]
+    return [Line(name="images/s", curve=history.images_per_second, colour=_colour(_GREEN))]
 
 
 def _memory(history: RunHistory) -> list[Line]:
     line = Line(
         name="memory (GB)",
         curve=history.memory_bytes,
-        colour=theme.CURVES[_PINK],
+        colour=_colour(_PINK),
         scale=1e-9,
         is_smooth=False,
     )
@@ -114,7 +112,7 @@ def _metric(name: str, history: RunHistory) -> list[Line]:
     value = Line(
         name=f"{name}, {measured.n:,} images only",
         curve=measured.value,
-        colour=_colour(_BLUE, _SKY),
+        colour=_colour(_BLUE),
         is_smooth=False,
         has_points=True,
         interval=(measured.low, measured.high),
@@ -122,7 +120,7 @@ def _metric(name: str, history: RunHistory) -> list[Line]:
     floor = Line(
         name=f"floor, {measured.floor_n:,} real images",
         curve=measured.floor,
-        colour=_colour(_VERMILION, _ORANGE),
+        colour=_colour(_ORANGE),
         is_smooth=False,
         is_dashed=True,
     )
@@ -134,13 +132,13 @@ def band_name(index: int, count: int, timesteps: int = TIMESTEPS) -> str:
     return f"t {index * timesteps // count}–{(index + 1) * timesteps // count - 1}"
 
 
-def _colour(light: int, dark: int) -> str:
-    return theme.CURVES[light if theme.current() is theme.LIGHT else dark]
+def _colour(place: int) -> str:
+    return theme.current().curves[place]
 
 
 def _ramp(place: float) -> str:
     """A colour between blue (clean, 0) and orange (noisy, 1), the same order in any colour vision."""
-    stops = [_colour(_BLUE, _SKY), theme.CURVES[_PINK], _colour(_VERMILION, _ORANGE)]
+    stops = [_colour(_BLUE), _colour(_PINK), _colour(_ORANGE)]
     index = min(int(place * 2), 1)
     return _mixed(QColor(stops[index]), QColor(stops[index + 1]), place * 2 - index).name()
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from html import escape
 
 from dit_studio.engine.evaluation.report.contents import Figure, Group
-from dit_studio.engine.evaluation.report.svg_plot import COLOURS, Mark, Series, bar_plot, line_plot
+from dit_studio.engine.evaluation.report.svg_plot import Mark, Series, bar_plot, line_plot
 from dit_studio.engine.evaluation.report.words import BETTER
 from dit_studio.figures import number
+from dit_studio.plot_colours import ON_LIGHT
 from dit_studio.sweep import SweepAxis
 
 _AXIS_TITLES = {"checkpoint": "Training step", "cfg": "CFG scale", "steps": "Denoising steps", "sampler": "Sampler"}
@@ -92,7 +93,7 @@ def _marked(figure: Figure, x: float) -> Mark:
 
 def _legend(series: Sequence[Series], floor: float | None) -> str:
     named = [
-        f'<span><i class="s{index % len(COLOURS)}"></i>{escape(one.name)}</span>'
+        f'<span><i class="s{index % len(ON_LIGHT)}"></i>{escape(one.name)}</span>'
         for index, one in enumerate(series)
         if one.name
     ]

@@ -1,8 +1,7 @@
 """How the page of a report looks: light and dark as the reader's system is, black on white on paper."""
 
-from dit_studio.engine.evaluation.report.svg_plot import COLOURS
+from dit_studio.plot_colours import ON_DARK, ON_LIGHT
 
-_DARK = ("#56b4e9", "#ff9b4a", "#3ccf9f", "#e29bc6", "#f0c03c", "#9fd0f5", "#bbbbbb")
 _SHADES = {
     "light": "--ink:#1c1e22;--muted:#5a616b;--page:#fff;--card:#f5f6f8;--edge:#d5d9df;--red:#b3261e;--amber:#8a5a00;",
     "dark": "--ink:#eee;--muted:#a2a9b4;--page:#16181d;--card:#1f2228;--edge:#3a3f48;--red:#ff8a80;--amber:#f0b94a;",
@@ -13,11 +12,11 @@ def _palette(shade: str, colours: tuple[str, ...]) -> str:
     return _SHADES[shade] + "".join(f"--c{index}:{colour};" for index, colour in enumerate(colours))
 
 
-_SERIES = "".join(f".s{index}{{--c:var(--c{index})}}" for index in range(len(COLOURS)))
+_SERIES = "".join(f".s{index}{{--c:var(--c{index})}}" for index in range(len(ON_LIGHT)))
 
 STYLE = f"""
-:root{{color-scheme:light dark;{_palette("light", COLOURS)}}}
-@media screen and (prefers-color-scheme:dark){{:root{{{_palette("dark", _DARK)}}}}}
+:root{{color-scheme:light dark;{_palette("light", ON_LIGHT)}}}
+@media screen and (prefers-color-scheme:dark){{:root{{{_palette("dark", ON_DARK)}}}}}
 *{{box-sizing:border-box}}
 body{{margin:0 auto;max-width:68rem;padding:1.5rem;background:var(--page);color:var(--ink);
 font:.95rem/1.5 system-ui,"Segoe UI","DejaVu Sans",sans-serif}}

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from html import escape
 
 from dit_studio.figures import number
+from dit_studio.plot_colours import ON_LIGHT
 
-# Okabe & Ito's colours, which all colour vision can tell apart, darker where white needs it.
-COLOURS = ("#0072b2", "#d55e00", "#00795b", "#b04a88", "#a06a00", "#3b7ea1", "#666666")
 _INK, _MUTED, _EDGE = "#1c1e22", "#5a616b", "#d5d9df"
 _GRID = f'class="grid" stroke="{_EDGE}"'
 _AXIS = f'class="axis" stroke="{_MUTED}"'
@@ -66,7 +65,7 @@ def line_plot(
     parts = [*_rows(up), *_columns(ticks, across), *_axis_title(x_title)]
     parts += _floor_line(floor, f'x1="{_LEFT}" x2="{_WIDTH - _RIGHT}"', up, "y")
     for index, one in enumerate(series):
-        parts += _line(one, index % len(COLOURS), across, up)
+        parts += _line(one, index % len(ON_LIGHT), across, up)
     return _svg(parts, title, _WIDTH, _HEIGHT)
 
 
@@ -99,7 +98,7 @@ def nice_ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _line(one: Series, index: int, across: _Scale, up: _Scale) -> list[str]:
-    points, colour = " ".join(f"{across(mark.x)},{up(mark.y)}" for mark in one.marks), COLOURS[index]
+    points, colour = " ".join(f"{across(mark.x)},{up(mark.y)}" for mark in one.marks), ON_LIGHT[index]
     line = f'class="line s{index}" fill="none" stroke="{colour}" stroke-width="2"'
     whisker = f'class="whisker s{index}" stroke="{colour}" stroke-width="4" stroke-opacity="0.45"'
     parts = [f'<polyline {line} points="{points}"/>'] if len(one.marks) > 1 else []
@@ -117,7 +116,7 @@ def _one_bar(mark: Mark, y: float, left: float, across: _Scale) -> list[str]:
     name = f"{escape(_short(mark.label))}<title>{escape(mark.label)}</title>"
     parts = [
         f'<text {_TEXT} x="{left - 8:.2f}" y="{middle + 4}" text-anchor="end">{name}</text>',
-        f'<rect class="bar s0" fill="{COLOURS[0]}" x="{min(zero, end)}" y="{y}" {size}>{_hint(mark)}</rect>',
+        f'<rect class="bar s0" fill="{ON_LIGHT[0]}" x="{min(zero, end)}" y="{y}" {size}>{_hint(mark)}</rect>',
     ]
     right = max(zero, end)
     if mark.low is not None and mark.high is not None:
