@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QFont
+from PySide6.QtCore import QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics
 
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.line_marks import UNLIKE, Mark
@@ -15,9 +15,23 @@ from dit_studio.ui.evaluate.plot_lines import Floor, PlotLine, PlotPoint
 
 _SIZE = 9  # pixels at a font scale of 100 %, of a point
 _RING = 17  # and of the ring around the selected one
+_NAME = 110  # and of the longest name at a point
 _BAND = 45  # opacity of a floor's band, of 255
 
 Place = Callable[[float], float]  # from x to where it stands on the axis
+
+
+@dataclass(frozen=True)
+class PointText:
+    """What is written beside a point; who draws it puts it where nothing else stands."""
+
+    item: pg.TextItem
+    point: PlotPoint
+
+    @property
+    def size(self) -> QSizeF:
+        """In pixels."""
+        return QSizeF(self.item.textItem.boundingRect().size())
 
 
 @dataclass(frozen=True)
@@ -28,11 +42,13 @@ class LineItems:
     points: pg.ScatterPlotItem
     hollow: pg.ScatterPlotItem
     bars: tuple[pg.ErrorBarItem, ...]
-    marks: tuple[pg.TextItem, ...]
+    marks: tuple[PointText, ...]  # at those that do not compare
+    names: tuple[PointText, ...]
 
     @property
     def all(self) -> tuple[pg.GraphicsObject, ...]:
-        return (*self.bars, self.curve, self.points, self.hollow, *self.marks)
+        texts = (text.item for text in (*self.marks, *self.names))
+        return (*self.bars, self.curve, self.points, self.hollow, *texts)
 
 
 def line_items(line: PlotLine, mark: Mark, place: Place, *, is_connected: bool, font: QFont) -> LineItems:
@@ -49,8 +65,9 @@ def line_items(line: PlotLine, mark: Mark, place: Place, *, is_connected: bool, 
     hollow = pg.ScatterPlotItem(size=size, symbol=mark.symbol, pen=pg.mkPen(mark.colour, width=2), brush=None)
     for item, found in ((points, alike), (hollow, unlike)):
         item.setData([place(point.x) for point in found], [point.y for point in found])
-    marks = tuple(_text(UNLIKE, place(point.x), point.y, font, anchor=(0.5, 1.2)) for point in unlike)
-    return LineItems(curve, points, hollow, _error_bars(line, mark, place), marks)
+    marks = tuple(_beside(point, UNLIKE, place, font) for point in unlike)
+    names = tuple(_beside(point, _cut(point.name, font), place, font) for point in line.points if point.name)
+    return LineItems(curve, points, hollow, _error_bars(line, mark, place), marks, names)
 
 
 def floor_items(floor: Floor) -> list[pg.GraphicsObject]:
@@ -70,14 +87,14 @@ def floor_items(floor: Floor) -> list[pg.GraphicsObject]:
     return items
 
 
-def floor_mark(point: PlotPoint, font: QFont) -> list[pg.GraphicsObject]:
+def floor_mark(point: PlotPoint, place: Place, font: QFont) -> tuple[pg.ScatterPlotItem, PointText]:
     """A cross where both axes have a floor, and its label."""
     muted = theme.current().muted
     cross = pg.ScatterPlotItem(
-        [point.x], [point.y], size=theme.scaled(_RING), symbol="x", pen=None, brush=pg.mkBrush(muted)
+        [place(point.x)], [point.y], size=theme.scaled(_RING), symbol="x", pen=None, brush=pg.mkBrush(muted)
     )
     cross.setZValue(-1)
-    return [cross, _text(point.text, point.x, point.y, font, anchor=(1.0, 1.5), colour=muted)]
+    return cross, PointText(_text(point.text, place(point.x), point.y, font, anchor=(1.0, 1.5), colour=muted), point)
 
 
 def ring_item() -> pg.ScatterPlotItem:
@@ -91,6 +108,19 @@ def ring_item() -> pg.ScatterPlotItem:
 def floor_label(floor: Floor, x: float, font: QFont) -> pg.TextItem:
     """What the floor is, above it, from its left end."""
     return _text(floor.text, x, floor.high, font, anchor=(0.0, 1.0), colour=theme.current().muted)
+
+
+def reach() -> float:
+    """Pixels from the middle of a point to its edge."""
+    return theme.scaled(_SIZE) / 2
+
+
+def _beside(point: PlotPoint, text: str, place: Place, font: QFont) -> PointText:
+    return PointText(_text(text, place(point.x), point.y, font, anchor=(0.5, 1.2)), point)
+
+
+def _cut(name: str, font: QFont) -> str:
+    return QFontMetrics(font).elidedText(name, Qt.TextElideMode.ElideMiddle, theme.scaled(_NAME))
 
 
 def _with_gaps(line: PlotLine, place: Place) -> tuple[list[float], list[float]]:

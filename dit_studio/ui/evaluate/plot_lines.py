@@ -8,6 +8,7 @@ from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
 from dit_studio.figures import figure_text, images_text, interval_of, short
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
+from dit_studio.ui.evaluate.floor_words import beside
 from dit_studio.ui.evaluate.plan_axis import axis_names, axis_title, axis_values
 
 Range = tuple[float, float]
@@ -26,6 +27,7 @@ class PlotPoint:
     x_range: Range | None = None  # its interval
     y_range: Range | None = None
     text: str
+    name: str = ""  # what is written beside it
     differs: tuple[str, ...] = ()  # what keeps it from being compared with the first
 
 
@@ -113,8 +115,8 @@ def read_out(point: EvaluationPoint, *figures: MetricResult) -> str:
     return f"{point.label}: {', '.join([*words, images_text(figures[0].n_real, figures[0].n_fake)])}"
 
 
-def floors(results: Results, metric: Metric) -> list[Floor]:
-    """The floor of all that may be compared; empty if none was measured."""
+def floors(results: Results, metric: Metric, *, what: str = "the points") -> list[Floor]:
+    """The floor of all that may be compared; empty if none was measured. `what`: they, in a word."""
     first = reference_of(results) if results else None
     found = [
         floor
@@ -130,18 +132,14 @@ def floors(results: Results, metric: Metric) -> list[Floor]:
     high = max([*values, *(interval.high for interval in around if interval)])
     level = " to ".join(dict.fromkeys([short(min(values)), short(max(values))]))
     images = f", {found[0].n_real:,} against {found[0].n_fake:,}" if found[0].n_fake else ""
+    reading = beside(found[0], generated_images(results, metric), what)
+    return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}{reading}")]
+
+
+def generated_images(results: Results, metric: Metric) -> int:
+    """Of the figures; where they differ, of that with the most."""
     figures = [figure_of(result, metric) for result in results.values()]
-    of_points = max((figure.n_fake for figure in figures if figure is not None), default=0)
-    return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}{_beside(found[0], of_points)}")]
-
-
-def _beside(floor: MetricResult, of_points: int) -> str:
-    """What a floor of another number of images than the points' means for reading it."""
-    if not floor.n_fake or not of_points or floor.n_fake == of_points:
-        return ""
-    if floor.n_fake > of_points:
-        return ", more than the points"
-    return ", fewer than the points"
+    return max((figure.n_fake for figure in figures if figure is not None), default=0)
 
 
 def _line(

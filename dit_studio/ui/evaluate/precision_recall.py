@@ -1,11 +1,24 @@
 """Precision against recall: how true the images are, and how much of the reference they cover."""
 
+from dataclasses import replace
+
 from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult
 from dit_studio.figures import interval_of
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
+from dit_studio.ui.evaluate.floor_words import beside
 from dit_studio.ui.evaluate.plan_axis import axis_names
-from dit_studio.ui.evaluate.plot_lines import Picture, PlotLine, PlotPoint, Results, lines_of, read_out, reference_of
+from dit_studio.ui.evaluate.plot_lines import (
+    Picture,
+    PlotLine,
+    PlotPoint,
+    Results,
+    generated_images,
+    lines_of,
+    metric_title,
+    read_out,
+    reference_of,
+)
 
 TITLE = "Precision against recall"
 
@@ -26,14 +39,14 @@ def precision_recall_picture(plan: EvaluationPlan, results: Results, place: int)
             if shown is None:
                 breaks.append(len(found))
             else:
-                found.append(shown)
+                found.append(replace(shown, name=point.labels[place] if plan.axes else point.label))
         lines.append(PlotLine(name=name, points=tuple(found), breaks=tuple(breaks)))
     return Picture(
         lines=tuple(line for line in lines if line.points),
-        x_title="Recall ↑",
-        y_title="Precision ↑",
+        x_title=metric_title(results, "recall"),
+        y_title=metric_title(results, "precision"),
         is_connected=not axis_names(plan, place),
-        floor_point=_floor(reference_of(results)) if results else None,
+        floor_point=_floor(results) if results else None,
     )
 
 
@@ -53,10 +66,12 @@ def _point(point: EvaluationPoint | None, result: EvaluationResult, first: Evalu
     )
 
 
-def _floor(result: EvaluationResult) -> PlotPoint | None:
+def _floor(results: Results) -> PlotPoint | None:
     """Where one half of the reference stands against the other."""
-    precision, recall = floor_of(result, "precision"), floor_of(result, "recall")
+    first = reference_of(results)
+    precision, recall = floor_of(first, "precision"), floor_of(first, "recall")
     if precision is None or recall is None or precision.value is None or recall.value is None:
         return None
-    text = f"floor: real against real, {precision.n_real:,} against {precision.n_fake:,}"
+    reading = beside(precision, generated_images(results, "precision"), "the points")
+    text = f"floor: real against real, {precision.n_real:,} against {precision.n_fake:,}{reading}"
     return PlotPoint(index=-1, x=recall.value, y=precision.value, text=text)
