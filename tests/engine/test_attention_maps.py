@@ -15,12 +15,14 @@ from dit_studio.engine import sample_job
 from dit_studio.engine.attention import SelfAttention
 from dit_studio.engine.attention_maps import HeadMaps, Moment, attention_from, head_maps, see_attention
 from dit_studio.engine.attention_picture import encode_maps, export_attention
-from dit_studio.engine.checkpoint import ModelDescription
+from dit_studio.engine.checkpoint import LatentSpace, ModelDescription, write_weights
+from dit_studio.engine.device import Precision
 from dit_studio.engine.model import DiT
 from dit_studio.events import AttentionSeen, Event, Progress, SettingsRefused, Written
 from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import BranchPoint
 from tests.engine.tiny_runs import write_tiny_run
+from tests.engine.tiny_vaes import write_tiny_vae
 
 GRID, HEADS, WIDTH = 6, 4, 32
 KINDS: dict[str, dict[str, Any]] = {
@@ -38,14 +40,18 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
-def random_model(**changes: Any) -> DiT:
-    torch.manual_seed(0)
+def description(**changes: Any) -> ModelDescription:
     numbers: dict[str, Any] = {
         "input_size": 2 * GRID, "patch_size": 2, "in_channels": 3, "hidden_size": WIDTH, "depth": 2,
         "num_heads": HEADS, "mlp_ratio": 2.0, "class_dropout_prob": 0.1, "num_classes": 3, "learn_sigma": False,
         "diffusion": DiffusionConfig(),
     }  # fmt: skip
-    model = ModelDescription(**numbers | changes).build()
+    return ModelDescription(**numbers | changes)
+
+
+def random_model(**changes: Any) -> DiT:
+    torch.manual_seed(0)
+    model = description(**changes).build()
     for parameter in model.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.3)
@@ -135,6 +141,14 @@ def test_diffusers_gives_the_same_weights() -> None:
     for patch in range(GRID**2):
         found = head_maps(model, at, block=1, patch=patch).weights.reshape(HEADS, -1)
         np.testing.assert_allclose(found, expected[:, patch].numpy(), rtol=1e-4, atol=1e-6)
+
+
+def test_maps_in_16_bits_are_near_those_in_32() -> None:
+    model, at = random_model(), moment()
+    exact, near = (head_maps(model, at, block=1, patch=9, precision=Precision(name)) for name in ("fp32", "bf16"))
+    np.testing.assert_allclose(near.weights, exact.weights, atol=0.05)
+    np.testing.assert_allclose(near.weights.sum(axis=(1, 2)), 1, rtol=1e-5)
+    assert not np.array_equal(near.weights, exact.weights)
 
 
 def test_outside_a_window_nothing_is_seen() -> None:
@@ -254,6 +268,21 @@ def test_maps_are_written_as_a_picture_of_all_heads(tiny_run: Path, tmp_path: Pa
         assert picture.size == (8 + 2 * 200, 16 + 2 * 22 + 2 * (192 + 22))
     refused = list(export_attention(str(tiny_run), "ema", **place, path=str(tmp_path / "maps.jpg")))[-1]
     assert isinstance(refused, SettingsRefused)
+
+
+def test_a_model_in_latents_is_seen_through_its_latents(tmp_path: Path) -> None:
+    vae = write_tiny_vae(tmp_path / "vae", factor=2)
+    latents = LatentSpace(vae=str(vae), factor=2, channels=4)
+    config = description(in_channels=4, latents=latents)
+    write_weights(tmp_path / "model.safetensors", random_model(in_channels=4, latents=latents), config)
+    file, request = tmp_path / "maps.png", REQUEST | {"classes": [2], "steps": 2}
+    event, maps = seen(tmp_path / "model.safetensors", request=request, step=2, block=1, patch=35)
+    assert maps.shape == (HEADS, GRID, GRID)
+    place: dict[str, Any] = {"image": event.image, "step": 2, "block": 1, "patch": 35}
+    model = str(tmp_path / "model.safetensors")
+    assert isinstance(list(export_attention(model, "ema", request, **place, path=str(file)))[-1], Written)
+    with Image.open(file) as picture:
+        assert picture.size == (8 + 3 * 200, 16 + 2 * 22 + 2 * (192 + 22))
 
 
 def test_a_patch_that_is_looked_at_is_bright_and_the_others_are_dim(tmp_path: Path) -> None:

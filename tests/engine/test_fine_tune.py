@@ -11,7 +11,7 @@ import torch
 from dit_studio import cli
 from dit_studio.config import Recipe, load_recipe, parse_recipe, recipe_to_tables
 from dit_studio.engine import training
-from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, load_model, write_weights
+from dit_studio.engine.checkpoint import LatentSpace, LoadedModel, ModelDescription, load_model, write_weights
 from dit_studio.engine.fine_tune import describe_start, preflight_line, start_from
 from dit_studio.engine.interop import open_model
 from dit_studio.engine.model import DiT, sincos_position_embedding
@@ -203,6 +203,17 @@ def test_a_start_model_with_nan_is_refused(tmp_path: Path) -> None:
 def test_a_start_model_of_other_channels_is_refused(start: LoadedModel) -> None:
     with pytest.raises(RunError, match="trained on channels = 3, and this run has 1"):
         fine_tuned(start, in_channels=1)
+
+
+def test_latents_of_another_scale_are_refused_and_another_vae_is_named(tmp_path: Path) -> None:
+    space = LatentSpace(vae="some/vae", digest="a", factor=2, channels=4, scale=0.2)
+    start = write_start(tmp_path / "start.safetensors", describe(in_channels=4, latents=space))
+    with pytest.raises(RunError, match=r"trained on latent scale = 0\.2, and this run has 0\.3"):
+        fine_tuned(start, latents=msgspec.structs.replace(space, scale=0.3))
+    _, _, notice = fine_tuned(start, latents=msgspec.structs.replace(space, vae="another/vae", digest="b"))
+    assert notice.message.endswith("It was trained on latents of another VAE, some/vae.")
+    _, _, notice = fine_tuned(start, latents=msgspec.structs.replace(space, vae="/moved/vae"))
+    assert "VAE" not in notice.message
 
 
 def test_a_start_model_of_another_shape_is_refused(start: LoadedModel) -> None:
