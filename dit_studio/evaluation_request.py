@@ -124,6 +124,7 @@ class SourceRecord(msgspec.Struct, frozen=True, kw_only=True):
     statistics_images: int = 0  # that saved statistics are of; 0: none, or they do not say
     duplicates: int = 0  # of the measured ones, those that are there more than once, to the last byte
     formats: tuple[str, ...] = ()  # the most frequent first
+    grey: int | None = None  # of the measured ones; None: an earlier version did not look
     smallest: tuple[int, int] = (0, 0)  # width, height in pixels
     largest: tuple[int, int] = (0, 0)
     class_names: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ One line of `events.jsonl`, and one line of a conversation with a worker, is one
 """
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -389,6 +390,9 @@ class SourceDescribed(Event, frozen=True, kw_only=True, tag="source"):
     has_images: bool = True  # not: saved statistics alone
     facts: tuple[tuple[str, str], ...] = ()  # for the card: ("step", "20,000"), ("protocol", "adm-tf1")
     warnings: tuple[str, ...] = ()
+    levels: tuple[Literal["red", "amber"], ...] = ()  # of the warnings, in their order; where there is none, amber
+    size: tuple[int, int] = (0, 0)  # width, height of the first image, or of all that a model draws; (0, 0): not known
+    colour: Literal["grey", "colour", ""] = ""  # empty: not known
     steps: tuple[int, ...] = ()  # of a run's checkpoints
     samplers: tuple[str, ...] = ()
     timesteps: int = 0

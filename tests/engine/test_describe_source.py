@@ -56,9 +56,25 @@ def test_folders_and_archives(tmp_path: Path, role: str) -> None:
         assert (found.source, found.images, found.classes) == (kind, 50, tuple("0123456789"))
         assert found.has_labels
         assert found.warnings == (
-            "50 images are too few for FID: below 2,048 its bias is larger than what models differ by. "
-            "Go by KID or MMD.",
+            "50 images are too few for a Fréchet distance (FID, FD): below 2,048 its bias is larger than what models "
+            "differ by. Go by a kernel distance (KID, KD or MMD).",
         )
+        assert (found.levels, found.size, found.colour) == (("red",), (8, 8), "")
+
+
+def test_every_warning_has_its_level(tmp_path: Path) -> None:
+    for count, levels in ((2047, ("red",)), (9999, ("amber",)), (10_000, ())):
+        np.savez(tmp_path / "some.npz", arr_0=np.zeros((count, 6, 2, 1), np.uint8))
+        found = described(tmp_path / "some.npz")
+        assert (found.levels, found.size, found.colour) == (levels, (2, 6), "grey")
+    (folder := Path(write_images(tmp_path / "flat", shuffled_digits()[0][:4]))).joinpath("notes.txt").write_text("…")
+    assert described(folder).levels == ("amber", "red")
+
+
+def test_the_size_is_that_of_the_first_picture_whose_head_can_be_read(tmp_path: Path) -> None:
+    folder = Path(write_images(tmp_path / "flat", shuffled_digits()[0][:4]))
+    (folder / "0-broken.png").write_bytes(b"none")
+    assert described(folder).size == (8, 8)
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
@@ -107,7 +123,7 @@ def test_the_data_set_of_a_run(run: Path, tmp_path: Path) -> None:
     found = described(run)
     assert (found.source, found.images, found.classes) == ("data set", DIGITS, tuple("0123456789"))
     assert found.facts == (("size", "8 pixels"), ("colour", "grey"), ("from", str(tmp_path / "digits")))
-    assert len(found.warnings) == 1
+    assert (found.size, found.colour, found.levels) == ((8, 8), "grey", ("red",))
     shutil.rmtree(tmp_path / "digits")
     assert "cannot be read any more: the reference is the decoded images" in described(run).warnings[0]
 
@@ -116,6 +132,7 @@ def test_the_data_set_of_a_run_that_is_not_decoded_yet(run: Path, tmp_path: Path
     shutil.rmtree(tmp_path / "cache" / "datasets")
     found = described(run)
     assert (found.source, found.images, len(found.classes)) == ("data set", DIGITS, 10)
+    assert (found.size, found.colour, found.levels) == ((8, 8), "grey", ("red",))
     assert not (tmp_path / "cache" / "datasets").exists()
     shutil.rmtree(tmp_path / "digits")
     with pytest.raises(StudioError, match="tiny was trained on are not there any more"):
@@ -126,6 +143,7 @@ def test_a_run_as_a_model(run: Path) -> None:
     found = described(run, "fake")
     assert (found.source, found.images, found.classes) == ("model", 0, tuple("0123456789"))
     assert found.facts == (("model", "tiny · step 20 · EMA"), ("draws", "8×8 grey"))
+    assert (found.size, found.colour) == ((8, 8), "grey")
     assert (found.steps, found.timesteps, found.has_null_class, found.warnings) == ((10, 20), 1000, True, ())
     assert {"ddim", "unipc"} < set(found.samplers)
     settings = msgspec.json.decode(found.settings, type=SampleRequest)

@@ -19,12 +19,19 @@ from dit_studio.evaluation_request import CautionRecord, EvaluationResult, Metri
 
 _NO_FORMATS = frozenset({"npz", "cache", "cifar"})
 _IMAGENET_CLASSES = 1000
+_NEARLY_ALL = 0.9  # of the images: a set in colour may hold some that are grey
 
 
 def cautions_for(
-    extractor: Extractor, metrics: tuple[Metric, ...], protocol: Protocol, *, real: SourceRecord, fake: SourceRecord
+    extractor: Extractor,
+    metrics: tuple[Metric, ...],
+    protocol: Protocol,
+    *,
+    real: SourceRecord,
+    fake: SourceRecord,
+    trained_on: str = "",
 ) -> tuple[CautionRecord, ...]:
-    """The worst first."""
+    """The worst first. `trained_on`: the images of the model's training, where the reference is known to be others."""
     is_fid = extractor.name == "inception"
     asked = [metric for metric in metrics if metric not in NEIGHBOURS]  # of which as many of each side are taken
     facts = Comparison(
@@ -39,6 +46,7 @@ def cautions_for(
         arithmetic=protocol.arithmetic,
         model_weights=_model_weights(fake),
         cfg=float(fake.drawn_by.settings.get("cfg", 1.0)) if fake.drawn_by else 1.0,
+        trained_on=trained_on,
     )
     return tuple(
         CautionRecord(level=level, metric="fid" if name == "fd" else name, message=text)
@@ -70,7 +78,16 @@ def _side(record: SourceRecord) -> Side:
         weights_sha256=record.statistics.get("weights_sha256", ""),
         is_spatial_order_known="protocol" in record.statistics,
         left_out=record.left_out,
+        colour=_colour(record),
     )
+
+
+def _colour(record: SourceRecord) -> Literal["grey", "colour", ""]:
+    if record.grey is None or not record.measured:
+        return ""
+    if record.grey > _NEARLY_ALL * record.measured:
+        return "grey"
+    return "colour" if record.grey < (1 - _NEARLY_ALL) * record.measured else ""
 
 
 def _model_weights(fake: SourceRecord) -> Literal["ema", "raw", ""]:

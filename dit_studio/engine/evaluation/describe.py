@@ -1,8 +1,10 @@
 """The job that says what a path is before anything is measured: kinds, numbers and classes, no image decoded."""
 
-from collections.abc import Generator
+import itertools
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,17 +16,25 @@ from dit_studio.engine.evaluation.npz_stream import array_heads
 from dit_studio.engine.evaluation.run_data import find_run_data, is_run
 from dit_studio.engine.evaluation.sides import check_is_no_model
 from dit_studio.engine.evaluation.statistics_file import describe_npz, read_statistics
-from dit_studio.engine.evaluation.warnings import AMBER_BELOW, RED_BELOW
-from dit_studio.engine.file_list import list_files
+from dit_studio.engine.evaluation.warnings import AMBER_BELOW, GO_BY_KERNELS, RED_BELOW
+from dit_studio.engine.file_list import FileList, list_files, looks_like_image
+from dit_studio.engine.image_files import Header
 from dit_studio.engine.left_out import shown
+from dit_studio.engine.pictures import check, find_pictures
 from dit_studio.engine.solvers import samplers_for
 from dit_studio.engine.warm_model import model_name
-from dit_studio.errors import CheckpointError, DataError
+from dit_studio.errors import CheckpointError, DataError, StudioError
 from dit_studio.events import Event, SourceDescribed
 
 Role = Literal["real", "fake"]
 
+_MOST_TRIED = 8  # files, to find one whose head can be read
 _KNOWN_META = (("protocol", "protocol"), ("extractor", "extractor"), ("image size", "image_size"))
+
+
+class _Warning(NamedTuple):
+    level: Literal["red", "amber"]
+    text: str
 
 
 def describe_source(path: str, role: Role) -> Generator[Event, None, None]:
@@ -51,7 +61,19 @@ def _describe_images(path: str, role: Role) -> Generator[Event, None, SourceDesc
     source = picture_source(files)
     left_out = source.left_out
     warnings = [left_out.sentence(left_out.count + source.count)] if left_out.count else []
-    return _of_source(path, role, source, warnings=warnings)
+    described = _of_source(path, role, source, warnings=warnings)
+    return msgspec.structs.replace(described, size=_first_size(files))
+
+
+def _first_size(files: FileList) -> tuple[int, int]:
+    """Width and height that the head of the first picture says; (0, 0) if none of the first can be read."""
+    found = find_pictures(FileList(files.path, files.kind, members=files.members), "none")
+    with suppress(StudioError), found.open() as pictures:
+        named = (picture for picture in pictures if found.cifar is not None or looks_like_image(picture.name))
+        for picture in itertools.islice(named, _MOST_TRIED):
+            if isinstance(header := check(picture), Header):
+                return header.width, header.height
+    return 0, 0
 
 
 def _of_source(
@@ -70,8 +92,14 @@ def _of_source(
         classes=_classes(source),
         has_labels=source.labels is not None,
         facts=facts,
-        warnings=(*warnings, *_number_warnings(source.count)),
+        **_said(warnings, source.count),
     )
+
+
+def _said(warnings: Sequence[str], images: int) -> dict[str, Any]:
+    """The warnings of a description, that about the number of images the last, and their levels."""
+    said = [*(_Warning("amber", text) for text in warnings), *_number_warnings(images)]
+    return {"warnings": tuple(one.text for one in said), "levels": tuple(one.level for one in said)}
 
 
 def _classes(source: ImageSource) -> tuple[str, ...]:
@@ -81,17 +109,19 @@ def _classes(source: ImageSource) -> tuple[str, ...]:
     return tuple(str(label) for label in np.unique(source.labels).tolist())
 
 
-def _number_warnings(images: int) -> list[str]:
+def _number_warnings(images: int) -> list[_Warning]:
     if 0 < images < RED_BELOW:
-        return [
-            f"{images:,} images are too few for FID: below {RED_BELOW:,} its bias is larger than what models differ "
-            "by. Go by KID or MMD."
-        ]
+        text = (
+            f"{images:,} images are too few for a Fréchet distance (FID, FD): below {RED_BELOW:,} its bias is larger "
+            f"than what models differ by. {GO_BY_KERNELS}."
+        )
+        return [_Warning("red", text)]
     if 0 < images < AMBER_BELOW:
-        return [
-            f"{images:,} images: below {AMBER_BELOW:,} FID is larger than published figures. Compare only with results "
-            "of as many."
-        ]
+        text = (
+            f"{images:,} images: below {AMBER_BELOW:,} a Fréchet distance (FID, FD) is larger than published figures. "
+            "Compare only with results of as many."
+        )
+        return [_Warning("amber", text)]
     return []
 
 
@@ -99,8 +129,11 @@ def _number_warnings(images: int) -> list[str]:
 
 
 def _describe_npz(path: str, file: Path, role: Role) -> SourceDescribed:
-    if role == "fake" or ("arr_0" in (heads := array_heads(file)) and not heads.keys() & {"mu", "sigma"}):
-        return _of_source(path, role, npz_source(file), warnings=[])
+    heads = array_heads(file)
+    if role == "fake" or ("arr_0" in heads and not heads.keys() & {"mu", "sigma"}):
+        described = _of_source(path, role, npz_source(file), warnings=[])
+        height, width, channels = heads["arr_0"].shape[1:]
+        return msgspec.structs.replace(described, size=(width, height), colour="grey" if channels == 1 else "")
     contents, statistics = describe_npz(file), read_statistics(file)
     source = npz_source(file) if contents.images else None
     meta = {key: str(value) for key, value in statistics.meta.items()}
@@ -116,7 +149,8 @@ def _describe_npz(path: str, file: Path, role: Role) -> SourceDescribed:
         has_labels=source is not None and source.labels is not None,
         has_images=source is not None,
         facts=tuple(facts),
-        warnings=(*_statistics_warnings(meta, statistics.n, contents.images), *_number_warnings(statistics.n)),
+        size=contents.image_size[::-1],
+        **_said(_statistics_warnings(meta, statistics.n, contents.images), statistics.n),
     )
 
 
@@ -143,10 +177,21 @@ def _describe_run_data(path: str, run: Path) -> Generator[Event, None, SourceDes
     facts = (("size", f"{config.image_size} pixels"), ("colour", config.color), ("from", shown(config.path)))
     warnings = [found.note] if found.note else []
     if found.kept is not None:
-        return _of_source(path, "real", data_set_source(found.kept), warnings=warnings, facts=facts)
-    described = yield from _describe_images(config.path, "real")
+        described = _of_source(path, "real", data_set_source(found.kept), warnings=warnings, facts=facts)
+    else:
+        described = yield from _describe_images(config.path, "real")
+        described = msgspec.structs.replace(
+            described,
+            path=shown(path),
+            source="data set",
+            facts=facts,
+            warnings=(*warnings, *described.warnings),
+            levels=(*["amber"] * len(warnings), *described.levels),
+        )
     return msgspec.structs.replace(
-        described, path=shown(path), source="data set", facts=facts, warnings=(*warnings, *described.warnings)
+        described,
+        size=(config.image_size, config.image_size),
+        colour="grey" if config.color == "grey" else "colour",
     )
 
 
@@ -164,6 +209,8 @@ def _describe_model(path: str, file: Path) -> SourceDescribed:
         has_labels=model.num_classes > 1,
         facts=_model_facts(place, model),
         warnings=_model_warnings(weights),
+        size=(model.image_size, model.image_size),
+        colour=_colour(model),
         steps=tuple(int(folder.name.removeprefix("step-")) for folder in checkpoints),
         samplers=samplers_for(model.diffusion.objective),
         timesteps=model.diffusion.timesteps,
@@ -183,9 +230,12 @@ def _weights(file: Path) -> tuple[str, Path]:
 
 
 def _model_facts(place: Path, model: ModelDescription) -> tuple[tuple[str, str], ...]:
-    colour = "grey" if model.in_channels == 1 and model.latents is None else "colour"
     name = model_name(place, step=model.step, weights=model.weights)
-    return ("model", name), ("draws", f"{model.image_size}×{model.image_size} {colour}")
+    return ("model", name), ("draws", f"{model.image_size}×{model.image_size} {_colour(model)}")
+
+
+def _colour(model: ModelDescription) -> Literal["grey", "colour"]:
+    return "grey" if model.in_channels == 1 and model.latents is None else "colour"
 
 
 def _model_warnings(weights: str) -> tuple[str, ...]:

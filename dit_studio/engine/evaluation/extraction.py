@@ -95,21 +95,33 @@ def _fill(
 
 
 class _Tally:
-    """Sizes and formats of the images that are in the store; broken files are tried again by each process."""
+    """Sizes, formats and colours of the images that are in the store; broken files are tried again by each process."""
 
     def __init__(self, before: Seen) -> None:
         self._sizes, self._formats = Counter(before.sizes), Counter(before.formats)
+        self._grey = before.grey if before.sizes else 0
 
     def add(self, batch: ImageBatch) -> None:
         height, width = batch.pixels.shape[2:]
         self._sizes[f"{width}×{height}"] += len(batch.numbers)
         self._formats.update(batch.formats)
+        if self._grey is not None:
+            self._grey += _grey_images(batch.pixels)
 
     def seen(self, source: ImageSource) -> Seen:
         left_out = source.left_out
         return Seen(
-            sizes=dict(self._sizes), formats=dict(self._formats), left_out=left_out.count, problems=left_out.problems
+            sizes=dict(self._sizes),
+            formats=dict(self._formats),
+            grey=self._grey,
+            left_out=left_out.count,
+            problems=left_out.problems,
         )
+
+
+def _grey_images(pixels: Pixels) -> int:
+    """How many have the same in all channels. Shapes: (B, C, H, W)."""
+    return int((pixels == pixels[:, :1]).all((1, 2, 3)).sum())
 
 
 def _even_batches(source: ImageSource, wanted: NDArray[np.int64], batch_size: int) -> Batches:

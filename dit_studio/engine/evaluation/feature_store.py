@@ -36,6 +36,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     sizes: dict[str, int] = {}  # "width×height"
     formats: dict[str, int] = {}
+    grey: int | None = None  # images; None: an earlier version did not look
     left_out: int = 0
     problems: tuple[FileProblem, ...] = ()
 

@@ -52,6 +52,7 @@ class Shared:
     device: str = "auto"
     extractors: dict[tuple[str, ...], OpenExtractor] = field(default_factory=dict)  # one at most
     references: dict[tuple[object, ...], Reference] = field(default_factory=dict)  # one at most
+    trained_on: dict[tuple[Path, Path], str] = field(default_factory=dict)  # other images than the reference, by run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +205,10 @@ class _Evaluation:
         reference = Path(self._request.real).expanduser()
         if run is None or reference.suffix.lower() == ".npz":
             return ""
-        return shown((yield from other_training_images(run, reference)))
+        known = self._shared.trained_on
+        if (run, reference) not in known:
+            known[run, reference] = shown((yield from other_training_images(run, reference)))
+        return known[run, reference]
 
     def _extract(self, opened: OpenSide, stage: str, count: int | None) -> Generator[Event, None, Extracted | None]:
         if opened.source is None:

@@ -39,6 +39,7 @@ def source_record(opened: OpenSide, extracted: Extracted | None) -> SourceRecord
         statistics_images=opened.statistics.n if opened.statistics is not None else 0,
         duplicates=_duplicates(extracted),
         formats=tuple(sorted(seen.formats, key=lambda name: -seen.formats[name])),
+        grey=seen.grey,
         smallest=sizes[0],
         largest=sizes[-1],
         class_names=source.class_names,

@@ -10,7 +10,7 @@ from dit_studio.config import DataConfig, load_recipe
 from dit_studio.engine import data
 from dit_studio.engine.checkpoint import Progressed, list_checkpoints
 from dit_studio.engine.data import ImageSet
-from dit_studio.errors import DataError
+from dit_studio.errors import DataError, StudioError
 from dit_studio.events import Event, Progress
 
 _RECIPE = "run.toml"
@@ -62,6 +62,25 @@ def find_run_data(run: Path) -> Generator[Progress, None, RunData]:
         return RunData(config, kept, f"{has_changed}: {_OF_THEN}")
     note = f"{has_changed}, and the images of then are not kept: the reference is what is there now."
     return RunData(config, data.open_decoded(now, config.path), note)
+
+
+def other_training_images(run: Path, reference: Path) -> Generator[Progress, None, str]:
+    """The images that a run was trained on, where a reference is known to be others: another folder or archive than
+    that of then, or the data set of another run; "" if it is the same, or nobody can tell.
+    """
+    trained_on = _fingerprint(run)
+    if not trained_on or reference.resolve() == run.resolve():
+        return ""
+    try:
+        config = load_recipe(run / _RECIPE).data
+        if is_run(reference):
+            if _fingerprint(reference) == trained_on:
+                return ""
+            reference = Path(load_recipe(reference / _RECIPE).data.path)
+        now = yield from data.find_fingerprint(msgspec.structs.replace(config, path=str(reference)))
+    except StudioError:
+        return ""
+    return "" if now == trained_on else config.path
 
 
 def _fingerprint(run: Path) -> str:

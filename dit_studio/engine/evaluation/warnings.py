@@ -11,6 +11,7 @@ FRECHET = frozenset({"fid", "sfid", "fd"})
 NEIGHBOURS = frozenset({"precision", "recall", "density", "coverage"})
 
 RED_BELOW, AMBER_BELOW = 2048, 10_000  # images, for a Fréchet distance
+GO_BY_KERNELS = "Go by a kernel distance (KID, KD or MMD)"
 _IS_SPLIT_LEAST = 5000
 _UNEQUAL_ABOVE = 1.25  # ratio of the two sides' numbers
 _UPSCALED_ABOVE = 1.2
@@ -38,6 +39,7 @@ class Side:
     weights_sha256: str = ""  # of the extractor that made them; empty if the file does not say
     is_spatial_order_known: bool = True  # of mu_s: height, width, channel
     left_out: str = ""  # a sentence about files that could not be used
+    colour: Literal["grey", "colour", ""] = ""  # of nearly all of its images; empty: not known, or mixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Comparison:
     arithmetic: str = "fp32"  # of the extractor
     model_weights: Literal["ema", "raw", ""] = ""  # of the model that drew the images, where one did
     cfg: float = 1.0
+    trained_on: str = ""  # the images that the model was trained on, where they are known not to be the reference's
     compared_n: tuple[int, ...] = ()  # of the results that are shown beside this one
 
 
@@ -77,7 +80,7 @@ def _too_few(facts: Comparison) -> Iterator[Caution]:
                 yield Caution(
                     "red", metric,
                     f"{side.n:,} {name} images are too few: below {RED_BELOW:,} the bias is larger than what models "
-                    "differ by. Go by KID or MMD, or take more images.",
+                    f"differ by. {GO_BY_KERNELS}, or take more images.",
                 )  # fmt: skip
             elif 0 < side.n < AMBER_BELOW:
                 yield Caution(
@@ -218,6 +221,17 @@ def _sizes(facts: Comparison) -> Iterator[Caution]:
             )  # fmt: skip
 
 
+def _colours(facts: Comparison) -> Iterator[Caution]:
+    real, generated = facts.real.colour, facts.generated.colour
+    if {real, generated} == {"grey", "colour"}:
+        words = {"grey": "grey", "colour": "in colour"}
+        yield Caution(
+            "red", "",
+            f"The generated images are {words[generated]}, the reference is {words[real]}: that alone makes most of a "
+            "distance. Measure against images in the model's colours.",
+        )  # fmt: skip
+
+
 # ------------------------------------------------------------------------------------------------- protocol
 
 
@@ -279,6 +293,12 @@ def _model(facts: Comparison) -> Iterator[Caution]:
             "",
             "The images are of the raw weights. Published figures are of averaged ones (EMA), which are better.",
         )
+    if facts.trained_on:
+        yield Caution(
+            "amber", "",
+            f"The model was trained on other images than the reference's: on {facts.trained_on}. A distance then shows "
+            "how the two sets differ, too. Measure against its own data set, or compare with that in mind.",
+        )  # fmt: skip
     if facts.cfg > 1:
         yield Caution(
             "note", "",
@@ -287,8 +307,8 @@ def _model(facts: Comparison) -> Iterator[Caution]:
 
 
 _CHECKS = (
-    _statistics, _too_few, _unequal, _left_out, _formats, _sizes, _duplicates, _inception_score, _extractor, _model,
-    _clamped_subsets, _unknown_number, _copying,
+    _statistics, _too_few, _unequal, _left_out, _formats, _sizes, _colours, _duplicates, _inception_score, _extractor,
+    _model, _clamped_subsets, _unknown_number, _copying,
 )  # fmt: skip
 
 
