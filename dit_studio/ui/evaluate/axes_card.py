@@ -77,6 +77,15 @@ class AxesCard(Card):
             self._fill(one)
         self._show_buttons()
 
+    def renew_checkpoints(self) -> None:
+        """Of another run: those that it has, in place of those that were chosen of the former; or no such axis."""
+        for one in [one for one in self.rows if one.name == "checkpoint" and one.values.text()]:
+            one.put("")
+            self._fill(one)
+            if self._checkpoints < 2:
+                self._take(one)
+        self._show_buttons()
+
     def show_count(self, text: str) -> None:
         """What the curve comes to: "20 points · 20,000 images to draw"."""
         self._count.setText(text)

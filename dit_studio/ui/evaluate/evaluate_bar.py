@@ -3,9 +3,11 @@
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QVBoxLayout, QWidget
 
 from dit_studio.events import JobState
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.state_pill import StatePill
 from dit_studio.ui.widgets.basics import BusyBar, Caption, button, describe, row, set_property
@@ -39,6 +41,7 @@ _TOOLTIPS = _Labels(
     "Pressed again: end at once.",
 )
 KEYS = {"Ctrl+Return": "evaluate", "Ctrl+P": "pause", "Ctrl+.": "stop"}  # of the page, whatever it shows
+_ONE_LINE = 400  # pixels at a font scale of 100 %
 _ICONS = _Labels(evaluate="play", go_on="resume", pause="pause", stop="stop")
 
 
@@ -61,13 +64,22 @@ class EvaluateBar(QFrame):
         line = row(self._pill, self._line)
         line.setStretch(1, 1)
         layout.addWidget(self._busy)
-        layout.addLayout(line)
         buttons = row(*self.buttons.values())
         buttons.setStretch(0, 1)
-        layout.addLayout(buttons)
+        self._rows = QBoxLayout(QBoxLayout.Direction.TopToBottom)
+        self._rows.setSpacing(4)
+        self._rows.addLayout(line, 1)
+        self._rows.addLayout(buttons)
+        layout.addLayout(self._rows)
         for key, widget in self.buttons.items():
             widget.clicked.connect(lambda _checked=False, key=key: self.pressed.emit(key))
         self.show_state(JobState.IDLE)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In one line where there is room, as below all tabs of a folded page."""
+        super().resizeEvent(event)
+        ways = QBoxLayout.Direction
+        self._rows.setDirection(ways.LeftToRight if self.width() >= theme.scaled(_ONE_LINE) else ways.TopToBottom)
 
     @property
     def text(self) -> str:

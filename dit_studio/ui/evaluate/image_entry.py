@@ -6,9 +6,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QLineEdit, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, Failure, SourceDescribed
-from dit_studio.ui.evaluate.source_words import source_line, warning_checks
+from dit_studio.ui.evaluate.caution_lines import CautionLines
+from dit_studio.ui.evaluate.source_words import cautions_of, source_line
 from dit_studio.ui.icons import icon
-from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, describe, row
 
 
@@ -23,7 +23,7 @@ class ImageEntry(QWidget):
         self.path = path
         self.answer: Event | None = None
         self.name, self.remove = QLineEdit(name), QToolButton()
-        self._facts, self._warnings, self._problem = Caption(), CheckLines(), WholeText(role="problem")
+        self._facts, self._warnings, self._problem = Caption(), CautionLines(), WholeText(role="problem")
         self._build()
         self.name.textEdited.connect(self.edited)
         self.remove.clicked.connect(self.removed)
@@ -43,7 +43,7 @@ class ImageEntry(QWidget):
         source = answer if isinstance(answer, SourceDescribed) else None
         self._facts.setText(source_line(source) if source else "" if answer else "Not looked at yet")
         self._facts.setVisible(bool(self._facts.text()))
-        self._warnings.show_checks(warning_checks(source))
+        self._warnings.show_cautions(cautions_of(source))
         self._problem.setText(_trouble(answer))
         self._problem.setVisible(bool(self._problem.text()))
 

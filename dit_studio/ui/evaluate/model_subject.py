@@ -32,6 +32,7 @@ class ModelSubject(QWidget):
     def __init__(self, launcher: Launcher, dialogs: ModelDialogs | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.described: SourceDescribed | None = None
+        self._run = ""  # that the axes are of
         self.picker, self.drawing, self.axes = ModelPicker(dialogs), DrawingCard(), AxesCard()
         self._question = SourceQuestion(launcher, "fake", self)
         layout = QVBoxLayout(self)
@@ -69,11 +70,19 @@ class ModelSubject(QWidget):
         return name if str(place) == self.run or over_training else f"{name} step {checkpoint_step(place):,}"
 
     def show_path(self, path: str, weights: str = "ema") -> None:
-        """Show a choice without looking at it yet."""
+        """Show a choice without looking at it yet; the axes are taken to be of it."""
         self._question.withdraw()
         self.described = None
         self.picker.set_model(path, weights)
+        self._run = self.run
         self._show_limits()
+
+    def set_model(self, path: str) -> None:
+        """Another model, whose run has checkpoints of its own."""
+        before = self._run
+        self.show_path(path)
+        self._renew_axes(before)
+        self.look()
 
     def look(self) -> None:
         """Ask what the path is, again."""
@@ -169,7 +178,17 @@ class ModelSubject(QWidget):
 
     # --------------------------------------------------------------------------------------------- how
 
+    def _renew_axes(self, before: str) -> None:
+        """The checkpoints of a run that was chosen before are no values for this one."""
+        self._run = self.run
+        if before != self._run:
+            self.axes.renew_checkpoints()
+
     def _on_chosen(self, path: str, _weights: str) -> None:
+        before = self._run
+        self.described = None
+        self._show_limits()
+        self._renew_axes(before)
         self.look()
         self.chosen.emit(path)
 

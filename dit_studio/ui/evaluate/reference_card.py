@@ -1,30 +1,32 @@
 """The reference: the real images, or their statistics, that everything is measured against."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
-from dit_studio.errors import StudioError
+from dit_studio.evaluation_request import CautionRecord
 from dit_studio.events import Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, list_runs
 from dit_studio.places import runs_dir
+from dit_studio.ui.evaluate.caution_lines import CautionLines
 from dit_studio.ui.evaluate.dialogs import SourceDialogs
+from dit_studio.ui.evaluate.run_images import images_of
 from dit_studio.ui.evaluate.source_question import SourceQuestion
-from dit_studio.ui.evaluate.source_words import facts_line, progress_line, source_line, warning_checks
+from dit_studio.ui.evaluate.source_words import cautions_of, facts_line, progress_line, source_line
 from dit_studio.ui.settings import Settings
-from dit_studio.ui.train.check_line import CheckLines
 from dit_studio.ui.train.data_card import dropped_path
 from dit_studio.ui.train.drop_area import DropArea
 from dit_studio.ui.train.run_bar import title_of
-from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, button
+from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, Muted, button
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.message import MessageCard
 
 _HINT = "First: the real images to measure against. Drop a folder, an archive or an .npz here, or choose."
+_TAKE_OWN = "Measure against the images that the model was trained on."
 _MOST_RUNS = 12
 
 
@@ -33,6 +35,7 @@ class ReferenceCard(Card):
 
     changed = Signal()
     chosen = Signal()
+    own_asked = Signal()  # to measure against what the model was trained on
 
     def __init__(
         self, settings: Settings, launcher: Launcher, dialogs: SourceDialogs, parent: QWidget | None = None
@@ -45,17 +48,21 @@ class ReferenceCard(Card):
         self._drop_area = DropArea(self._buttons(), hint=_HINT)
         self._location = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
         self._busy, self._line, self._facts = BusyBar(), Caption(), Caption()
-        self._warnings, self.message = CheckLines(), MessageCard()
+        self.warnings, self.misfits, self.message = CautionLines(), CautionLines(), MessageCard()
+        self._others, self.take_own = Muted(), button("Measure against its own data set", _TAKE_OWN)
         for widget in (
-            self._drop_area, self._location, self._busy, self._line, self._facts, self._warnings, self.message
+            self._drop_area, self._location, self._busy, self._line, self._facts, self.warnings, self.misfits,
+            self._others, self.take_own, self.message,
         ):  # fmt: skip
             self.body.addWidget(widget)
         self.setAcceptDrops(True)
         self._question.progressed.connect(self._on_progressed)
         self._question.answered.connect(self._on_answered)
         self.message.action.connect(lambda key: self.look() if key == "look" else None)
+        self.take_own.clicked.connect(self.own_asked)
         self._forget()
         self.show_path("")
+        self.show_fit("", ())
 
     # --------------------------------------------------------------------------------------------- what is chosen
 
@@ -86,13 +93,7 @@ class ReferenceCard(Card):
     @property
     def title(self) -> str:
         """ "landscapes", of a run the name of its data set."""
-        run = RunFolder(Path(self.path))
-        if not run.is_run():
-            return Path(self.path).name
-        try:
-            return Path(run.recipe().data.path).name or run.name
-        except StudioError:
-            return run.name
+        return Path(images_of(self.path)).name
 
     def why_not(self) -> str:
         """Why nothing can be measured against it, as a sentence; "" if it can."""
@@ -106,6 +107,13 @@ class ReferenceCard(Card):
         """What the engine says of it."""
         self.message.show_failure(Failure(message=sentence), [("look", "Look again")])
 
+    def show_fit(self, own: str, misfits: Sequence[CautionRecord]) -> None:
+        """How the model fits: the images that it was trained on, if they are not these ("" otherwise), and cautions."""
+        self.misfits.show_cautions(misfits)
+        self._others.setText(f"The model was not trained on these images, but on {own}.")
+        for widget in (self._others, self.take_own):
+            widget.setVisible(bool(own))
+
     def close_jobs(self) -> None:
         self._question.close()
         self._busy.finish()
@@ -116,7 +124,7 @@ class ReferenceCard(Card):
         self.described = None
         self.message.clear()
         self._busy.finish()
-        self._warnings.show_checks(())
+        self.warnings.show_cautions(())
         for label in (self._line, self._facts):
             label.hide()
 
@@ -137,7 +145,7 @@ class ReferenceCard(Card):
         self._facts.setText(facts_line(source))
         self._line.show()
         self._facts.setVisible(bool(source.facts))
-        self._warnings.show_checks(warning_checks(source))
+        self.warnings.show_cautions(cautions_of(source))
 
     # --------------------------------------------------------------------------------------------- choosing
 

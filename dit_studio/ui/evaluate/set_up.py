@@ -18,6 +18,8 @@ from dit_studio.ui.evaluate.evaluate_bar import EvaluateBar
 from dit_studio.ui.evaluate.metrics_card import MetricsCard
 from dit_studio.ui.evaluate.reference_card import ReferenceCard
 from dit_studio.ui.evaluate.remembered import Remembered, read_remembered
+from dit_studio.ui.evaluate.run_images import are_same_images, images_of
+from dit_studio.ui.evaluate.source_words import misfits
 from dit_studio.ui.evaluate.subject_card import SubjectCard
 from dit_studio.ui.sample.model_picker import ModelDialogs
 from dit_studio.ui.sample.sweep_values import in_titles
@@ -73,7 +75,8 @@ class EvaluateSetUp(QWidget):
         self.reference.look()
 
     def set_model(self, path: str) -> None:
-        """Measure a run or a checkpoint; against what it was trained on, unless somebody chose a reference."""
+        """Measure a run or a checkpoint; against what it was trained on, unless somebody chose a reference, which then
+        offers to change to it."""
         self.subject.set_model(path)
         self._propose_reference()
 
@@ -98,6 +101,8 @@ class EvaluateSetUp(QWidget):
         self.metrics.set_options(first, first.metrics)
         self.subject.set_plan(plan)
         self.set_reference(first.real)
+        if first.real == self.subject.model.run:
+            self._proposed = first.real
 
     # --------------------------------------------------------------------------------------------- the measuring
 
@@ -156,12 +161,24 @@ class EvaluateSetUp(QWidget):
             self.set_reference(run)
             self._proposed = run
 
+    def _take_own(self) -> None:
+        """Measure against what the model was trained on, instead of what somebody chose."""
+        self._proposed = self.reference.path
+        self._propose_reference()
+
+    def _show_fit(self) -> None:
+        model, is_model = self.subject.model, self.subject.mode == "model"
+        is_other = bool(self.reference.path and model.run) and not are_same_images(model.run, self.reference.path)
+        own = Path(images_of(model.run)).name if is_model and is_other else ""
+        self.reference.show_fit(own, misfits(model.described, self.reference.described) if is_model else ())
+
     def _on_reference_chosen(self) -> None:
         self._proposed = ""
 
     def _on_changed(self) -> None:
         self.metrics.show_reference(self.reference.described)
         self._check()
+        self._show_fit()
         self.remember()
         self.changed.emit()
 
@@ -211,6 +228,7 @@ class EvaluateSetUp(QWidget):
     def _connect(self) -> None:
         for card in (self.reference, self.subject, self.metrics):
             card.changed.connect(self._on_changed)
+        self.reference.own_asked.connect(self._take_own)
         self.reference.chosen.connect(self._on_reference_chosen)
         self.subject.model_chosen.connect(self._propose_reference)
         self.metrics.model_files_asked.connect(self.model_files_asked)

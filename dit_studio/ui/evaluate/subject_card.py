@@ -76,8 +76,7 @@ class SubjectCard(QWidget):
 
     def set_model(self, path: str) -> None:
         self.show_mode("model")
-        self.model.show_path(path)
-        self.model.look()
+        self.model.set_model(path)
 
     def set_images(self, paths: Sequence[str], labels: Sequence[str]) -> None:
         self.show_mode("images")
