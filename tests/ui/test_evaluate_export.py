@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
@@ -73,13 +74,27 @@ def launcher_with(script: Any) -> ScriptedLauncher:
 
 def test_without_an_evaluation_nothing_is_offered(qtbot: QtBot, menus: list[ExportMenu]) -> None:
     menu = menu_of(qtbot, menus, ScriptedLauncher(), Answers(), None)
-    actions = [action for action in menu.menu().actions() if not action.isSeparator()]
+    actions = [action for action in menu.menu().actions() if action.isVisible() and not action.isSeparator()]
     assert len(actions) == 4
     assert not any(action.isEnabled() for action in actions)
     assert all(action.toolTip().startswith("Nothing is shown") for action in actions)
     assert menu.accessibleName() == "Export"
     menu.export("html")
     assert menu.folder is None
+
+
+def test_the_menu_says_of_which_evaluation(qtbot: QtBot, menus: list[ExportMenu], entry: Path, tmp_path: Path) -> None:
+    menu = menu_of(qtbot, menus, ScriptedLauncher(), Answers(), entry)
+    menu.menu().aboutToShow.emit()
+    heading = menu.menu().actions()[0]
+    assert heading.text().startswith("Of digits: checkpoint × CFG, ")
+    assert heading.isVisible()
+    assert not heading.isEnabled()
+    record = record_of(msgspec.structs.replace(sources_plan(), title="A & B " * 40))
+    menu.folder = write_entry(tmp_path, "long", record, sources_results())
+    menu.menu().aboutToShow.emit()
+    assert heading.text().startswith("Of A && B")
+    assert len(heading.text()) < 100
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from evaluation_results import LOST, copying, curve_plan, curve_result, one_plan, one_result, record_of, write_entry
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher, Step
@@ -225,6 +226,23 @@ def test_results_are_compared_and_taken_out_again(make_page: MakePage) -> None:
     assert len(page._compared) == 1
     page.bars.removed.emit(one_plan().title)
     assert page._compared == []
+
+
+def test_what_the_history_opens_is_seen_though_a_comparison_is_in_front(make_page: MakePage, qtbot: QtBot) -> None:
+    write_entry(evaluations_dir(), "20200101-000000-aaaa", record_of(one_plan(), time=1.0), {0: one_result()})
+    write_entry(evaluations_dir(), "20200102-000000-bbbb", record_of(curve_plan(), time=2.0), {0: curve_result(0)})
+    page = make_page()
+    page.entries.compare_asked.emit("20200101-000000-aaaa")
+    page.entries.select("20200101-000000-aaaa")
+    qtbot.keyClick(page.entries.list, Qt.Key.Key_Return)
+    assert page._tabs.currentWidget() is page.results
+    page._tabs.setCurrentWidget(page.bars)
+    qtbot.keyClick(page.entries.list, Qt.Key.Key_Return)  # the same once more
+    assert page._tabs.currentWidget() is page.results
+    page._tabs.setCurrentWidget(page.curves)
+    page.entries.select("20200102-000000-bbbb")
+    qtbot.keyClick(page.entries.list, Qt.Key.Key_Return)
+    assert page._tabs.currentWidget() is page.curves
 
 
 def test_copying_is_shown_of_the_chosen_point(make_page: MakePage, qtbot: QtBot) -> None:

@@ -1,6 +1,7 @@
 """Taking an evaluation along: a report of it, its figures as a table, or the reference's statistics."""
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,20 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu, QToolButton, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.evaluation_plan import EvaluationRecord, open_evaluation
 from dit_studio.evaluation_request import EvaluationRequest
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.sample.export_menu import Calls
 from dit_studio.ui.sample.export_path import Confirm, ExportPlace, SavePath, confirm, save_path
 from dit_studio.ui.sample.export_status import ExportStatus
+from dit_studio.ui.sample.history_words import time_in_words
 from dit_studio.ui.widgets.basics import describe
 
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|\x00-\x1f]')  # of files, on one system or another
+_HEADING_WIDTH = 360  # pixels at a font scale of 100 %
 _NOTHING = "Nothing is shown: evaluate something, or open an evaluation from the history."
 
 
@@ -77,6 +81,7 @@ class ExportMenu(QToolButton):
         self.status = status or ExportStatus()
         self._entry: Path | None = None
         self._place = ExportPlace(will_write=self.status.will_write, save_path=save_path, confirm=confirm)
+        self._heading = QAction(self, enabled=False)
         self._actions: dict[str, QAction] = {}
         self._build()
         self.folder = None
@@ -89,6 +94,7 @@ class ExportMenu(QToolButton):
     @folder.setter
     def folder(self, folder: Path | None) -> None:
         self._entry = folder
+        self._heading.setVisible(folder is not None)
         for kind in _KINDS:
             self._actions[kind.key].setEnabled(folder is not None)
             self._actions[kind.key].setToolTip(kind.tooltip if folder else _NOTHING)
@@ -118,6 +124,19 @@ class ExportMenu(QToolButton):
     def _on_chosen(self, key: str, _checked: bool = False) -> None:
         self.export(key)
 
+    def _name_entry(self) -> None:
+        """Say in the menu's first line what is exported: it is what is shown, not what is selected in the history."""
+        if self._entry is None:
+            return
+        try:
+            record = open_evaluation(self._entry)
+        except StudioError:
+            title = self._entry.name
+        else:
+            title = f"{record.plan.title or self._entry.name}, {time_in_words(record.time, time.time())}"
+        text = self.fontMetrics().elidedText(f"Of {title}", Qt.TextElideMode.ElideMiddle, theme.scaled(_HEADING_WIDTH))
+        self._heading.setText(text.replace("&", "&&"))
+
     def _job(self, kind: _Kind, folder: Path, record: EvaluationRecord, path: Path) -> Callable[[], Any]:
         if kind.key != "npz":
             return partial(self._launcher.call, "report", folders=[str(folder)], path=str(path))
@@ -130,9 +149,11 @@ class ExportMenu(QToolButton):
         self.setToolButtonStyle(self.toolButtonStyle().ToolButtonTextBesideIcon)
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setProperty("kind", "button")
-        describe(self, "Export", "Save a report, the figures, or the reference's statistics.")
+        describe(self, "Export", "Save a report, the figures, or the reference's statistics of what is shown.")
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
+        menu.addAction(self._heading)
+        menu.aboutToShow.connect(self._name_entry)
         for kind in _KINDS:
             if kind.key == "npz":
                 menu.addSeparator()

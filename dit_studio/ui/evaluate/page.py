@@ -203,9 +203,9 @@ class EvaluatePage(QWidget):
             self._obey(lambda: self._show_entry(name))
 
     def _open_in_front(self, name: str) -> None:
-        """As the user asks for it: where the history is a tab, what it opens comes before it."""
+        """As the user asks for it: where the history is a tab, or others are compared, it comes to the front."""
         self._open_entry(name)
-        if self.display.name == name and self._tabs.currentWidget() is self._side:
+        if self.display.name == name and self._tabs.currentWidget() in (self._side, self.bars):
             self._tabs.setCurrentWidget(self.results)
 
     def _show_entry(self, name: str) -> None:
