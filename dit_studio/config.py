@@ -28,6 +28,7 @@ from dit_studio.model_settings import (
     suitable_learning_rate,
 )
 from dit_studio.sample_request import SampleOptions, Sampler
+from dit_studio.speed_settings import AttentionSizes, FamilySizes
 
 
 class DataConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,11 +191,17 @@ SECTIONS: dict[str, type[Section]] = {
     "sample": SampleConfig,
     "evaluate": EvaluateConfig,
 }
-_SCHEMAS = SECTIONS | {"request": SampleOptions, "evaluation": EvaluationOptions}
+_SCHEMAS = SECTIONS | {
+    "request": SampleOptions,
+    "evaluation": EvaluationOptions,
+    "attention speed": AttentionSizes,
+    "family speed": FamilySizes,
+}
 
 
 def fields_of(section: str) -> tuple[Field, ...]:
-    """The settings of a section of the recipe, of a "request" or of an "evaluation", in the order of the schema."""
+    """The settings of a section of the recipe, of a "request", of an "evaluation", or of what is measured of a machine
+    ("attention speed", "family speed"), in the order of the schema."""
     return schema_fields(section, _SCHEMAS[section])
 
 

@@ -25,7 +25,8 @@ PAGES = (
     PageEntry("sample", "Sample", "Draw images from a model, and see how they come out of noise."),
     PageEntry("evaluate", "Evaluate", "Measure images and models, and compare them."),
     PageEntry("runs", "Runs", "All runs: open, resume, compare."),
-    PageEntry("files", "Model files", "The networks that metrics need: what is here, and how to get it.", is_last=True),
+    PageEntry("speed", "Speed", "How fast attention and the models are on this machine.", is_last=True),
+    PageEntry("files", "Model files", "The networks that metrics need: what is here, and how to get it."),
     PageEntry("settings", "Settings", "Folders, theme, text size."),
 )
 DEFAULT_SIZE = (1280, 800)
@@ -205,6 +206,12 @@ class MainWindow(QMainWindow):
             return page
         if key == "files":
             return self._make_files_page()
+        if key == "speed":
+            from dit_studio.ui.speed.page import SpeedPage
+
+            speed = SpeedPage(self._settings, self._launcher)
+            speed.status_changed.connect(self._notes.setText)
+            return speed
         if key == "runs":
             from dit_studio.ui.runs.page import RunsPage  # each page is imported when it is first shown
 

@@ -25,6 +25,7 @@ from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
 from sample_page_scenes import SAMPLE_SCENES
 from scripted import CPU, ScriptedLauncher
+from speed_scenes import SPEED_SCENES
 from train_scenes import TRAIN_SCENES
 
 from dit_studio.events import Failure
@@ -105,6 +106,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     **TRAIN_SCENES,
     **SAMPLE_SCENES,
     **EVALUATE_SCENES,
+    **SPEED_SCENES,
     **EVALUATE_PARTS,
     "shortcuts": shortcuts,
 }

@@ -109,7 +109,7 @@ def test_the_rail_and_the_shortcuts_show_pages(open_window: Open, qtbot: QtBot, 
     qtbot.mouseClick(_button(window, "Runs"), Qt.MouseButton.LeftButton)
     assert settings.now.page == "runs"
     assert "No runs yet" in _texts(window)
-    qtbot.keyClick(window, Qt.Key.Key_6, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(window, Qt.Key.Key_7, Qt.KeyboardModifier.ControlModifier)
     assert settings.now.page == "settings"
     assert _button(window, "Settings").isChecked()
 

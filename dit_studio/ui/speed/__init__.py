@@ -1,0 +1,1 @@
+"""The Speed page: how fast attention and the family are on this machine."""
