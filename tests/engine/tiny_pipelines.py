@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DiTPipeline, DiTTransformer2DModel
 
-CLASSES = 10
+CLASSES = 1000  # as the published models: DiTPipeline takes 1000 for no class
 
 
 def write_pipeline(folder: Path, *, is_safe: bool = True) -> Path:
@@ -24,6 +24,8 @@ def write_pipeline(folder: Path, *, is_safe: bool = True) -> Path:
         )
         for weights in transformer.parameters():
             torch.nn.init.normal_(weights, std=0.1)
+        first, second = (block.norm1.emb for block in transformer.transformer_blocks)
+        second.load_state_dict(first.state_dict())  # as published: the blocks share them
         pipeline = DiTPipeline(transformer=transformer, vae=_vae(), scheduler=DDIMScheduler(clip_sample=False))
         pipeline.save_pretrained(folder, safe_serialization=is_safe)
     return folder
