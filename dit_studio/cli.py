@@ -21,8 +21,12 @@ from typing import Any, NoReturn
 import msgspec
 
 from dit_studio import __version__
+from dit_studio.checkpoint_header import is_checkpoint
+from dit_studio.cli_convert import add_convert_options, run_convert
 from dit_studio.cli_download import add_download_options, model_place, run_download
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
+from dit_studio.cli_latents import add_vae_options, inspect_vae, is_vae
+from dit_studio.cli_models import add_assume_option, inspect_model
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
 from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_sample import add_sample_options, run_sample
@@ -39,8 +43,11 @@ from dit_studio.events import (
     Started,
     StateChanged,
 )
+from dit_studio.opened_models import foreign_kind
 from dit_studio.places import runs_dir
 from dit_studio.start_model import load_recipe_and_start
+
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 
 # The engine and the window are imported where a command needs them: `dit-studio --help` costs no torch.
 
@@ -126,23 +133,27 @@ def _parser() -> argparse.ArgumentParser:
 
     add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
 
+    add_convert_options(command("convert", run_convert, "write a model in the format of another program, or of ours"))
+
     add_download_options(command("download", run_download, "fetch a published model, under its licence"))
 
     add_evaluate_options(command("evaluate", run_evaluate, "measure images against a reference"))
 
     add_report_options(command("report", run_report, "write evaluations as one HTML, CSV or JSON file"))
 
-    inspect = command("inspect", _inspect, "say what a data set, a run or a checkpoint holds")
-    inspect.add_argument("path", type=Path, metavar="DIR|MODEL")
+    inspect = command("inspect", _inspect, "say what a data set, a run, a checkpoint or a VAE holds")
+    inspect.add_argument("path", type=Path, metavar="DIR|MODEL|VAE")
     sources = next(field for field in fields_of("data") if field.name == "classes").choices
+    add_assume_option(inspect)
     inspect.add_argument("--classes", default="auto", choices=sources, help="where classes come from (default: auto)")
+    add_vae_options(inspect)
 
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
     benchmark.add_argument(
         "what",
-        choices=["train", "data", "sample", "evaluate", "window"],
+        choices=["train", "data", "latents", "sample", "evaluate", "window"],
         metavar="WHAT",
-        help="train, data, sample, evaluate or window",
+        help="train, data, latents, sample, evaluate or window",
     )
     benchmark.add_argument(
         "--seconds", type=_positive, default=60.0, metavar="S", help="window: how long (default: 60)"
@@ -169,7 +180,7 @@ def _is_path(word: str) -> bool:
 
 
 def _command_names() -> set[str]:
-    return {"demo", "train", "sample", "evaluate", "report", "inspect", "benchmark", "doctor", "download"}
+    return {"demo", "train", "sample", "convert", "evaluate", "report", "inspect", "benchmark", "doctor", "download"}
 
 
 # ------------------------------------------------------------------------------------------------- train
@@ -310,12 +321,12 @@ def _inspect(options: argparse.Namespace) -> int:
     options.path = path = Path(model_place(str(options.path)))
     if (path / "run.toml").is_file():
         return _inspect_run(options)
-    if (
-        path.suffix == ".safetensors"
-        or (path / "model.safetensors").is_file()
-        or path.suffix in {".pt", ".pth", ".ckpt"}
-    ):
-        return _inspect_model(options)
+    if foreign_kind(path) or is_checkpoint(path) or path.suffix in _WEIGHTS:
+        return inspect_model(options)
+    if is_vae(path):
+        return inspect_vae(options)
+    if options.assume:
+        raise UsageError(f"--assume is of models of other programs, and {path} is none.")
     from dit_studio.engine.data import scan
 
     ticker, summary = Ticker(), None
@@ -353,20 +364,6 @@ def _inspect_run(options: argparse.Namespace) -> int:
     say(f"loss {loss}, validation loss {validation}")
     say(f"checkpoints: {', '.join(checkpoints) or 'none'}")
     answer(options, run=str(folder.path), checkpoints=checkpoints, **msgspec.to_builtins(status))
-    return 0
-
-
-def _inspect_model(options: argparse.Namespace) -> int:
-    from dit_studio.engine.checkpoint import load_model
-
-    loaded = load_model(options.path)
-    state = loaded.model.state_dict()
-    numbers = sum(tensor.numel() for tensor in state.values())
-    described = msgspec.to_builtins(loaded.config)
-    say(f"{loaded.path}: a DiT with {numbers:,} numbers under {len(state)} names, {loaded.config.weights} weights.")
-    for key, value in described.items():
-        say(f"  {key}: {value}")
-    answer(options, path=str(loaded.path), numbers=numbers, names=len(state), **described)
     return 0
 
 
@@ -417,6 +414,10 @@ def _benchmark(options: argparse.Namespace) -> int:
         from dit_studio.engine.benchmark_sampling import FULL, measure_sampling
 
         figures = measure_sampling(model=options.model, extent=FULL if options.full else None)
+    elif options.what == "latents":
+        from dit_studio.engine.benchmark_latents import measure_latents
+
+        figures = measure_latents()
     elif options.what == "evaluate":
         from dit_studio.engine.benchmark_evaluation import measure_evaluation
 

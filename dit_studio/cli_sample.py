@@ -11,6 +11,7 @@ import msgspec
 from dit_studio.cli_branch import read_branch
 from dit_studio.cli_download import model_place
 from dit_studio.cli_job import follow, saying_what_is_kept
+from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_out import check_folder, clear_folder
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.config import fields_of
@@ -39,8 +40,10 @@ _OWN_DEFAULTS = {
 def add_sample_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
-        "model", type=model_place, metavar="MODEL", help="a run, a checkpoint or a published file or name",
+        "model", type=model_place, metavar="MODEL",
+        help="a run, a checkpoint, a published file or name, or a diffusers folder",
     )  # fmt: skip
+    add_assume_option(parser)
     add("--classes", metavar="0,3", help="numbers or names, taken in turn (default: all)")
     add_settings(add, {field.name: field for field in _OPTIONS})
     add("--weights", choices=["ema", "raw"], help="averaged or raw (default: ema)")
@@ -90,6 +93,7 @@ def _help(field: Field, defaults: Mapping[str, str]) -> str:
 def run_sample(options: argparse.Namespace) -> int:
     """Draw what is asked for, and return the exit status."""
     _check_usage(options)
+    open_foreign(options.model, options.assume)
     axes = [parse_axis(text) for text in options.sweep]
     if axes:
         check_axes(axes, model=options.model)

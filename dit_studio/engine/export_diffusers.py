@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from dit_studio.class_names import imagenet_names, other_names
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.export_formats import is_pipeline
 from dit_studio.engine.interop_names import PIPELINE_NULL_CLASS
@@ -37,13 +38,12 @@ def pipeline_parts(folder: Path, model: ModelDescription) -> Iterator[tuple[str,
         return
     import diffusers
 
-    names = model.class_names or tuple(str(number) for number in range(model.num_classes))
     yield (
         "model_index.json",
         {
             "_class_name": "DiTPipeline",
             "_diffusers_version": diffusers.__version__,
-            "id2label": {str(number): name for number, name in enumerate(names)},
+            "id2label": {str(number): name for number, name in enumerate(_labels(model))},
             "scheduler": ["diffusers", "DDIMScheduler"],
             "transformer": ["diffusers", "DiTTransformer2DModel"],
             "vae": ["diffusers", "AutoencoderKL"],
@@ -57,6 +57,12 @@ def pipeline_parts(folder: Path, model: ModelDescription) -> Iterator[tuple[str,
             "vae/config.json",
             json.loads((vae / "config.json").read_bytes()) | {"scaling_factor": model.latents.scale},
         )
+
+
+def _labels(model: ModelDescription) -> tuple[str, ...]:
+    """What the pipeline calls the classes: ImageNet's by all their names, as published; without names by numbers."""
+    names = model.class_names or tuple(str(number) for number in range(model.num_classes))
+    return tuple(", ".join((name, *other_names(name))) for name in names) if names == imagenet_names() else names
 
 
 def class_rows(model: ModelDescription) -> int:
