@@ -242,6 +242,18 @@ def test_going_on_with_an_archive_of_which_some_are_wanted(
     assert figures(result_of(job.evaluate(request))) == figures(whole)
 
 
+def test_one_can_stop_on_the_way_to_an_image_that_is_wanted(
+    digits: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction, "_TOLD_SECONDS", 0.0)
+    np.savez(tmp_path / "samples.npz", np.repeat(shuffled_digits()[0][:400, :, :, None], 3, axis=3))
+    request = {"real": digits["train"], "fake": str(tmp_path / "samples.npz"), "metrics": ["kid"], "has_floor": False}
+    said = list(job.evaluate({**request, "count": 4, "batch_size": 5}))
+    steps = [event for event in said if isinstance(event, Progress) and event.stage == "Generated images"]
+    assert len(steps) > 40  # of 80 blocks
+    assert result_of(said).fake.measured == 4
+
+
 def test_going_on_with_mixed_sizes_and_a_broken_file(
     digits: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,11 @@ def test_missing_parts_and_damage_are_said(tmp_path: Path) -> None:
     told = np.frombuffer(b"{not json", np.uint8)
     with pytest.raises(DataError, match=r'"meta" in .* is damaged'):
         read_statistics(save(tmp_path / "meta.npz", mu=np.zeros(2), sigma=np.eye(2), meta=told))
+    deep = np.frombuffer(b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", np.uint8)
+    with pytest.raises(DataError, match=r'"meta" in .* is damaged'):
+        read_statistics(save(tmp_path / "deep.npz", mu=np.zeros(2), sigma=np.eye(2), meta=deep))
+    with pytest.raises(DataError, match=r"are of -5 images"):
+        read_statistics(save(tmp_path / "negative.npz", mu=np.zeros(2), sigma=np.eye(2), n=np.array(-5)))
     other = save(tmp_path / "others.npz", mu=np.zeros(2), sigma=np.eye(2), meta=np.zeros(3), n=np.zeros(2))
     assert (read_statistics(other).meta, read_statistics(other).n) == ({}, 0)
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 
+from dit_studio.engine.evaluation import npz_stream
+from dit_studio.engine.evaluation.image_sources import npz_source
 from dit_studio.engine.evaluation.npz_stream import array_heads, read_array, stream_array
 from dit_studio.errors import DataError
 
@@ -102,3 +105,27 @@ def test_an_array_that_promises_more_than_it_has_is_cut_short(tmp_path: Path) ->
         short.writestr("arr_0.npy", whole.read("arr_0.npy")[:-1])
     with pytest.raises(DataError, match="cut short: 1,379 of 1,380 bytes"):
         next(stream_array(tmp_path / "short.npz", "arr_0", batch_size=8))
+
+
+def test_a_head_that_promises_a_million_million_images_is_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "giant.npz"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("arr_0.npy", "w") as member:
+        shape = (10**12, 8, 8, 3)
+        npy.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        member.write(bytes(1000))
+    with pytest.raises(DataError, match="cut short: 1,000 of 192,000,000,000,000 bytes"):
+        npz_source(path)
+
+
+def test_what_is_skipped_is_skipped_in_steps(npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that whoever reads can stop meanwhile."""
+    monkeypatch.setattr(npz_stream, "_SKIPPED_BYTES", 400)
+    batches = list(stream_array(npz, "arr_0", batch_size=8, start=15))  # behind 900 bytes
+    assert [batch.shape for batch in batches] == [(0, 5, 4, 3), (0, 5, 4, 3), (8, 5, 4, 3)]
+    np.testing.assert_array_equal(batches[-1], PIXELS[15:])
+
+
+def test_between_images_that_are_wanted_there_is_time_to_stop(npz: Path) -> None:
+    batches = list(npz_source(npz).batches(batch_size=4, wanted=np.array([1, 2, 21])))
+    assert [batch.numbers.tolist() for batch in batches] == [[1, 2], [], [], [], [], [21]]
+    np.testing.assert_array_equal(batches[-1].pixels, PIXELS[21:22].transpose(0, 3, 1, 2))

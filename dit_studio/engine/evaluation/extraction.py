@@ -79,11 +79,12 @@ def _fill(
     try:
         with closing(read_ahead(_hashed(_even_batches(source, rest, batch_size)))) as batches:
             for batch, hashes in batches:
-                features = extractor(batch.pixels)
-                _check_finite(features, source, batch)
-                store.append(batch.numbers, hashes, features)
-                tally.add(batch)
-                store.commit(tally.seen(source))
+                if len(batch.numbers):
+                    features = extractor(batch.pixels)
+                    _check_finite(features, source, batch)
+                    store.append(batch.numbers, hashes, features)
+                    tally.add(batch)
+                    store.commit(tally.seen(source))
                 if (now := time.monotonic()) - told > _TOLD_SECONDS:
                     told, rate = now, (store.rows - done_before) / (now - started)
                     yield Progress(stage=stage, done=store.rows, total=len(wanted), unit="images", rate=rate)
@@ -125,7 +126,7 @@ def _grey_images(pixels: Pixels) -> int:
 
 
 def _even_batches(source: ImageSource, wanted: NDArray[np.int64], batch_size: int) -> Batches:
-    """Of an array every batch but the last is full, whichever of its images are wanted."""
+    """Of an array every batch but the last is full or empty, whichever of its images are wanted."""
     batches = source.batches(batch_size=batch_size, wanted=wanted)
     if source.kind != "npz":
         yield from batches
@@ -134,9 +135,9 @@ def _even_batches(source: ImageSource, wanted: NDArray[np.int64], batch_size: in
     with closing(batches):
         for batch in batches:
             waiting = batch if waiting is None else _joined(waiting, batch)
-            if len(waiting.numbers) >= batch_size:
-                yield _part(waiting, slice(0, batch_size))
-                waiting = _part(waiting, slice(batch_size, None))
+            full = batch_size if len(waiting.numbers) >= batch_size else 0
+            yield _part(waiting, slice(0, full))
+            waiting = _part(waiting, slice(full, None))
     if waiting is not None and len(waiting.numbers):
         yield waiting
 
@@ -164,7 +165,7 @@ def _hashes(pixels: Pixels) -> NDArray[np.uint64]:
     """Grey pixels have the hash of the same in three channels."""
     pixels = np.broadcast_to(pixels, (len(pixels), 3, *pixels.shape[2:]))
     shape = str(pixels.shape[1:]).encode()
-    digests = []
+    digests = [b""]
     for image in pixels:
         state = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8)
         state.update(shape)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dit_studio.engine import image_files
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.evaluation.content_digest import digest_files
-from dit_studio.engine.evaluation.npz_stream import array_heads, read_array, stream_array
+from dit_studio.engine.evaluation.npz_stream import array_heads, check_whole, read_array, stream_array
 from dit_studio.engine.file_list import FileList, list_files, looks_like_image
 from dit_studio.engine.image_files import NOT_AN_IMAGE, Pixels, UnusableImageError
 from dit_studio.engine.left_out import LeftOut
@@ -86,7 +86,8 @@ class ImageSource:
         return 0 < changes == len(np.unique(self.labels)) - 1
 
     def batches(self, *, batch_size: int, wanted: Numbers | None = None) -> Batches:
-        """All images, or those of the `wanted` numbers, each once; not always in order where sizes are mixed.
+        """All images, or those of the `wanted` numbers, each once; not always in order where sizes are mixed. A batch
+        may be empty: one can stop at it.
 
         Raises: DataError if not one of all can be used, or the file is damaged.
         """
@@ -245,7 +246,7 @@ def _batch(group: list[_Decoded]) -> ImageBatch:
 def npz_source(path: Path) -> ImageSource:
     """The images of an .npz as evaluators of this field write it: arr_0 uint8 (N, H, W, 3 or 1), labels in arr_1.
 
-    Raises: DataError if arr_0 is missing, no bytes, or of another shape.
+    Raises: DataError if arr_0 is missing, cut short, no bytes, or of another shape.
     """
     heads = array_heads(path)
     head = heads.get("arr_0")
@@ -266,6 +267,7 @@ def npz_source(path: Path) -> ImageSource:
             f'"arr_0" in {path} is {dtype} of shape {shape}; images are uint8 of shape (N, H, W, 3 or 1).',
             remedy="Save the images as bytes 0…255, the channel last.",
         )
+    check_whole(path, "arr_0")
     labels_fit = "arr_1" in heads and heads["arr_1"].shape == shape[:1] and heads["arr_1"].dtype.kind in "iu"
     return ImageSource(
         path=str(path),
@@ -278,17 +280,16 @@ def npz_source(path: Path) -> ImageSource:
 
 
 def _read_npz(path: Path, wanted: Numbers, batch_size: int) -> Batches:
+    """A batch of every block that is read, even if none of its images is wanted."""
     if not len(wanted):
         return
     first = int(wanted[0])
     with closing(stream_array(path, "arr_0", batch_size=batch_size, start=first)) as arrays:
         for array in arrays:
-            numbers = np.arange(first, first + len(array))
-            chosen = np.isin(numbers, wanted)
+            numbers = wanted[slice(*np.searchsorted(wanted, [first, first + len(array)]))]
+            pixels = np.ascontiguousarray(array[numbers - first].transpose(0, 3, 1, 2))
+            yield ImageBatch(pixels, numbers, ("NPZ",) * len(pixels))
             first += len(array)
-            if chosen.any():
-                pixels = np.ascontiguousarray(array[chosen].transpose(0, 3, 1, 2))
-                yield ImageBatch(pixels, numbers[chosen], ("NPZ",) * len(pixels))
             if first > wanted[-1]:
                 return
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dit_studio.errors import DataError
 
 _SUFFIX = ".npy"
+_SKIPPED_BYTES = 2**26  # at once
 _REPAIR = "Copy or download it again."
 
 
@@ -54,6 +55,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
 def stream_array(path: Path, name: str, *, batch_size: int, start: int = 0) -> Generator[NDArray[Any], None, None]:
     """Batches along the first axis, from row `start`; no more than one is held. The last may be smaller.
 
+    Of a compressed file all before `start` is read: an empty batch comes after each 64 MB of it, so that one can stop.
     Shapes: (≤ batch_size, …). Raises: DataError as `read_array`, and if its rows do not lie one after the other.
     """
     with _open_archive(path) as archive, _open_array(path, archive, name) as (member, head):
@@ -64,12 +66,26 @@ def stream_array(path: Path, name: str, *, batch_size: int, start: int = 0) -> G
                 remedy="Save it with numpy.savez from an array in C order.",
             )
         rows, row_shape = head.shape[0], head.shape[1:]
-        if start:
-            member.seek(start * math.prod(row_shape) * head.dtype.itemsize, 1)
+        for size_bytes in _steps(start * math.prod(row_shape) * head.dtype.itemsize):
+            with _naming_damage(path):
+                member.seek(size_bytes, 1)
+            if size_bytes == _SKIPPED_BYTES:
+                yield np.empty((0, *row_shape), head.dtype)
         for first in range(start, rows, batch_size):
             count = min(batch_size, rows - first)
             values = _values(path, name, member, head.dtype, count * math.prod(row_shape))
             yield values.reshape(count, *row_shape)
+
+
+def check_whole(path: Path, name: str) -> None:
+    """Without reading its numbers. Raises: DataError as `read_array`."""
+    with _open_archive(path) as archive, _open_array(path, archive, name):
+        pass
+
+
+def _steps(size_bytes: int) -> Iterator[int]:
+    for left in range(size_bytes, 0, -_SKIPPED_BYTES):
+        yield min(left, _SKIPPED_BYTES)
 
 
 # ------------------------------------------------------------------------------------------------- the archive

@@ -20,11 +20,15 @@ from dit_studio.engine.evaluation.npz_stream import ArrayHead, array_heads, read
 from dit_studio.errors import DataError
 from dit_studio.files import naming_disk_errors, open_atomically
 
+PIXEL_HASH = "pixel_hash"  # in meta: of the images, as the protocol of a comparison with them has it
 REFERENCE_IMAGES = 10_000  # that ADM's evaluator takes for precision and recall
 _MOST_DIMENSIONS = 16_384
 _MOST_META_BYTES = 2**20
 _ASYMMETRY = 1e-5  # of the largest entry; float32 statistics have that much
 _SAVE_AGAIN = "Save them as uint8 (N, H, W, 3), 0 … 255, with numpy.savez."
+
+_Plain = str | int | float | bool | None
+_Meta = dict[str, _Plain | list[_Plain] | dict[str, _Plain]]  # nothing that is nested without end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +43,7 @@ class Statistics:
     mu_s: NDArray[np.float64] | None = None  # (2023,), height, width, channel in this order
     sigma_s: NDArray[np.float64] | None = None
     n: int = 0
-    meta: dict[str, Any] = field(default_factory=dict)  # protocol, weights_sha256, image size, source hash, …
+    meta: dict[str, Any] = field(default_factory=dict)  # protocol, weights_sha256, image size, pixel hash, …
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +91,8 @@ def read_statistics(path: Path) -> Statistics:
     if heads.keys() & {"mu_s", "sigma_s"}:
         _check_gaussian(path, heads, "mu_s", "sigma_s")
         spatial = _read_gaussian(path, "mu_s", "sigma_s")
-    n = read_array(path, "n") if "n" in heads and heads["n"].dtype.kind in "iu" else np.array(0)
     return Statistics(
-        mu=mu, sigma=sigma, mu_s=spatial[0], sigma_s=spatial[1], n=int(n) if n.shape == () else 0,
+        mu=mu, sigma=sigma, mu_s=spatial[0], sigma_s=spatial[1], n=_read_number(path, heads),
         meta=_read_meta(path, heads),
     )  # fmt: skip
 
@@ -230,6 +233,17 @@ def _check_images(path: Path, heads: dict[str, ArrayHead]) -> tuple[int, int, in
     return head.shape[0], head.shape[1], head.shape[2]
 
 
+def _read_number(path: Path, heads: dict[str, ArrayHead]) -> int:
+    """Of how many images the statistics are; 0 if the file does not say."""
+    head = heads.get("n")
+    if head is None or head.dtype.kind not in "iu" or head.shape != ():
+        return 0
+    n = int(read_array(path, "n"))
+    if n < 0:
+        raise DataError(f"The statistics in {path} are of {n:,} images, it says.", remedy="Compute them again.")
+    return n
+
+
 def _read_meta(path: Path, heads: dict[str, ArrayHead]) -> dict[str, Any]:
     """Ours; what others call meta is nothing to us."""
     head = heads.get("meta")
@@ -241,6 +255,6 @@ def _read_meta(path: Path, heads: dict[str, ArrayHead]) -> dict[str, Any]:
             remedy="Choose another file.",
         )
     try:
-        return msgspec.json.decode(read_array(path, "meta").tobytes(), type=dict[str, Any])
+        return msgspec.json.decode(read_array(path, "meta").tobytes(), type=_Meta)
     except msgspec.DecodeError as error:
         raise DataError(f'"meta" in {path} is damaged: {error}.', remedy="Copy or download it again.") from error
