@@ -1,5 +1,7 @@
 """Saved statistics, read as others read them, and what a distance from them has to be by other means."""
 
+import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dit_studio.engine.evaluation.extractors import open_extractor
+from dit_studio.engine.evaluation.statistics_file import read_statistics, write_statistics
 from dit_studio.engine.evaluation.statistics_job import save_statistics
 from dit_studio.errors import CheckpointError, DataError, RunError
-from dit_studio.evaluation_request import decode_result
+from dit_studio.evaluation_request import Protocol, decode_result
 from dit_studio.events import EvaluationDone, Progress, SettingsRefused, Written
 from dit_studio.jobs import table
 from tests.engine.digits import shuffled_digits, write_digits, write_images
@@ -84,6 +87,41 @@ def test_the_distance_from_them_is_the_one_from_the_images(digits: dict[str, str
     with np.load(tmp_path / "real.npz", allow_pickle=False) as file:
         features = extractor(pixels_of(digits["fake"]).transpose(0, 3, 1, 2))["features"]
         assert of_statistics == pytest.approx(frechet_of_products(file["mu"], file["sigma"], features), rel=1e-5)
+
+
+def test_results_against_them_and_against_the_images_are_of_one_reference(
+    digits: dict[str, str], tmp_path: Path
+) -> None:
+    saved(tmp_path / "real.npz", real=digits["real"])
+    against_images, against_file = (
+        protocol(real, digits["fake"]) for real in (digits["real"], str(tmp_path / "real.npz"))
+    )
+    assert against_file.real_hash == against_images.real_hash
+    assert against_file.key == against_images.key
+    with np.load(tmp_path / "real.npz", allow_pickle=False) as file:
+        assert msgspec.json.decode(file["meta"].tobytes())["pixel_hash"] == against_images.real_hash
+    saved(tmp_path / "some.npz", real=digits["real"], count=50)
+    assert protocol(str(tmp_path / "some.npz"), digits["fake"]).real_hash != against_images.real_hash
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pixel_hash": None}, {"pixel_hash": "none"}, {"protocol": "clean"}, {"weights_sha256": "bb" * 32}]
+)
+def test_files_that_do_not_say_or_were_made_otherwise_are_references_of_their_own(
+    digits: dict[str, str], tmp_path: Path, changes: dict[str, str | None]
+) -> None:
+    saved(tmp_path / "real.npz", real=digits["real"])
+    found = read_statistics(tmp_path / "real.npz")
+    meta = {key: value for key, value in (found.meta | changes).items() if value is not None}
+    write_statistics(tmp_path / "old.npz", replace(found, meta=meta))
+    old = protocol(str(tmp_path / "old.npz"), digits["fake"])
+    assert old.real_hash == hashlib.sha256((tmp_path / "old.npz").read_bytes()).hexdigest()[:32]
+
+
+def protocol(real: str, fake: str) -> Protocol:
+    request = {"real": real, "fake": fake, "metrics": ["fid"], "has_floor": False}
+    said = list(table.call("evaluate", {"request": request, "device": "cpu"}))
+    return next(decode_result(event.result) for event in said if isinstance(event, EvaluationDone)).protocol
 
 
 def distance(real: str, fake: str) -> float:

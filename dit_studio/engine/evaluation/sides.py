@@ -1,5 +1,6 @@
 """The two sides of a comparison, opened: images or saved statistics, with what is known of them."""
 
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,12 +17,14 @@ from dit_studio.engine.evaluation.frechet import Gaussian
 from dit_studio.engine.evaluation.image_sources import ImageSource, data_set_source, npz_source, picture_source
 from dit_studio.engine.evaluation.npz_stream import array_heads
 from dit_studio.engine.evaluation.run_data import is_run, open_run_data
-from dit_studio.engine.evaluation.statistics_file import Statistics, describe_npz, read_statistics
+from dit_studio.engine.evaluation.statistics_file import PIXEL_HASH, Statistics, describe_npz, read_statistics
 from dit_studio.engine.file_list import list_files, looks_like_image
 from dit_studio.engine.left_out import shown
 from dit_studio.engine.model_files.hashes import sha256_of
 from dit_studio.errors import DataError
 from dit_studio.events import Event
+
+_HASH = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +94,20 @@ def open_reference(path: str, extractor: Extractor) -> Generator[Event, None, Op
             f"{extractor.dim:,}.",
             remedy="Choose the extractor that made them (2,048 numbers: inception), or a folder of the images.",
         )
-    return OpenSide(path=path, source=source, statistics=read_statistics(file), statistics_hash=sha256_of(file)[:32])
+    statistics = read_statistics(file)
+    return OpenSide(
+        path=path, source=source, statistics=statistics, statistics_hash=_hash_of(file, statistics, extractor)
+    )
+
+
+def _hash_of(file: Path, statistics: Statistics, extractor: Extractor) -> str:
+    """Of the pixels, where the statistics were made here as a comparison with the images makes them: results against
+    either then compare. Else of the file."""
+    meta = statistics.meta
+    made_as = (meta.get("extractor"), meta.get("weights_sha256"), meta.get("protocol"))
+    pixels = str(meta.get(PIXEL_HASH, ""))
+    is_alike = made_as == (extractor.name, extractor.weights_sha256, extractor.protocol)
+    return pixels if is_alike and _HASH.fullmatch(pixels) else sha256_of(file)[:32]
 
 
 def check_is_no_model(path: Path) -> None:

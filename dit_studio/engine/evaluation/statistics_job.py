@@ -20,7 +20,7 @@ from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.engine.evaluation.image_sources import ImageSource
 from dit_studio.engine.evaluation.moments import Moments
 from dit_studio.engine.evaluation.sides import open_reference
-from dit_studio.engine.evaluation.statistics_file import REFERENCE_IMAGES, Statistics, write_statistics
+from dit_studio.engine.evaluation.statistics_file import PIXEL_HASH, REFERENCE_IMAGES, Statistics, write_statistics
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.left_out import shown
 from dit_studio.errors import ConfigError, DataError, Problem, RunError
@@ -107,7 +107,7 @@ def _statistics(
             "protocol": extractor.protocol,
             "statistics": "float64, covariance over n - 1",
             "source": shown(source.path),
-            "source_hash": source.content_hash,
+            PIXEL_HASH: extracted.pixel_hash,
             "source_images": source.count,
             "seed": asked.seed,
             "dit_studio": __version__,
