@@ -151,7 +151,7 @@ class WindowAttention(nn.Module):
         is_near = (places[:, :, None] - around[:, None, :]).abs() <= self.reach
         is_there = (around >= 0) & (around < self.grid_size)
         both = _on_both_axes(is_near & is_there[:, None, :])
-        both[~both.any(dim=-1)] = True  # of queries beyond the grid, so that nothing becomes NaN
+        both = both | ~both.any(dim=-1, keepdim=True)  # of queries beyond the grid, so that nothing becomes NaN
         return F.pad(both, (0, self.extra), value=True)[:, None]
 
     def _tiled(self, q: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What can be said before a run starts: the device, what the model costs, and whether anything stands in the way."""
+"""What can be said before a run starts: the device, and whether anything stands in the way."""
 
 import functools
 import time
@@ -6,18 +6,14 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
-from dit_studio.engine.checkpoint import COLOR_CHANNELS, ModelDescription
+from dit_studio.engine.checkpoint import COLOR_CHANNELS
 from dit_studio.engine.latents_checks import latents_checks
-from dit_studio.engine.latents_space import planned_space
-from dit_studio.engine.model import DiT
+from dit_studio.engine.model_cost import model_cost
 from dit_studio.engine.trainer import PREVIEW_CLASSES
 from dit_studio.errors import StudioError
 from dit_studio.events import (
@@ -25,7 +21,6 @@ from dit_studio.events import (
     CheckStatus,
     DataSummary,
     DeviceSummary,
-    ModelSummary,
     Preflight,
     Progress,
 )
@@ -33,9 +28,6 @@ from dit_studio.files import free_bytes, why_not_writable
 from dit_studio.model_settings import resolve_model
 from dit_studio.places import cache_dir
 
-_STATE_COPIES = 5  # weights, gradients, AdamW's two moments, the averaged weights; all float32
-_PROCESS_BYTES = 400 * 2**20  # Python, torch and the buffers of a step
-_HALF_SHARE = 0.6  # of the activations' bytes when products are in 16 bits (measured on S/2)
 _SCAN_SECONDS = 60.0
 _BLOCK_SECONDS = 0.003  # that calling the operations of a block, forward and backward, costs at least
 _EFFICIENCY = 0.4  # of the machine's own matmul rate that a training step reaches (measured on S/2 and XXS/2)
@@ -53,84 +45,6 @@ def describe_device() -> Iterator[DeviceSummary]:
         memory_total=devices.memory_total(device),
         hint=devices.missing_accelerator_hint(),
     )
-
-
-def describe_model(recipe: dict[str, Any], num_classes: int) -> Iterator[ModelSummary]:
-    """What the recipe's model costs. Raises: ConfigError if its numbers do not fit each other."""
-    settings = parse_recipe(recipe)
-    cost = model_cost(settings, num_classes)
-    model, latents = resolve_model(settings.model), planned_space(settings)
-    side = settings.data.image_size // (latents.factor if latents else 1)
-    yield ModelSummary(
-        parameters=cost.parameters,
-        gflops=cost.gflops,
-        tokens=(side // (model.patch_size or 1)) ** 2,
-        training_bytes=cost.training_bytes,
-        description=f"{model.depth} blocks × {model.hidden_size} wide × {model.num_heads} heads",
-    )
-
-
-class ModelCost(msgspec.Struct, frozen=True, kw_only=True):
-    parameters: int
-    gflops: float
-    training_bytes: int
-
-
-def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
-    """Walk the model, built without memory, and count. `gflops` counts a multiply-add once, as the paper does."""
-    names = tuple(str(number) for number in range(num_classes))
-    # the label table is left small and counted by arithmetic, so that the walk can be remembered
-    description = ModelDescription.from_recipe(settings, class_names=names[:1], latents=planned_space(settings))
-    parameters, gflops, activations, block_input = _walk(msgspec.structs.replace(description, step=0))
-    hidden = resolve_model(settings.model).hidden_size or 0
-    parameters += max(0, num_classes - 1) * hidden
-    batch = settings.train.batch_size / settings.train.accumulate
-    if settings.train.gradient_checkpointing:
-        activations = activations // description.depth + description.depth * block_input
-    device = devices.pick_device(settings.train.device)
-    if devices.pick_precision(device, settings.train.precision).name != "fp32":
-        activations = int(activations * _HALF_SHARE)
-    return ModelCost(
-        parameters=parameters,
-        gflops=gflops,
-        training_bytes=int(_STATE_COPIES * 4 * parameters + batch * activations + _PROCESS_BYTES),
-    )
-
-
-@functools.lru_cache(maxsize=64)
-def _walk(description: ModelDescription) -> tuple[int, float, int, int]:
-    """Numbers in the state, Gflops an image, bytes an image keeps for the backward pass, bytes of a block's input."""
-    with torch.device("meta"):
-        model = description.build().to("meta")
-    with FlopCounterMode(display=False) as flops, torch.no_grad():
-        _forward(model, 1)
-    kept = _kept_bytes(model, 2) - _kept_bytes(model, 1)
-    numbers = sum(parameter.numel() for parameter in model.parameters())
-    tokens = model.pos_embed.shape[1]
-    return numbers, flops.get_total_flops() / 2e9, kept, tokens * description.hidden_size * 4
-
-
-def _forward(model: DiT, batch: int) -> None:
-    shape = (batch, model.in_channels, model.input_size, model.input_size)
-    model(
-        torch.empty(shape, device="meta"),
-        torch.zeros(batch, device="meta"),
-        torch.zeros(batch, dtype=torch.long, device="meta"),
-    )
-
-
-def _kept_bytes(model: DiT, batch: int) -> int:
-    """Bytes of the tensors that autograd keeps for the backward pass, each storage counted once."""
-    kept: dict[int, int] = {}
-
-    def note(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
-        return tensor
-
-    with saved_tensors_hooks(note, lambda tensor: tensor):
-        _forward(model, batch)
-    return sum(kept.values())
 
 
 # ------------------------------------------------------------------------------------------------- preflight

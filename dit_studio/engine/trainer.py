@@ -85,8 +85,8 @@ class Trainer:
 
     @property
     def parameters(self) -> int:
-        """Numbers in the model, the fixed position embedding counted in, as the paper does."""
-        return sum(parameter.numel() for parameter in self.model.parameters())
+        """Numbers that are trained, which the paper counts too: the fixed position embedding is none of them."""
+        return sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
 
     @property
     def _part_size(self) -> int:

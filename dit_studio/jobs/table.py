@@ -12,7 +12,7 @@ from dit_studio.events import Event
 JOBS = {
     "scan_data": "dit_studio.engine.data:scan",  # path, classes -> Progress…, DataSummary
     "describe_device": "dit_studio.engine.plan:describe_device",  # -> DeviceSummary
-    "describe_model": "dit_studio.engine.plan:describe_model",  # recipe, num_classes -> ModelSummary
+    "describe_model": "dit_studio.engine.model_cost:describe_model",  # recipe, num_classes -> ModelSummary
     "describe_vae": "dit_studio.engine.latents:describe_vae",  # vae -> VaeDescribed
     "reconstruct": "dit_studio.engine.latents:reconstruct",  # recipe, count -> Progress…, Reconstruction
     "preflight": "dit_studio.engine.plan:preflight",  # recipe, out -> Preflight
