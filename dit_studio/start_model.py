@@ -52,27 +52,6 @@ def recipe_from_start(recipe: Recipe, description: Description | str) -> Recipe:
     )
 
 
-def load_recipe_and_start(
-    path: Path, *, settings: Iterable[str] = (), describe: Callable[[Path], Description]
-) -> Recipe:
-    """A recipe from a TOML file as `load_recipe` gives it; what it leaves out is as in the model it starts from.
-
-    Raises: ConfigError, also if the recipe contradicts that model; whatever `describe` raises.
-    """
-    tables = read_tables(path, settings)
-    train = tables.get("train")
-    if not isinstance(train, Mapping) or not (name := str(train.get("start_from", "")).strip()):
-        return path_beside(parse_recipe(tables), path)
-    read_settings(tables, Recipe())  # so that a word that is misspelt is said before a model is looked for
-    file = find_start(name, path.parent)
-    description = describe(file)
-    recipe = read_settings(tables, _defaults(tables, description))
-    recipe = replace(recipe, train=replace(recipe.train, start_from=str(file)))
-    if problems := [*start_problems(recipe, description)] or check_recipe(recipe):
-        raise ConfigError(problems)
-    return path_beside(recipe, path)
-
-
 def find_start(name: str, beside: Path) -> Path:
     """The whole path of a start model, looked for from the working folder first, then beside the recipe."""
     path = Path(name).expanduser()
@@ -81,13 +60,43 @@ def find_start(name: str, beside: Path) -> Path:
     return path.absolute()
 
 
+def load_recipe_and_start(
+    path: Path,
+    *,
+    settings: Iterable[str] = (),
+    describe: Callable[[Path], Description],
+    find: Callable[[str, Path], Path] = find_start,
+) -> Recipe:
+    """A recipe from a TOML file as `load_recipe` gives it; what it leaves out is as in the model it starts from.
+
+    Raises: ConfigError, also if the recipe contradicts that model; whatever `describe` and `find` raise.
+    """
+    tables = read_tables(path, settings)
+    train = tables.get("train")
+    if not isinstance(train, Mapping) or not (name := str(train.get("start_from", "")).strip()):
+        return path_beside(parse_recipe(tables), path)
+    read_settings(tables, Recipe())  # so that a word that is misspelt is said before a model is looked for
+    file = find(name, path.parent)
+    description = describe(file)
+    recipe = read_settings(tables, _defaults(tables, description))
+    recipe = replace(recipe, train=replace(recipe.train, start_from=str(file)))
+    if problems := [*start_problems(recipe, description)] or check_recipe(recipe):
+        raise ConfigError(problems)
+    return path_beside(recipe, path)
+
+
 def start_problems(recipe: Recipe, description: Description | str) -> Iterator[Problem]:
     """What the recipe says otherwise than the model that it starts from: each with both values and what to do."""
     start = _values(description)
     model, own = resolve_model(recipe.model), resolve_model(_model(recipe.model, start))
-    for name in _SHAPE:
-        if getattr(model, name) != getattr(own, name) and not _is_idle(name, start):
-            yield _shape_problem(recipe.model, name, getattr(model, name), getattr(own, name))
+    differing = [name for name in _SHAPE if getattr(model, name) != getattr(own, name) and not _is_idle(name, start)]
+    of_preset = [name for name in differing if name in _SIZES and getattr(recipe.model, name) is None]
+    if of_preset:
+        has, is_ = (", ".join(f"{name} {getattr(each, name)}" for name in of_preset) for each in (model, own))
+        yield _otherwise("model.preset", f"{model.preset} ({has})", is_)
+    for name in differing:
+        if name not in of_preset:
+            yield _otherwise(f"model.{name}", getattr(model, name), getattr(own, name))
     for name in _DIFFUSION:
         said, is_ = getattr(recipe.diffusion, name), start["diffusion"].get(name, getattr(DiffusionConfig(), name))
         if said != is_:
@@ -135,13 +144,6 @@ def _is_idle(name: str, start: Description) -> bool:
     return (name == "window" and start.get("attention", "full") != "window") or (
         name == "num_kv_heads" and start.get("attention", "full") != "grouped"
     )
-
-
-def _shape_problem(model: ModelConfig, name: str, said: object, is_: object) -> Problem:
-    if name in _SIZES and getattr(model, name) is None:
-        message = f"it has {name} = {said}, and the model that it starts from {is_}; leave it out, or {_FROM_NOISE}."
-        return _problem("model.preset", model.preset, message)
-    return _otherwise(f"model.{name}", said, is_)
 
 
 _FROM_NOISE = "train from noise (train.start_from empty)"

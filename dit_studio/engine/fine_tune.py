@@ -73,6 +73,8 @@ def start_from(model: DiT, averaged: DiT, description: ModelDescription, path: P
 
 
 def _description(path: Path) -> ModelDescription:
+    if not path.exists():
+        raise CheckpointError(f"There is no model at {path}.", remedy=_CHOOSE)
     return read_description(path if foreign_kind(path) else weights_file(path, "ema"))
 
 

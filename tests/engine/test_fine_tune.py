@@ -287,7 +287,11 @@ def test_what_a_recipe_leaves_out_is_as_in_the_start_model(recipe_file: Path, st
     ("setting", "message"),
     [
         ("model.depth=3", "model.depth = 3 is not possible: the model that it starts from has 2; leave it out, or"),
-        ("model.preset=S/2", "model.preset = S/2 is not possible: it has hidden_size = 384, and the model that it"),
+        (
+            "model.preset=S/2",
+            "model.preset = S/2 (hidden_size 384, depth 12, num_heads 6) is not possible: the model that it starts "
+            "from has hidden_size 32, depth 2, num_heads 2; leave it out",
+        ),
         (
             "model.learn_sigma=false",
             "model.learn_sigma = false is not possible: the model that it starts from has true",
@@ -324,7 +328,7 @@ def test_a_start_model_that_is_missing_or_damaged_is_named_before_the_start(
     line = preflight_line(recipe, [])
     assert line.status is CheckStatus.FAILED
     assert line.remedy
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match=r"There is no model at .*start\.safetensors"):
         load(recipe_file)
 
 
