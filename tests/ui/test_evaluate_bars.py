@@ -15,6 +15,7 @@ from dit_studio.ui import theme
 from dit_studio.ui.evaluate.bar_panel import BarPanel, _Bars
 from dit_studio.ui.evaluate.bars import Bars
 from dit_studio.ui.evaluate.line_marks import mark_of
+from dit_studio.ui.evaluate.short_labels import short_labels
 
 
 def seen(widget: QWidget) -> str:
@@ -71,6 +72,35 @@ def test_a_panel_for_each_metric_and_a_bar_for_each_result(bars: Bars) -> None:
     assert group.bars[1].text == figure_text(made.figure("kid", 0.031))
     assert shown["FD-random-500 ↓"].group.bars[0].interval is None
     assert [bar.label for bar in shown["Closer than real ↓"].group.bars] == ["copies"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "short", "shared"),
+    [
+        (["a against r · step 1, CFG 4", "a against r · step 2, CFG 4"], ["step 1", "step 2"], "a against r, CFG 4"),
+        (["a against r", "b against r"], ["a", "b"], "r"),
+        (["a against r", "b against s"], ["a against r", "b against s"], ""),
+        (["a · step 1", "a"], ["a · step 1", "a"], ""),
+        (["a, a, a", "a, a"], ["a, a", "a"], "a"),
+        (["one"], ["one"], ""),
+        ([], [], ""),
+    ],
+)
+def test_labels_are_without_what_all_of_them_say(labels: list[str], short: list[str], shared: str) -> None:
+    assert short_labels(labels) == (short, shared)
+
+
+def test_bars_are_called_by_what_tells_them_apart(bars: Bars, qtbot: QtBot) -> None:
+    title = "20261121-083409 a run with a long name against a reference with a long name"
+    results = [(f"{title} · {label}", result) for label, result in sources()]
+    bars.set_results(results)
+    panel = panels(bars)["FD-random-500 ↓"]
+    assert [bar.label for bar in panel.group.bars] == ["real half", "model", "copies", "noise"]
+    assert f"All: {title}" in seen(bars)
+    assert results[0][0] in panel.findChild(_Bars).toolTip()
+    with qtbot.waitSignal(bars.removed) as removed:
+        take(bars, "· model")
+    assert removed.args == [results[1][0]]
 
 
 def test_a_metric_can_be_chosen(bars: Bars) -> None:

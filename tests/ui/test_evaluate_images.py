@@ -115,7 +115,7 @@ def test_a_sweeps_cells_become_points(qtbot: QtBot, set_up: EvaluateSetUp, tmp_p
     assert [axis.name for axis in plan.axes] == ["cfg", "steps"]
     assert len(plan.points) == 3
     assert plan.points[0].request.fake == str(folder / "cells/000")
-    assert plan.title == "sweep sweep-1 against real"
+    assert plan.title == "one: CFG scale × Steps against real"
     assert "A sweep over CFG scale × Steps: 3 of 4 cells are drawn, each is a point." in visible_text(set_up.subject)
     press(set_up.subject.images.forget_sweep)
     assert set_up.bar.text == "Choose the images to measure."

@@ -23,10 +23,21 @@ _WIDTH = 220  # pixels at a font scale of 100 %, at least
 
 
 @dataclass(frozen=True, kw_only=True)
+class Member:
+    """A result of a panel; `number` gives its colour, the same for the same images."""
+
+    number: int
+    label: str  # what tells it from the others
+    whole_label: str
+    result: EvaluationResult
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bar:
-    """A result in a panel; `number` gives its colour, the same for the same images."""
+    """How a member is drawn."""
 
     label: str
+    whole_label: str
     number: int
     value: float
     interval: Range | None
@@ -54,26 +65,27 @@ class BarGroup:
         return [f"{UNLIKE} {_listed(labels)}: {why}. Not comparable with {first}." for why, labels in reasons.items()]
 
 
-def group_of(metric: Metric, members: Sequence[tuple[int, str, EvaluationResult]]) -> BarGroup:
-    """The bars of results of one extractor and protocol, each with the number of its images and its label."""
-    first = members[0][2]
+def group_of(metric: Metric, members: Sequence[Member]) -> BarGroup:
+    """The bars of results of one extractor and protocol."""
+    first = members[0].result
     bars = []
-    for number, label, result in members:
-        found = figure_of(result, metric)
+    for member in members:
+        found = figure_of(member.result, metric)
         if found is None or found.value is None:
             continue
         around = interval_of(found)
         bars.append(
             Bar(
-                label=label,
-                number=number,
+                label=member.label,
+                whole_label=member.whole_label,
+                number=member.number,
                 value=found.value,
                 interval=(around.low, around.high) if around else None,
                 text=figure_text(found),
-                differs=tuple(differences(first, result, metric)),
+                differs=tuple(differences(first, member.result, metric)),
             )
         )
-    results = {place: result for place, (_, _, result) in enumerate(members)}
+    results = {place: member.result for place, member in enumerate(members)}
     made, reference = first.protocol, Path(first.real.path).name
     words = f"{made.extractor_name}, resized as {made.resize}; reference {reference} ({made.real_hash[:8]})"
     return BarGroup(
@@ -119,7 +131,7 @@ class _Bars(QWidget):
         super().__init__()
         self._group = group
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip("\n".join(f"{bar.label}: {bar.text}" for bar in group.bars))
+        self.setToolTip("\n".join(f"{bar.whole_label}: {bar.text}" for bar in group.bars))
 
     def sizeHint(self) -> QSize:
         return self.minimumSizeHint()

@@ -10,13 +10,14 @@ from dit_studio.errors import StudioError
 from dit_studio.evaluation_request import EvaluationResult, Metric
 from dit_studio.files import write_atomically
 from dit_studio.ui import theme
-from dit_studio.ui.evaluate.bar_panel import BarGroup, BarPanel, group_of
+from dit_studio.ui.evaluate.bar_panel import BarGroup, BarPanel, Member, group_of
 from dit_studio.ui.evaluate.comparable import figure_of, metrics_in
 from dit_studio.ui.evaluate.line_marks import mark_of
 from dit_studio.ui.evaluate.plot_files import to_png, to_svg
 from dit_studio.ui.evaluate.plot_lines import metric_title
 from dit_studio.ui.evaluate.result_text import copy_results
 from dit_studio.ui.evaluate.save_button import PATTERNS, SaveButton
+from dit_studio.ui.evaluate.short_labels import short_labels
 from dit_studio.ui.evaluate.tile_grid import TileGrid
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.amounts import counted
@@ -40,7 +41,7 @@ class Bars(QWidget):
         self._results: list[tuple[str, EvaluationResult]] = []
         self._metrics = NoScrollComboBox()
         self._names = button("", "What is compared; choose a result to take it out. The history keeps it.")
-        self._note = Caption()
+        self._shared, self._note = Caption(), Caption()
         self._panels = TileGrid([], width=_PANEL_WIDTH)
         self._content = QWidget()
         self._column = QVBoxLayout(self._content)
@@ -65,11 +66,13 @@ class Bars(QWidget):
 
     def _groups_of(self, metric: Metric) -> list[BarGroup]:
         """One for each protocol: other features, another way of resizing or another reference give other figures."""
-        members: dict[tuple[str, ...], list[tuple[int, str, EvaluationResult]]] = {}
-        for number, (label, result) in zip(self._numbers(), self._results, strict=True):
+        members: dict[tuple[str, ...], list[Member]] = {}
+        short, _ = short_labels([label for label, _ in self._results])
+        for number, name, (label, result) in zip(self._numbers(), short, self._results, strict=True):
             found = figure_of(result, metric)
             if found is not None and found.value is not None:
-                members.setdefault(result.protocol.key, []).append((number, label, result))
+                member = Member(number=number, label=name, whole_label=label, result=result)
+                members.setdefault(result.protocol.key, []).append(member)
         return [group_of(metric, each) for each in members.values()]
 
     def _numbers(self) -> list[int]:
@@ -107,6 +110,9 @@ class Bars(QWidget):
     def _show_names(self) -> None:
         """An entry of the menu for each result, which takes it out, and one for all."""
         self._names.setText(counted(len(self._results), "result"))
+        _, shared = short_labels([label for label, _ in self._results])
+        self._shared.setText(f"All: {shared}")
+        self._shared.setVisible(bool(shared))
         menu = self._names.menu()
         menu.clear()
         for number, (label, _) in zip(self._numbers(), self._results, strict=True):
@@ -161,6 +167,7 @@ class Bars(QWidget):
         layout.setContentsMargins(0, 8, 0, 0)
         layout.setSpacing(8)
         layout.addLayout(controls)
+        layout.addWidget(self._shared)
         layout.addWidget(Scrolling(self._content), 1)
         layout.addWidget(self._note)
         empty = EmptyState(

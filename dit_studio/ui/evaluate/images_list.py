@@ -17,6 +17,7 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.sweep import SweepRecord, open_sweep
 from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.image_entry import ImageEntry
+from dit_studio.ui.evaluate.model_title import model_title
 from dit_studio.ui.evaluate.remembered import RememberedImages
 from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.sample.sweep_values import TITLES
@@ -99,7 +100,7 @@ class ImagesList(Card):
     @property
     def title(self) -> str:
         if self.sweep is not None:
-            return f"sweep {self.sweep.name}"
+            return _sweep_title(self._record) if self._record is not None else self.sweep.name
         labels = [entry.label for entry in self.entries]
         return ", ".join(labels[:3]) + (f" and {len(labels) - 3} more" if len(labels) > 3 else "")
 
@@ -183,9 +184,10 @@ class ImagesList(Card):
         except StudioError as error:
             self.message.show_failure(Failure(message=error.message, remedy=error.remedy))
             return
-        axes = " × ".join(TITLES.get(axis.name, axis.name) for axis in self._record.plan.axes)
         total = counted(len(self._record.states), "cell")
-        self._sweep_line.setText(f"A sweep over {axes}: {self.points} of {total} are drawn, each is a point.")
+        self._sweep_line.setText(
+            f"A sweep over {_axes_words(self._record)}: {self.points} of {total} are drawn, each is a point."
+        )
 
     def _free_name(self, name: str) -> str:
         """The name, with a number behind it where it is taken."""
@@ -227,3 +229,13 @@ class ImagesList(Card):
         menu.addAction("A file…").triggered.connect(lambda: self._browse(self._dialogs.file))
         result.setMenu(menu)
         return result
+
+
+def _axes_words(record: SweepRecord) -> str:
+    return " × ".join(TITLES.get(axis.name, axis.name) for axis in record.plan.axes)
+
+
+def _sweep_title(record: SweepRecord) -> str:
+    """ "digits: CFG scale × Steps"."""
+    has_steps = any(axis.name == "checkpoint" for axis in record.plan.axes)
+    return f"{model_title(record.plan.cells[0].model, has_steps=has_steps)}: {_axes_words(record)}"

@@ -11,16 +11,16 @@ from dit_studio.evaluation_plan import EvaluationPlan, plan_model, plan_one
 from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.events import Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import RunFolder, checkpoint_step
+from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.sample_request import SampleOptions, SampleRequest
 from dit_studio.sweep import ModelLimits, SweepAxis, SweepPlan, plan_sweep
 from dit_studio.ui.evaluate.axes_card import AxesCard
 from dit_studio.ui.evaluate.drawing_card import DrawingCard
+from dit_studio.ui.evaluate.model_title import model_title, run_of
 from dit_studio.ui.evaluate.remembered import RememberedModel
 from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.evaluate.source_words import facts_line, progress_line
 from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
-from dit_studio.ui.train.run_bar import title_of
 
 
 class ModelSubject(QWidget):
@@ -55,19 +55,12 @@ class ModelSubject(QWidget):
     @property
     def run(self) -> str:
         """The run that the path is, or is a checkpoint of; "" for a model from elsewhere."""
-        place = Path(self.path)
-        places = (place, place.parent.parent) if self.path else ()
-        return next((str(one) for one in places if RunFolder(one).is_run()), "")
+        return run_of(self.path)
 
     @property
     def title(self) -> str:
         """ "digits", or "digits step 2,000" where a checkpoint was chosen."""
-        place = Path(self.path)
-        if not self.run:
-            return place.stem
-        name = title_of(RunFolder(Path(self.run)))
-        over_training = any(axis.name == "checkpoint" for axis in self.axes.axes())
-        return name if str(place) == self.run or over_training else f"{name} step {checkpoint_step(place):,}"
+        return model_title(self.path, has_steps=any(axis.name == "checkpoint" for axis in self.axes.axes()))
 
     def show_path(self, path: str, weights: str = "ema") -> None:
         """Show a choice without looking at it yet; the axes are taken to be of it."""
