@@ -82,6 +82,7 @@ def test_the_memory_is_that_of_the_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1500)
 def test_xl_2_of_2_7_gb_peaks_below_1_3_times_its_size(tmp_path: Path) -> None:
     check(round_trip(tmp_path, **XL_2))
     check(other_loads(tmp_path))
