@@ -45,7 +45,7 @@ from dit_studio.events import (
 )
 from dit_studio.opened_models import foreign_kind
 from dit_studio.places import runs_dir
-from dit_studio.start_model import load_recipe_and_start
+from dit_studio.start_model import find_start, load_recipe_and_start
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 
@@ -222,13 +222,19 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _recipe(file: Path, options: argparse.Namespace, *, load: Callable[..., Recipe] = load_recipe) -> Recipe:
-    """The recipe with what the command line changes; its images by their whole path."""
+    """The recipe with what the command line changes; its images and its VAE by their whole paths."""
     settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
     recipe = load(file, settings=settings)
-    if not recipe.data.path:
-        return recipe
-    path = str(Path(recipe.data.path).expanduser().absolute())
-    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=path))
+    data, latents = recipe.data, recipe.latents
+    if data.path:
+        data = msgspec.structs.replace(data, path=_whole_path(data.path))
+    if latents.vae and Path(latents.vae).expanduser().exists():  # else a name on the hub
+        latents = msgspec.structs.replace(latents, vae=_whole_path(latents.vae))
+    return msgspec.structs.replace(recipe, data=data, latents=latents)
+
+
+def _whole_path(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def _load_recipe_and_start(file: Path, *, settings: list[str]) -> Recipe:
@@ -239,7 +245,13 @@ def _load_recipe_and_start(file: Path, *, settings: list[str]) -> Recipe:
 
         return describe_start(path)
 
-    return load_recipe_and_start(file, settings=settings, describe=describe)
+    return load_recipe_and_start(file, settings=settings, describe=describe, find=_find_start)
+
+
+def _find_start(name: str, beside: Path) -> Path:
+    """A model's path, or where a published one lies. Raises: CheckpointError."""
+    path = find_start(name, beside)
+    return path if path.exists() else Path(model_place(name)).absolute()
 
 
 def _list_settings() -> None:

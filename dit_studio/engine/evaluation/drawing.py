@@ -18,7 +18,7 @@ import msgspec
 
 from dit_studio.config import load_recipe
 from dit_studio.engine import device as devices
-from dit_studio.engine.checkpoint import ModelDescription, list_checkpoints, read_description, weights_file
+from dit_studio.engine.checkpoint import LatentSpace, ModelDescription, list_checkpoints, read_description, weights_file
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.latents_vae import vae_of
 from dit_studio.engine.sample_checks import check_request
@@ -129,7 +129,7 @@ def draw_for(request: EvaluationRequest, *, device: str = "auto") -> Generator[E
     asked = sample_of(request)
     path = Path(request.fake).expanduser()
     file = weights_file(path, request.model_weights)  # a run that goes on training has another newest one soon
-    place = _place(file, request.model_weights, asked, device)
+    place = _place(file, request.model_weights, asked, device, read_description(file).latents)
     with naming_disk_errors(place):
         place.mkdir(parents=True, exist_ok=True)
     with _only_drawer(place):
@@ -147,7 +147,7 @@ def draw_for(request: EvaluationRequest, *, device: str = "auto") -> Generator[E
     return Drawn(folder=place, sample=asked)
 
 
-def _place(file: Path, weights: str, asked: SampleRequest, device: str) -> Path:
+def _place(file: Path, weights: str, asked: SampleRequest, device: str, latents: LatentSpace | None) -> Path:
     """The folder of these images: named by everything that decides how they look."""
     on = devices.pick_device(device, setting="device")
     parts = [
@@ -156,6 +156,7 @@ def _place(file: Path, weights: str, asked: SampleRequest, device: str) -> Path:
         msgspec.json.encode(asked).decode(),
         devices.pick_precision(on).name,
         on.type,
+        *([msgspec.json.encode(latents).decode()] if latents else []),
     ]
     return evaluations_dir() / DRAWN / hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
