@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from dit_studio.cli_download import model_place
 from dit_studio.cli_job import follow
 from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_output import Ticker, answer, say
@@ -10,7 +11,10 @@ from dit_studio.cli_output import Ticker, answer, say
 
 def add_convert_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a run, a checkpoint, a published file or a diffusers folder")
+    add(
+        "model", type=model_place, metavar="MODEL",
+        help="a run, a checkpoint, a published file or name, or a diffusers folder",
+    )  # fmt: skip
     add("dest", metavar="DEST", help="the file to write, .pt or .safetensors; of diffusers a new folder")
     add("--format", required=True, choices=["facebook", "diffusers", "studio"], help="in whose names")
     add("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")

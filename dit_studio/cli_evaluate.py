@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from dit_studio.cli_download import model_place
 from dit_studio.cli_evaluate_plan import EVALUATION, SAMPLE, go_on, request_of, run_plan
 from dit_studio.cli_evaluation_text import describe
 from dit_studio.cli_job import until_stopped
@@ -27,7 +28,7 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--real", metavar="DIR|NPZ|STATS|RUN", help="the reference: images, saved statistics, or a run's data set")
     add(
-        "--fake", action="append", default=[], metavar="DIR|NPZ|MODEL",
+        "--fake", action="append", default=[], type=model_place, metavar="DIR|NPZ|MODEL",
         help="the images to be measured, or a run, checkpoint or .safetensors file that draws them; may be repeated",
     )  # fmt: skip
     add("--metrics", metavar="fid,kid,…", help=f"of {', '.join(METRICS)} (default: all that the features serve)")

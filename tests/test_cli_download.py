@@ -126,10 +126,22 @@ def test_a_published_name_stands_for_the_place_of_its_model(pipeline: Path, tmp_
     assert model_place(DIT) == str(place)
 
 
-def test_sampling_from_a_model_that_is_not_here_says_how_to_get_it(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sample", DIT, "--out", "out"],
+        ["inspect", DIT],
+        ["convert", DIT, "model.safetensors", "--format", "studio"],
+        ["evaluate", "--real", "images", "--fake", DIT],
+        ["train", "recipe.toml", "--set", f"train.start_from={DIT}"],
+    ],
+)
+def test_a_command_says_how_to_get_a_model_that_is_not_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, words: list[str]
 ) -> None:
-    assert main(["sample", DIT, "--out", str(tmp_path / "out")]) == 1
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.toml").write_text('[data]\npath = "images"\n')
+    assert main(words) == 1
     assert f"{DIT} is not on this machine. Get it under Model files, or with: dit-studio download {DIT}" in (
         capsys.readouterr().err
     )
