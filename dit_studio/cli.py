@@ -216,6 +216,8 @@ def _resume(options: argparse.Namespace) -> int:
         recipe = _recipe(folder.path / "run.toml", options)
         if folder.checkpoints():
             check_recipe_of_checkpoint(recipe, folder.checkpoints()[-1])
+            if recipe.train.start_from != folder.recipe().train.start_from:
+                raise UsageError("A run that has begun goes on from its own checkpoint: leave out train.start_from.")
         with folder.lock():
             write_atomically(folder.path / "run.toml", dump_recipe(recipe).encode())
     return _run_training(folder, options, resume=True)

@@ -435,6 +435,7 @@ def test_the_command_line_starts_from_a_model(first_run: FirstRun, tmp_path: Pat
     assert written.train.start_from == str(first_run.folder)
     assert cli.main([*words, "--set", f"train.start_from={first_run.folder}", "--set", "model.depth=3"]) == 2
     assert cli.main([*words, "--set", f"train.start_from={tmp_path / 'nothing'}"]) == 1
+    assert cli.main(["train", "--resume", str(tmp_path / "run"), "--set", "train.start_from=another"]) == 2
 
 
 # ------------------------------------------------------------------------------------------------- everyone's models
