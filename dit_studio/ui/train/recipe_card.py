@@ -57,7 +57,7 @@ class RecipeCard(Card):
     def _fill(self) -> None:
         self.list.addItem("Start from a recipe…")
         self._say("")
-        for path in sorted((resources_dir() / "recipes").glob("*.toml")):
+        for path in sorted((resources_dir() / "recipes").glob("*.toml"), key=lambda path: path.stem):
             try:
                 about = load_recipe(path).about
             except StudioError as error:
