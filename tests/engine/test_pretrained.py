@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderKL, DiTTransformer2DModel
 
 from dit_studio.engine.model_files import single_files
-from dit_studio.engine.model_files.hub_models import MODELS, arrived_bytes, hub_state
+from dit_studio.engine.model_files.hub_models import MODELS, PIPELINE, arrived_bytes, hub_state
 from dit_studio.engine.model_files.job import add_file, download_file, list_files
 from dit_studio.engine.model_files.licences import CC_BY_NC, MIT
 from dit_studio.engine.model_files.locating import find_row
@@ -193,6 +193,21 @@ def test_a_download_that_was_stopped_goes_on_with_what_arrived(hub: Hub) -> None
         assert _listed(download_file(DIT, accepts_licence=True, endpoint=url))[DIT].condition == "verified"
     assert [start for name, start in hub.asked if name == VAE_WEIGHTS] == ["1000"]
     assert WEIGHTS not in {name for name, _ in hub.asked}
+
+
+def test_a_download_ends_with_whoever_began_it(hub: Hub, cache: Path) -> None:
+    hub.held[WEIGHTS] = Event()
+    module, files = "dit_studio.engine.model_files.hub_fetch", json.dumps(PIPELINE)
+    with serving(hub.respond) as url:
+        command = [sys.executable, "-m", module, DIT, str(cache), url, files]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdin is not None
+            assert int(process.stdout.readline()) > 0
+            process.stdin.close()
+            assert process.wait(60) == 1
+        hub.held[WEIGHTS].set()
+    assert not any(name == VAE_WEIGHTS for name, _ in hub.asked)
 
 
 def test_damaged_weights_are_not_found_and_fetched_anew(hub: Hub) -> None:

@@ -35,14 +35,14 @@ def download_model(model: HubModel, *, endpoint: str = "") -> Generator[Progress
     command = [sys.executable, "-m", module, model.repo, str(hugging_face_dir()), endpoint, json.dumps(model.files)]
     environment = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, env=environment, stdout=told, stderr=log, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=environment, stdout=told, stderr=log, stdin=subprocess.PIPE)
         try:
             yield _progress(model, told)
             while not _has_ended(process):
                 yield _progress(model, told)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
         if process.returncode:
             raise DataError(
                 f"{model.repo} could not be fetched: {_last_line(log)}.",

@@ -2,13 +2,15 @@
 
 Its arguments: the model's name, the cache, an address of the hub or "", and `Wanted` as JSON. It says on stdout how
 many bytes there are, and at its end on stderr why it failed. The hub's client fetches a file anew after it was stopped,
-so the large ones are fetched here, into the place where the client then finds them.
+so the large ones are fetched here, into the place where the client then finds them. It ends when its stdin does, which
+is when whoever started it is gone.
 """
 
 import errno
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -66,7 +68,14 @@ def _reason(error: Exception, cache: Path) -> str:
     return f"the hub answers {status}" if status else f"the hub cannot be reached ({words[0]})"
 
 
+def _end_with_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 1):  # past the buffer, whose lock a thread must not hold at the end
+        pass
+    os._exit(1)
+
+
 def main(repo: str, cache: str, endpoint: str, files: str) -> None:
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         fetch(repo, Path(cache), endpoint or None, Wanted(*json.loads(files)))
     except Exception as error:  # noqa: BLE001  whatever the hub's client raises becomes a line
