@@ -17,7 +17,7 @@ from dit_studio.trajectory import Colours
 
 _MOST_AT_ONCE = 16  # images
 _TILE = 32  # latents on a side of a tile; as many pixels as the published VAEs were trained on
-_MAPS_KEPT = 3  # of the decoder's widest, at full size, that are in memory at its peak
+_MAPS_KEPT = 5  # of its widest, at full size, in memory at the peak (the published VAE: 317 MB at 256 pixels)
 _FIT_IMAGES, _FIT_SIDE = 4, 8  # latents on a side
 
 

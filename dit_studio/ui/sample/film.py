@@ -102,6 +102,9 @@ class KeptFilm:
     def picture(self, plane: str, image: int, step: int) -> Pixels | None:
         if self._trajectory is None or plane not in self.planes or not 1 <= step <= self.steps_done(image):
             return None
+        is_last_of_latents = self._trajectory.index.colours and plane == "x_start" and step == len(self.points)
+        if is_last_of_latents and (decoded := self.final(image)) is not None:
+            return decoded
         return self._trajectory.pixels(plane, image, step)
 
     def final(self, image: int) -> Pixels | None:

@@ -77,6 +77,8 @@ class Frames:
     def picture(self, plane: str, image: int, step: int) -> Pixels | None:
         if plane not in self._arrays or not 1 <= step <= self._done[image]:
             return None
+        if plane == "x_start" and step == len(self.points) and self._plane_size != self.size and self._is_final[image]:
+            return self.final(image)  # the last x̂₀ of latents, decoded
         return np.asarray(self._arrays[plane][step - 1, image])
 
     def final(self, image: int) -> Pixels | None:
