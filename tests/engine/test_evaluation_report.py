@@ -17,7 +17,7 @@ from PIL import Image
 
 from dit_studio.engine.evaluation.report.contents import figures_of, groups_of, read_entry
 from dit_studio.engine.evaluation.report.job import report
-from dit_studio.engine.evaluation.report.svg_plot import Mark, bar_plot, line_plot, nice_ticks
+from dit_studio.engine.evaluation.report.svg_plot import Mark, Series, bar_plot, line_plot, nice_ticks, scatter_plot
 from dit_studio.errors import ConfigError, DataError, RunError
 from dit_studio.evaluation_plan import CopyList, EvaluationRecord, plan_sources
 from dit_studio.evaluation_request import EvaluationRequest, EvaluationResult, decode_result
@@ -151,8 +151,26 @@ def test_curves_and_bars_are_drawn_one_metric_a_plot(curve: Path, sources: Path,
     page = page_of(tmp_path / "report.html", curve, sources)
     labels = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-label"]
     assert labels[:2] == ["digits: checkpoint × CFG: FD-random-500", "FD-random-500"]
-    assert len(labels) == 6 + 4
-    assert page.tags.count("polyline") == 6 * 4  # metrics × CFG scales
+    assert len(labels) == (6 + 1) + (4 + 1)
+    assert page.tags.count("polyline") == (6 + 1) * 4  # metrics, and precision against recall; × CFG scales
+
+
+def test_precision_is_drawn_against_recall(curve: Path, sources: Path, tmp_path: Path) -> None:
+    written(tmp_path / "report.html", curve, sources)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    svgs = [svg for svg in re.findall(r"<svg.*?</svg>", html, re.S) if "recision against recall" in svg]
+    of_curve, of_sources = (ElementTree.fromstring(svg) for svg in svgs)
+    assert of_curve.attrib["aria-label"] == "digits: checkpoint × CFG: precision against recall"
+    texts = [text for svg in (of_curve, of_sources) for text in ("".join(one.itertext()) for one in svg.iter("text"))]
+    assert {"Recall-random-500", "Precision-random-500"} <= set(texts)
+    assert {"step 1,000", "real half", "model", "copies", "noise"} <= set(texts)
+    assert len(list(of_curve.iter("circle"))) == 19
+    assert len(list(of_sources.iter("polyline"))) == 0
+    hints = [hint.text for dot in of_sources.iter("circle") for hint in dot]
+    assert hints[1] == "model: precision 0.880 [0.860, 0.900], recall 0.610 [0.590, 0.630]"
+    (cross,) = of_sources.iter("path")
+    assert [hint.text for hint in cross] == ["floor: precision 0.93, recall 0.94"]
+    assert "✕: the floor, 250 real images against 250 others" in html
 
 
 def test_the_plots_are_well_formed(curve: Path, sources: Path, tmp_path: Path) -> None:
@@ -381,6 +399,7 @@ def test_a_plot_of_equal_values_has_a_range() -> None:
     for svg in (
         bar_plot([mark, mark], title="t", floor=None),
         line_plot([], title="t", x_title="x", ticks=[(1.0, "1")], floor=0.0),
+        scatter_plot([Series(name="a", marks=(mark, mark))], title="t", titles=("x", "y"), floor=mark),
     ):
         assert "nan" not in svg
         ElementTree.fromstring(svg)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from html import escape
 
 from dit_studio.engine.evaluation.report.contents import Figure, Group
-from dit_studio.engine.evaluation.report.svg_plot import Mark, Series, bar_plot, line_plot
+from dit_studio.engine.evaluation.report.html_precision_recall import precision_recall_plots
+from dit_studio.engine.evaluation.report.svg_plot import Mark, Series, bar_plot, line_plot, series_names
 from dit_studio.engine.evaluation.report.words import BETTER
 from dit_studio.figures import number
-from dit_studio.plot_colours import ON_LIGHT
 from dit_studio.sweep import SweepAxis
 
 _AXIS_TITLES = {"checkpoint": "Training step", "cfg": "CFG scale", "steps": "Denoising steps", "sampler": "Sampler"}
@@ -23,6 +23,7 @@ def plots(group: Group) -> str:
             parts += [_curve(one) for one in by_entry if _has_curve(one)]
             if bars := [figure for one in by_entry if not _has_curve(one) for figure in one]:
                 parts.append(_bars(bars))
+    parts += precision_recall_plots(group)
     inside = "\n".join(parts)
     return f'<div class="plots">\n{inside}\n</div>' if parts else ""
 
@@ -92,11 +93,7 @@ def _marked(figure: Figure, x: float) -> Mark:
 
 
 def _legend(series: Sequence[Series], floor: float | None) -> str:
-    named = [
-        f'<span><i class="s{index % len(ON_LIGHT)}"></i>{escape(one.name)}</span>'
-        for index, one in enumerate(series)
-        if one.name
-    ]
+    named = series_names(series)
     named += [f'<span><i class="floor"></i>floor {number(floor)}</span>'] if floor is not None else []
     return f'<p class="legend">{"".join(named)}</p>\n' if named else ""
 

@@ -49,6 +49,7 @@ svg .line{{stroke:var(--c);fill:none;stroke-width:2}} svg .dot,svg .bar{{fill:va
 svg .whisker{{stroke:var(--c);stroke-width:4;stroke-opacity:.45}}
 svg .whisker.ink{{--c:var(--ink);stroke-width:2;stroke-opacity:1}}
 svg .floor{{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 4}}
+svg .cross{{stroke:var(--ink);stroke-width:2.5}}
 svg .grid{{stroke:var(--edge);stroke-width:1}} svg .axis{{stroke:var(--muted);stroke-width:1}}
 svg .text{{fill:var(--muted);font-size:12px}}
 @media print{{html{{font-size:11px}} body{{max-width:none;padding:0}}

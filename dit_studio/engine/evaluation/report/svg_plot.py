@@ -21,7 +21,8 @@ _WHISKER = f'class="whisker ink" stroke="{_INK}" stroke-width="2"'
 _WIDTH, _HEIGHT = 480, 270  # of a plot of lines
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 46
 _BAR, _LABEL_LETTERS = 26, 26  # pixels a bar, letters of a label
-_LETTER = 6.6  # pixels, about, at 12 pixels
+_LETTER, _LINE = 6.6, 10  # pixels, about, at 12 pixels: the width of a letter, its height
+_ARM, _DOT = 5, 3.5  # pixels, half of a cross and of a dot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,9 @@ class Mark:
     label: str
     low: float | None = None
     high: float | None = None
+    across: tuple[float, float] | None = None  # the interval of x
+    name: str = ""  # written beside it
+    hint: str = ""  # what is read where one points at it; empty: label and value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +58,20 @@ class _Scale:
         return round(self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first), 2)
 
 
+@dataclass(frozen=True)
+class _Box:
+    """What a text or a mark covers, in pixels."""
+
+    left: float
+    base: float  # its lower edge
+    width: float
+    height: float
+
+    def meets(self, other: "_Box") -> bool:
+        is_beside = self.left + self.width <= other.left or other.left + other.width <= self.left
+        return not is_beside and self.base - self.height < other.base and other.base - other.height < self.base
+
+
 def line_plot(
     series: Sequence[Series], *, title: str, x_title: str, ticks: Sequence[tuple[float, str]], floor: float | None
 ) -> str:
@@ -67,6 +85,20 @@ def line_plot(
     for index, one in enumerate(series):
         parts += _line(one, index % len(ON_LIGHT), across, up)
     return _svg(parts, title, _WIDTH, _HEIGHT)
+
+
+def scatter_plot(series: Sequence[Series], *, title: str, titles: tuple[str, str], floor: Mark | None) -> str:
+    """Values against values, with the titles of x and y; a series' marks are joined, and the floor is a cross."""
+    marks = [*(mark for one in series for mark in one.marks), *([floor] if floor else [])]
+    xs = [x for mark in marks for x in (mark.x, *(mark.across or ()))]
+    across = _Scale(*_padded(xs, 0.08), _LEFT, _WIDTH - _RIGHT)
+    up = _Scale(*_value_range(marks, None), _HEIGHT - _BOTTOM, _TOP)
+    ticks = [(value, _tick(value)) for value in nice_ticks(across.low, across.high, 6)]
+    parts = [*_rows(up), *_columns(ticks, across), *_axis_title(titles[0]), _side_title(titles[1])]
+    for index, one in enumerate(series):
+        parts += _line(one, index % len(ON_LIGHT), across, up)
+    parts += [_cross(floor, across, up)] if floor else []
+    return _svg([*parts, *_names(marks, across, up)], title, _WIDTH, _HEIGHT)
 
 
 def bar_plot(marks: Sequence[Mark], *, title: str, floor: float | None) -> str:
@@ -84,6 +116,15 @@ def bar_plot(marks: Sequence[Mark], *, title: str, floor: float | None) -> str:
         parts += _one_bar(mark, 8 + index * _BAR, left, across)
     parts += _floor_line(floor, f'y1="4" y2="{height - 26}"', across, "x")
     return _svg(parts, title, _WIDTH, height)
+
+
+def series_names(series: Sequence[Series]) -> list[str]:
+    """The entries of a legend, as HTML: the name of each series behind its colour."""
+    return [
+        f'<span><i class="s{index % len(ON_LIGHT)}"></i>{escape(one.name)}</span>'
+        for index, one in enumerate(series)
+        if one.name
+    ]
 
 
 def nice_ticks(low: float, high: float, most: int) -> list[float]:
@@ -106,7 +147,34 @@ def _line(one: Series, index: int, across: _Scale, up: _Scale) -> list[str]:
         x, y, dot = across(mark.x), up(mark.y), f'class="dot s{index}" fill="{colour}"'
         if mark.low is not None and mark.high is not None:
             parts.append(f'<line {whisker} x1="{x}" x2="{x}" y1="{up(mark.low)}" y2="{up(mark.high)}"/>')
-        parts.append(f'<circle {dot} cx="{x}" cy="{y}" r="3.5">{_hint(mark)}</circle>')
+        if mark.across is not None:
+            left, right = (across(end) for end in mark.across)
+            parts.append(f'<line {whisker} x1="{left}" x2="{right}" y1="{y}" y2="{y}"/>')
+        parts.append(f'<circle {dot} cx="{x}" cy="{y}" r="{_DOT}">{_hint(mark)}</circle>')
+    return parts
+
+
+def _cross(mark: Mark, across: _Scale, up: _Scale) -> str:
+    x, y = across(mark.x), up(mark.y)
+    strokes = " ".join(f"M{x - _ARM:g},{y + end * _ARM:g} L{x + _ARM:g},{y - end * _ARM:g}" for end in (-1, 1))
+    return f'<path class="cross" stroke="{_INK}" stroke-width="2.5" d="{strokes}">{_hint(mark)}</path>'
+
+
+def _names(marks: Sequence[Mark], across: _Scale, up: _Scale) -> list[str]:
+    """Right or left of their marks; those that would run into another thing on both sides are left out."""
+    parts: list[str] = []
+    dots = [_Box(across(mark.x) - _DOT, up(mark.y) + _DOT, 2 * _DOT, 2 * _DOT) for mark in marks]
+    taken: list[_Box] = []
+    for mark, dot in zip(marks, dots, strict=True):
+        text, base = _short(mark.name), up(mark.y) - _ARM
+        width = len(text) * _LETTER
+        others = [*taken, *(other for other in dots if not other.meets(dot))]
+        sides = [_Box(left, base, width, _LINE) for left in (across(mark.x) + _ARM, across(mark.x) - _ARM - width)]
+        inside = [box for box in sides if box.left >= _LEFT and box.left + width <= _WIDTH]
+        free = [box for box in inside if not any(box.meets(other) for other in others)]
+        if text and free:
+            taken.append(free[0])
+            parts.append(f'<text {_TEXT} x="{free[0].left:.2f}" y="{base:.2f}">{escape(text)}</text>')
     return parts
 
 
@@ -155,6 +223,11 @@ def _axis_title(text: str) -> list[str]:
     return [f'<text {_TEXT} x="{x}" y="{_HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>']
 
 
+def _side_title(text: str) -> str:
+    middle = (_TOP + _HEIGHT - _BOTTOM) / 2
+    return f'<text {_TEXT} transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{escape(text)}</text>'
+
+
 def _floor_line(floor: float | None, across: str, scale: _Scale, name: str) -> list[str]:
     if floor is None:
         return []
@@ -191,7 +264,7 @@ def _padded(values: Sequence[float], share: float) -> tuple[float, float]:
 
 def _hint(mark: Mark) -> str:
     interval = "" if mark.low is None or mark.high is None else f" ({number(mark.low)} … {number(mark.high)})"
-    return f"<title>{escape(mark.label)}: {number(mark.y)}{interval}</title>"
+    return f"<title>{escape(mark.hint or f'{mark.label}: {number(mark.y)}{interval}')}</title>"
 
 
 def _short(text: str) -> str:
