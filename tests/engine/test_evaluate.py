@@ -204,21 +204,25 @@ def _never(*_: object) -> dict[str, Features]:
     raise AssertionError("the features are in the cache")
 
 
-@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize(("batches", "metrics", "stage"), [
+    (1, ["fid", "kid"], "Reference"), (3, ["fid", "kid"], "Reference"),
+    (3, ["fid", "copying"], "Reference, to find copies"),
+])  # fmt: skip
 def test_going_on_equals_no_interruption(
-    digits: dict[str, str], batches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = {"batch_size": 16, "count": 100}
+    digits: dict[str, str], batches: int, metrics: list[str], stage: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    options = {"batch_size": 16, "count": 96, "metrics": metrics}
     whole = measured(digits["train"], digits["noise"], **options)
     monkeypatch.setenv("DIT_STUDIO_CACHE", str(tmp_path / "another"))
     monkeypatch.setattr(extraction, "_TOLD_SECONDS", 0.0)
     stopped = job.evaluate({"real": digits["train"], "fake": digits["noise"], **options})
     for event in stopped:
-        if isinstance(event, Progress) and event.stage == "Reference" and event.done >= 16 * batches:
+        if isinstance(event, Progress) and event.stage == stage and event.done >= 16 * batches:
             break
     stopped.close()
     said = list(job.evaluate({"real": digits["train"], "fake": digits["noise"], **options}))
-    first = next(event for event in said if isinstance(event, Progress) and event.stage == "Reference")
+    first = next(event for event in said if isinstance(event, Progress) and event.stage == stage)
     assert first.done == 16 * batches
     assert figures(result_of(said)) == figures(whole)
     assert result_of(said).real == whole.real
@@ -292,21 +296,23 @@ def test_classes_are_matched_by_name(digits: dict[str, str], tmp_path: Path) -> 
 
 
 def test_what_a_killed_process_wrote_last_does_not_count(tmp_path: Path) -> None:
-    key, outputs = {"source": "a"}, {"features": 2}
+    key, outputs, path = {"source": "a"}, {"features": 2}, "/data/images"
     numbers, rows = np.arange(3), np.arange(6, dtype=np.float32).reshape(3, 2)
-    with open_store(key, outputs) as store:
-        store.append(numbers, numbers.astype(np.uint64), {"features": rows})
+    columns = {"hashes": numbers.astype(np.uint64), "looks": np.zeros(3, np.uint32)}
+    with open_store(key, outputs, path=path) as store:
+        store.append(numbers, **columns, features={"features": rows})
         store.commit(Seen(), now=True)
-        store.append(numbers, numbers.astype(np.uint64), {"features": rows})  # never committed
-    with open_store(key, outputs) as store:
+        store.append(numbers, **columns, features={"features": rows})  # never committed
+    with open_store(key, outputs, path=path) as store:
         assert store.rows == 3
-        store.append(numbers + 3, numbers.astype(np.uint64), {"features": rows + 10})
+        store.append(numbers + 3, **columns, features={"features": rows + 10})
         store.commit(Seen(), is_complete=True)
-    with open_store(key, outputs) as store:
+    with open_store(key, outputs, path=path) as store:
         assert store.is_complete
         np.testing.assert_array_equal(store.numbers(), np.arange(6))
         np.testing.assert_array_equal(store.features()["features"], np.concatenate([rows, rows + 10]))
-        with pytest.raises(RunError, match="another process"), open_store(key, outputs):
+        sentence = "The features of /data/images are being extracted by another process"
+        with pytest.raises(RunError, match=sentence), open_store(key, outputs, path=path):
             pass
     folder = next(path.parent for path in (tmp_path / "cache" / "features").glob("*/state.json"))
     (folder / "features.bin").write_bytes(b"short")

@@ -1,6 +1,7 @@
 """One pass over a source: its features by an extractor, taken from the cache as far as they are there."""
 
 import hashlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import Generator
@@ -11,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dit_studio.engine.evaluation.extractors import Extractor
-from dit_studio.engine.evaluation.feature_store import FeatureStore, Seen, open_store
+from dit_studio.engine.evaluation.feature_store import FeatureStore, Look, Seen, open_store, stored
 from dit_studio.engine.evaluation.features import FeatureArray
-from dit_studio.engine.evaluation.image_sources import Batches, ImageBatch, ImageSource
+from dit_studio.engine.evaluation.image_sources import Batches, ImageBatch, ImageSource, groups_by_size
 from dit_studio.engine.evaluation.read_ahead import read_ahead
 from dit_studio.engine.image_files import Pixels
 from dit_studio.errors import DataError
 from dit_studio.events import Notice, Progress
 
 _TOLD_SECONDS = 0.1
+_COPIED_ROWS = 4096  # at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,19 @@ class Extracted:
 
 
 def extract(
-    source: ImageSource, extractor: Extractor, *, stage: str, count: int | None, seed: int, batch_size: int
+    source: ImageSource,
+    extractor: Extractor,
+    *,
+    stage: str,
+    count: int | None,
+    seed: int,
+    batch_size: int,
+    is_whole_read: bool = False,
 ) -> Generator[Notice | Progress, None, Extracted]:
     """The features of all images, or of `count` of them that the seed draws. Closed early, it keeps what there is.
 
+    Those of some images are copied where those of all are there, or were extracted a moment ago (`is_whole_read`) as
+    far as they can be.
     Raises: DataError if fewer than 2 images can be used, or features are not finite; DiskFullError or RunError.
     """
     wanted = drawn_numbers(source.count, count, seed)
@@ -51,7 +62,10 @@ def extract(
         "source": content_hash, "extractor": extractor.name, "weights": extractor.weights_sha256,
         "protocol": extractor.protocol, "count": len(wanted), "seed": seed if is_subset else 0,
     }  # fmt: skip
-    with open_store(key, extractor.outputs) as store:
+    with open_store(key, extractor.outputs, path=source.path) as store:
+        if is_subset and not store.is_complete:
+            whole = stored(key | {"count": source.count, "seed": 0}, extractor.outputs)
+            yield from _copy(store, whole, source, wanted, stage=stage, batch_size=batch_size, is_all=is_whole_read)
         if not store.is_complete:
             yield from _fill(store, source, extractor, wanted, stage=stage, batch_size=batch_size)
         _check_usable(source, store)
@@ -63,6 +77,42 @@ def drawn_numbers(there: int, count: int | None, seed: int) -> NDArray[np.int64]
     if count is None or count >= there:
         return np.arange(there)
     return np.sort(np.random.default_rng(seed).choice(there, count, replace=False))
+
+
+def _copy(
+    store: FeatureStore, whole: FeatureStore, source: ImageSource, wanted: NDArray[np.int64], *, stage: str,
+    batch_size: int, is_all: bool,
+) -> Generator[Progress, None, None]:  # fmt: skip
+    """Take what is missing from the features of all images, in the order in which it would be extracted.
+
+    Where some are not there and might be extracted (not `is_all`), nothing is taken.
+    """
+    rest = np.setdiff1d(wanted, store.numbers())
+    numbers, hashes, looks, features = whole.numbers(), whole.hashes(), whole.looks(), whole.features()
+    rows = np.intersect1d(rest, numbers, assume_unique=True, return_indices=True)[2]
+    if len(rows) < len(rest) and not is_all:
+        return
+    tally = _Tally(store.seen)
+    seen = [whole.seen.looks[look] for look in looks[rows].tolist()]
+    order = _order(source, [look.size for look in seen], batch_size)
+    for first in range(0, len(rows), _COPIED_ROWS):
+        part = order[first : first + _COPIED_ROWS]
+        at = rows[part]
+        store.append(
+            numbers[at],
+            hashes=hashes[at],
+            looks=tally.add([seen[place] for place in part]),
+            features={name: array[at] for name, array in features.items()},
+        )
+        yield Progress(stage=stage, done=store.rows, total=len(wanted), unit="images")
+    store.commit(tally.seen(source), is_complete=store.rows == len(wanted), now=True)
+
+
+def _order(source: ImageSource, sizes: list[str], batch_size: int) -> list[int]:
+    """In which images of these sizes, in the order of their numbers, come out of a source."""
+    if source.kind in ("npz", "data set"):
+        return list(range(len(sizes)))
+    return [place for group in groups_by_size(zip(sizes, itertools.count()), batch_size) for place in group]
 
 
 def _fill(
@@ -82,8 +132,7 @@ def _fill(
                 if len(batch.numbers):
                     features = extractor(batch.pixels)
                     _check_finite(features, source, batch)
-                    store.append(batch.numbers, hashes, features)
-                    tally.add(batch)
+                    store.append(batch.numbers, hashes=hashes, looks=tally.add(_looks(batch)), features=features)
                     store.commit(tally.seen(source))
                 if (now := time.monotonic()) - told > _TOLD_SECONDS:
                     told, rate = now, (store.rows - done_before) / (now - started)
@@ -99,15 +148,15 @@ class _Tally:
     """Sizes, formats and colours of the images that are in the store; broken files are tried again by each process."""
 
     def __init__(self, before: Seen) -> None:
-        self._sizes, self._formats = Counter(before.sizes), Counter(before.formats)
-        self._grey = before.grey if before.sizes else 0
+        self._sizes, self._formats, self._grey = Counter(before.sizes), Counter(before.formats), before.grey
+        self._looks = {look: place for place, look in enumerate(before.looks)}
 
-    def add(self, batch: ImageBatch) -> None:
-        height, width = batch.pixels.shape[2:]
-        self._sizes[f"{width}×{height}"] += len(batch.numbers)
-        self._formats.update(batch.formats)
-        if self._grey is not None:
-            self._grey += _grey_images(batch.pixels)
+    def add(self, looks: list[Look]) -> NDArray[np.uint32]:
+        """Count them. Gives their places in `Seen.looks`."""
+        self._sizes.update(look.size for look in looks)
+        self._formats.update(look.format for look in looks)
+        self._grey += sum(look.is_grey for look in looks)
+        return np.array([self._looks.setdefault(look, len(self._looks)) for look in looks], np.uint32)
 
     def seen(self, source: ImageSource) -> Seen:
         left_out = source.left_out
@@ -115,14 +164,17 @@ class _Tally:
             sizes=dict(self._sizes),
             formats=dict(self._formats),
             grey=self._grey,
+            looks=tuple(self._looks),
             left_out=left_out.count,
             problems=left_out.problems,
         )
 
 
-def _grey_images(pixels: Pixels) -> int:
-    """How many have the same in all channels. Shapes: (B, C, H, W)."""
-    return int((pixels == pixels[:, :1]).all((1, 2, 3)).sum())
+def _looks(batch: ImageBatch) -> list[Look]:
+    """Grey: the same in all channels."""
+    height, width = batch.pixels.shape[2:]
+    is_grey = (batch.pixels == batch.pixels[:, :1]).all((1, 2, 3)).tolist()
+    return [Look(f"{width}×{height}", name, grey) for name, grey in zip(batch.formats, is_grey, strict=True)]
 
 
 def _even_batches(source: ImageSource, wanted: NDArray[np.int64], batch_size: int) -> Batches:

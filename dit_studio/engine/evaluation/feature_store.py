@@ -18,17 +18,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dit_studio.engine.evaluation.features import FeatureArray
-from dit_studio.errors import RunError
+from dit_studio.errors import RunError, ShapeError
 from dit_studio.events import FileProblem
 from dit_studio.files import naming_disk_errors, remove_folder, write_atomically
 from dit_studio.locks import is_locked, locked
 from dit_studio.places import cache_dir
 
-VERSION = 3  # raise it when extraction changes what lands in the cache
+VERSION = 4  # raise it when extraction changes what lands in the cache
 _COMMIT_SECONDS = 2.0
 MOST_KEPT_BYTES = 20 * 2**30  # in all; beyond it the features that were used longest ago go
-_COLUMNS = {"numbers": np.dtype("<i8"), "hashes": np.dtype("<u8")}  # of each image: its number, a hash of its pixels
+_COLUMNS: dict[
+    str, np.dtype[Any]
+] = {  # of each image: its number, a hash of its pixels, which of the looks that were seen it has
+    "numbers": np.dtype("<i8"),
+    "hashes": np.dtype("<u8"),
+    "looks": np.dtype("<u4"),
+}
 _FEATURES = np.dtype("<f4")
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What the file of an image is like."""
+
+    size: str  # "width×height"
+    format: str
+    is_grey: bool
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +50,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     sizes: dict[str, int] = {}  # "width×height"
     formats: dict[str, int] = {}
-    grey: int | None = None  # images; None: an earlier version did not look
+    grey: int = 0  # images
+    looks: tuple[Look, ...] = ()  # each once
     left_out: int = 0
     problems: tuple[FileProblem, ...] = ()
 
@@ -59,9 +74,23 @@ class FeatureStore:
         state = self._read_state()
         self.rows, self.is_complete, self.seen = state.rows, state.is_complete, state.seen
 
-    def append(self, numbers: NDArray[np.int64], hashes: NDArray[np.uint64], features: Mapping[str, Any]) -> None:
-        """A batch of rows. Raises: DiskFullError or RunError."""
-        columns = {"numbers": numbers, "hashes": hashes, **features}
+    def append(
+        self,
+        numbers: NDArray[np.int64],
+        *,
+        hashes: NDArray[np.uint64],
+        looks: NDArray[np.uint32],
+        features: Mapping[str, NDArray[Any]],
+    ) -> None:
+        """A batch of rows. Raises: ShapeError if the features are of another width; DiskFullError or RunError."""
+        columns: dict[str, NDArray[Any]] = {"numbers": numbers, "hashes": hashes, "looks": looks, **features}
+        for name, width in self._outputs.items():
+            if columns[name].shape != (len(numbers), width):
+                raise ShapeError(
+                    f'The "{name}" of {len(numbers)} images have the shape {columns[name].shape} in place of '
+                    f"{(len(numbers), width)}.",
+                    remedy="The extractor's weights are of another model: choose those that it was published with.",
+                )
         with naming_disk_errors(self._folder):
             for name, (dtype, width) in self._layout().items():
                 rows = np.ascontiguousarray(columns[name], dtype)
@@ -92,6 +121,11 @@ class FeatureStore:
         """Equal for equal pixels. Shape: (n,)."""
         hashes: NDArray[np.uint64] = np.array(self._column("hashes"))
         return hashes
+
+    def looks(self) -> NDArray[np.uint32]:
+        """Places in `seen.looks`. Shape: (n,)."""
+        looks: NDArray[np.uint32] = np.array(self._column("looks"))
+        return looks
 
     def features(self) -> dict[str, FeatureArray]:
         """Each kind, memory-mapped. Shapes: (n, outputs[name]), float32."""
@@ -137,14 +171,19 @@ class FeatureStore:
         return state if is_usable else empty
 
 
+def stored(key: Mapping[str, Any], outputs: Mapping[str, int]) -> FeatureStore:
+    """What there is so far of what `key` says, to be read only."""
+    return FeatureStore(_folder_of(_text_of(key)), outputs)
+
+
 @contextmanager
-def open_store(key: Mapping[str, Any], outputs: Mapping[str, int]) -> Iterator[FeatureStore]:
+def open_store(key: Mapping[str, Any], outputs: Mapping[str, int], *, path: str) -> Iterator[FeatureStore]:
     """The store of what `key` says: of which images, by which extractor. One process at a time may hold it.
 
-    Raises: RunError if another one does, or the place is not writable.
+    Raises: RunError that names the images' `path` if another one does, or the place is not writable.
     """
-    text = msgspec.json.encode(dict(sorted(key.items())))
-    folder = cache_dir() / "features" / hashlib.sha256(text).hexdigest()[:24]
+    text = _text_of(key)
+    folder = _folder_of(text)
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "key.json").exists():
@@ -154,11 +193,19 @@ def open_store(key: Mapping[str, Any], outputs: Mapping[str, int]) -> Iterator[F
     with locked(folder / "lock") as is_ours:
         if not is_ours:
             raise RunError(
-                f"The features of {key.get('source')} are being extracted by another process.",
+                f"The features of {path} are being extracted by another process.",
                 remedy="Wait until it has ended.",
             )
         with contextlib.closing(FeatureStore(folder, outputs)) as store:
             yield store
+
+
+def _text_of(key: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode(dict(sorted(key.items())))
+
+
+def _folder_of(text: bytes) -> Path:
+    return cache_dir() / "features" / hashlib.sha256(text).hexdigest()[:24]
 
 
 def remove_oldest(parent: Path, *, keeping: Path, most_bytes: int = MOST_KEPT_BYTES) -> None:

@@ -4,12 +4,12 @@ import hashlib
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from dit_studio.errors import DataError
 from dit_studio.events import Progress
 
 Numbers = NDArray[np.int64]
+_Item = TypeVar("_Item")
 
 _OWN_INDICES = frozenset({"entry.json", "sweep.json", "trajectory.json"})  # of drawings
 _OWN_FILES = re.compile(
@@ -221,18 +222,22 @@ def _usable(
 
 
 def _by_size(images: Iterator[_Decoded], batch_size: int) -> Batches:
-    """Batches of equal sizes; images that wait for others of their size are never more than some batches in all."""
-    waiting: dict[tuple[int, ...], list[_Decoded]] = {}
-    held = 0
-    for image in images:
-        waiting.setdefault(image.pixels.shape, []).append(image)
-        held += 1
-        largest = max(waiting.values(), key=len)
-        if len(largest) == batch_size or held == _BATCHES_WAITING * batch_size:
-            held -= len(largest)
-            yield _batch(waiting.pop(largest[0].pixels.shape))
-    for group in waiting.values():
+    for group in groups_by_size(((image.pixels.shape, image) for image in images), batch_size):
         yield _batch(group)
+
+
+def groups_by_size(items: Iterable[tuple[Hashable, _Item]], batch_size: int) -> Iterator[list[_Item]]:
+    """Groups of equal sizes; items that wait for others of their size are never more than some groups in all."""
+    waiting: dict[Hashable, list[_Item]] = {}
+    held = 0
+    for size, item in items:
+        waiting.setdefault(size, []).append(item)
+        held += 1
+        largest = max(waiting, key=lambda size: len(waiting[size]))
+        if len(waiting[largest]) == batch_size or held == _BATCHES_WAITING * batch_size:
+            held -= len(waiting[largest])
+            yield waiting.pop(largest)
+    yield from waiting.values()
 
 
 def _batch(group: list[_Decoded]) -> ImageBatch:

@@ -168,10 +168,11 @@ class _Evaluation:
         if key not in self._shared.references:
             self._shared.references.clear()
             opened = _comparable((yield from open_reference(request.real, extractor)), extractor)
-            read = yield from self._extract(opened, "Reference", request.count)
+            whole = yield from self._whole(opened)
+            read = yield from self._extract(opened, "Reference", request.count, is_whole_read=whole is not None)
             side = measured_side(opened, read)
+            searched = side if whole is None else measured_side(opened, whole)
             halves = self._halves_of(side)
-            searched = yield from self._searched(opened, side)
             self._shared.references[key] = Reference(
                 opened=opened,
                 record=source_record(opened, read),
@@ -182,12 +183,16 @@ class _Evaluation:
             )
         return self._shared.references[key]
 
-    def _searched(self, opened: OpenSide, measured: Side) -> Generator[Event, None, Side]:
-        """All of the reference's images where copies are looked for; those that are measured stay as they are."""
+    def _whole(self, opened: OpenSide) -> Generator[Event, None, Extracted | None]:
+        """All of the reference's images where copies are looked for among more of them than are measured.
+
+        They are read from a source of their own: that of the measured ones tells which of these are left out.
+        """
         count = self._request.count
         if "copying" not in self._metrics or opened.source is None or count is None or count >= opened.source.count:
-            return measured
-        return measured_side(opened, (yield from self._extract(opened, "Reference, to find copies", None)))
+            return None
+        whole = yield from open_reference(self._request.real, self._extractor)
+        return (yield from self._extract(whole, "Reference, to find copies", None))
 
     def _halves_of(self, side: Side) -> Halves:
         request = self._request
@@ -210,7 +215,9 @@ class _Evaluation:
             known[run, reference] = shown((yield from other_training_images(run, reference)))
         return known[run, reference]
 
-    def _extract(self, opened: OpenSide, stage: str, count: int | None) -> Generator[Event, None, Extracted | None]:
+    def _extract(
+        self, opened: OpenSide, stage: str, count: int | None, *, is_whole_read: bool = False
+    ) -> Generator[Event, None, Extracted | None]:
         if opened.source is None:
             return None
         request = self._request
@@ -222,6 +229,7 @@ class _Evaluation:
                 count=count,
                 seed=request.seed,
                 batch_size=request.batch_size,
+                is_whole_read=is_whole_read,
             )
         )
 
