@@ -1,5 +1,6 @@
 """What may be dropped on the window, or given to it at its start, and the sheet that says so while it hovers."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
 
 Kind = Literal["run", "data", "recipe", "model", "picture", "arrays", "nothing"]
+Page = Literal["train", "sample", "evaluate"]
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
 _IN_A_MODEL = ("ema.safetensors", "model.safetensors", "model_index.json")
@@ -44,14 +46,63 @@ def refusal(path: Path) -> str:
     return f"{path} does not exist. {_POSSIBLE}" if not path.exists() else f"{path.name} cannot be opened. {_POSSIBLE}"
 
 
+def page_for(kind: Kind, shown: str) -> Page:
+    """The page that takes it, by the one that is shown: Evaluate and Sample keep what they can use."""
+    if kind == "arrays" or (kind in ("run", "model", "data") and shown == "evaluate"):
+        return "evaluate"
+    if kind in ("model", "picture") or (kind == "run" and shown == "sample"):
+        return "sample"
+    return "train"
+
+
+def taken_together(paths: Sequence[Path], shown: str) -> list[Path]:
+    """Those of some paths that are opened: all images where they are measured, elsewhere the first of all."""
+    usable = [path for path in paths if kind_of(path) != "nothing"]
+    if usable and is_measured(kind := kind_of(usable[0])) and page_for(kind, shown) == "evaluate":
+        return [path for path in usable if is_measured(kind_of(path))]
+    return usable[:1]
+
+
+def is_measured(kind: Kind) -> bool:
+    """Images, of which the Evaluate page takes many."""
+    return kind in ("data", "arrays")
+
+
+def left_out_words(left: Sequence[Path]) -> str:
+    """That some of what was dropped was not opened, and why."""
+    names = ", ".join(path.name for path in left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
+    why = "One is opened at a time." if all(kind_of(path) != "nothing" for path in left) else _POSSIBLE
+    return f"Not opened: {names}. {why}"
+
+
+def drop_words(kind: Kind, shown: str) -> str:
+    """What the sheet says of a drop, by the page that is shown; that of images to be measured, the page knows."""
+    if kind in ("run", "model") and shown == "evaluate":
+        return f"Drop to measure what the {kind} draws"
+    if kind == "run" and shown == "sample":
+        return "Drop to sample from the run"
+    return {
+        "run": "Drop to open the run",
+        "data": "Drop to use as data set",
+        "recipe": "Drop to use the recipe",
+        "model": "Drop to sample from the model",
+        "picture": "Drop to take the settings of the picture",
+        "arrays": "Drop to measure, or to measure against",
+        "nothing": "This cannot be opened",
+    }[kind]
+
+
 class DropSheet(QWidget):
-    """Covers a window while something hovers over it; `dropped` carries the path that was let go."""
+    """Covers a window while something hovers over it; `dropped` carries the paths that were let go.
+
+    `words` says what a drop of some paths will do.
+    """
 
     dropped = Signal(object)
 
-    def __init__(self, window: QWidget) -> None:
+    def __init__(self, window: QWidget, words: Callable[[Sequence[Path]], str]) -> None:
         super().__init__(window)
-        self._window, self._text = window, ""
+        self._window, self._words, self._text = window, words, ""
         self.hide()
         window.setAcceptDrops(True)
         window.installEventFilter(self)
@@ -81,19 +132,10 @@ class DropSheet(QWidget):
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._text)
 
     def _enter(self, event: QDragEnterEvent) -> bool:
-        path = _path_in(event.mimeData())
-        if path is None:
+        paths = paths_in(event.mimeData())
+        if not paths:
             return False
-        texts = {
-            "run": "Drop to open the run",
-            "data": "Drop to use as data set",
-            "recipe": "Drop to use the recipe",
-            "model": "Drop to sample from the model",
-            "picture": "Drop to take the settings of the picture",
-            "arrays": "Drop to measure, or to measure against",
-            "nothing": "This cannot be opened",
-        }
-        self._text = texts[kind_of(path)]
+        self._text = self._words(paths)
         event.acceptProposedAction()
         self.setGeometry(self._window.rect())
         self.raise_()
@@ -102,13 +144,11 @@ class DropSheet(QWidget):
 
     def _drop(self, event: QDropEvent) -> None:
         self.hide()
-        path = _path_in(event.mimeData())
-        if path is not None:
+        if paths := paths_in(event.mimeData()):
             event.acceptProposedAction()
-            self.dropped.emit(path)
+            self.dropped.emit(paths)
 
 
-def _path_in(data: QMimeData) -> Path | None:
-    """The first local file or folder of what is dragged."""
-    paths = [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]
-    return paths[0] if paths else None
+def paths_in(data: QMimeData) -> list[Path]:
+    """The local files and folders of what is dragged."""
+    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

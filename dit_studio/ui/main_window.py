@@ -13,7 +13,16 @@ from dit_studio.events import Failure, ModelFiles
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.closing import CloseChoice, ask_about_run
 from dit_studio.ui.device_label import DeviceLabel
-from dit_studio.ui.drops import DropSheet, kind_of, refusal
+from dit_studio.ui.drops import (
+    DropSheet,
+    drop_words,
+    is_measured,
+    kind_of,
+    left_out_words,
+    page_for,
+    refusal,
+    taken_together,
+)
 from dit_studio.ui.rail import PageEntry, Rail
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
@@ -32,7 +41,6 @@ PAGES = (
 DEFAULT_SIZE = (1280, 800)
 MINIMUM_SIZE = (1024, 640)
 _END_CHECK_MS = 100
-_MEASURED = ("run", "model", "data")  # what the Evaluate page takes
 
 
 class TrainPageLike(Protocol):
@@ -68,11 +76,13 @@ class EvaluatePageLike(Protocol):
 
     status_changed: SignalInstance  # str: what is being measured, in a line
     model_files_asked: SignalInstance  # str: the extractor whose file is missing
+    dropped: SignalInstance  # something on one of its cards
 
     def open_reference(self, path: Path) -> None: ...
     def open_model(self, path: Path) -> None: ...
     def open_images(self, paths: Sequence[Path]) -> None: ...
     def open_dropped(self, path: Path) -> None: ...
+    def drop_words(self, count: int) -> str: ...
     def open_sweep(self, folder: Path) -> None: ...
     def show_model_files(self, files: ModelFiles) -> None: ...
     def close_page(self) -> None: ...
@@ -146,27 +156,30 @@ class MainWindow(QMainWindow):
         not. Where the Sample page is shown a run is sampled from; the Evaluate page measures what it is given."""
         kind = kind_of(path)
         if kind == "nothing":
-            self._refusal = refusal(path)
-            self._message.show_notice(self._refusal, level="warning")
+            self._refuse(refusal(path))
             return
-        if self._message.text() == self._refusal:
-            self._message.clear()
-        if kind == "arrays" or (kind in _MEASURED and self._rail.shown() == "evaluate"):
-            self.show_page("evaluate")
+        self._forget_refusal()
+        page = page_for(kind, self._rail.shown())
+        self.show_page(page)
+        if page == "evaluate":
             self._open_in_evaluate(path, kind)
-            return
-        if kind in ("model", "picture") or (kind == "run" and self._rail.shown() == "sample"):
-            self.show_page("sample")
+        elif page == "sample":
             opens = self.sample_page.open_picture if kind == "picture" else self.sample_page.open_model
             opens(path.parent if path.name == "run.toml" else path)
-            return
-        self.show_page("train")
-        if kind == "run":
+        elif kind == "run":
             self.train_page.open_run(path if path.is_dir() else path.parent)
         elif kind == "recipe":
             self.train_page.open_recipe(path)
         else:
             self.train_page.open_data(path)
+
+    def open_dropped(self, paths: Sequence[Path]) -> None:
+        """Open what was let go over the window: all images where they are measured, else the first."""
+        taken = taken_together(paths, self._rail.shown()) if len(paths) > 1 else paths
+        for path in taken:
+            self.open_path(path)
+        if left := [path for path in paths if path not in taken]:
+            self._refuse(left_out_words(left))
 
     def come_to_front(self, path: Path | None = None) -> None:
         """Another start of the program: show this window, and open its path."""
@@ -203,6 +216,7 @@ class MainWindow(QMainWindow):
             evaluate = cast(EvaluatePageLike, page)
             evaluate.status_changed.connect(self._notes.setText)
             evaluate.model_files_asked.connect(self._show_model_file)
+            evaluate.dropped.connect(self._forget_refusal)
             return page
         if key == "files":
             return self._make_files_page()
@@ -252,6 +266,25 @@ class MainWindow(QMainWindow):
             self.evaluate_page.open_model(path.parent if path.name == "run.toml" else path)
         else:
             self.evaluate_page.open_dropped(path)
+
+    def _drop_words(self, paths: Sequence[Path]) -> str:
+        """What will happen to what hovers over the window."""
+        shown = self._rail.shown()
+        taken = taken_together(paths, shown)
+        kind = kind_of((taken or list(paths))[0])
+        if is_measured(kind) and page_for(kind, shown) == "evaluate" and "evaluate" in self._pages:
+            return self.evaluate_page.drop_words(len(taken))
+        words = drop_words(kind, shown)
+        return f"{words}: {taken[0].name} alone" if taken and len(paths) > len(taken) else words
+
+    def _refuse(self, words: str) -> None:
+        """Why something was not opened, until something is."""
+        self._refusal = words
+        self._message.show_notice(words, level="warning")
+
+    def _forget_refusal(self) -> None:
+        if self._message.text() == self._refusal:
+            self._message.clear()
 
     def _make_files_page(self) -> QWidget:
         from dit_studio.ui.model_files.page import ModelFilesPage
@@ -346,7 +379,7 @@ class MainWindow(QMainWindow):
         layout.addWidget(self._rail)
         layout.addLayout(right, 1)
         self.setCentralWidget(centre)
-        self._drop_sheet = DropSheet(self)
+        self._drop_sheet = DropSheet(self, self._drop_words)
         self._build_status_bar()
 
     def _build_status_bar(self) -> None:
@@ -360,7 +393,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         self._rail.chosen.connect(self.show_page)
-        self._drop_sheet.dropped.connect(self.open_path)
+        self._drop_sheet.dropped.connect(self.open_dropped)
         self._device.hinted.connect(self._on_hint)
         self._end_check.timeout.connect(self._close_when_ended)
         for number, entry in enumerate(PAGES, 1):

@@ -69,6 +69,7 @@ class PlaceholderEvaluatePage(QWidget):
 
     status_changed = Signal(str)
     model_files_asked = Signal(str)
+    dropped = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,6 +87,9 @@ class PlaceholderEvaluatePage(QWidget):
 
     def open_dropped(self, path: Path) -> None:
         self.calls.append(("open_dropped", path))
+
+    def drop_words(self, count: int) -> str:
+        return f"Drop to measure {count}"
 
     def open_sweep(self, folder: Path) -> None:
         self.calls.append(("open_sweep", folder))

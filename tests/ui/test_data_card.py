@@ -184,7 +184,7 @@ def test_thumbnails_are_shown_with_their_classes(make_card: MakeCard, tmp_path: 
 
 
 def test_buttons_open_a_folder_an_archive_and_what_was_open_before(
-    make_card: MakeCard, tmp_path: Path, settings: Settings
+    make_card: MakeCard, qtbot: QtBot, tmp_path: Path, settings: Settings
 ) -> None:
     archive = tmp_path / "images.zip"
     archive.touch()
@@ -195,12 +195,23 @@ def test_buttons_open_a_folder_an_archive_and_what_was_open_before(
     )
     card._on_browse()
     assert card.path == str(tmp_path)
+    qtbot.waitUntil(lambda: settings.now.recent == [str(tmp_path)])
     card._on_archive()
     assert card.path == str(archive)
-    assert settings.now.recent == [str(archive), str(tmp_path)]
+    qtbot.waitUntil(lambda: settings.now.recent == [str(archive), str(tmp_path)])
     card._fill_recent()
     card._recent_menu.actions()[1].trigger()
     assert card.path == str(tmp_path)
+    qtbot.waitUntil(lambda: not card.is_scanning)
+
+
+def test_what_was_refused_is_not_remembered(
+    make_card: MakeCard, qtbot: QtBot, tmp_path: Path, settings: Settings
+) -> None:
+    card = make_card(ScriptedLauncher(answers={"scan_data": [Failure(message="It holds no image.")]}))
+    card.open_path(tmp_path)
+    qtbot.waitUntil(lambda: not card.is_scanning)
+    assert settings.now.recent == []
 
 
 def test_a_choice_that_was_given_up_changes_nothing(make_card: MakeCard) -> None:

@@ -18,6 +18,7 @@ from dit_studio.evaluation_request import encode_result
 from dit_studio.events import (
     Failure,
     JobState,
+    Notice,
     PointDone,
     PointFailed,
     PointStarted,
@@ -178,6 +179,32 @@ def test_the_newest_entry_is_back_at_the_next_start(make_page: MakePage, qtbot: 
     qtbot.waitUntil(lambda: page.display.name == "20200102-000000-bbbb")
     assert set(page.display.found) == {0, 1}
     assert page.exports.folder is not None
+
+
+def test_a_notice_about_a_point_goes_with_the_point(
+    make_page: MakePage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = [threading.Event(), threading.Event()]
+    kept = Notice(message="Drawing images: 128 of 400 are kept from before; going on.")
+    warned = Notice(message="1 of 5 files was left out.", level="warning")
+    script: Script = [PointStarted(index=0), kept, gates[0], PointStarted(index=1), gates[1], kept, warned]
+    page = with_plan(make_page(evaluate_plan=script), curve_plan(), monkeypatch)
+    page.set_up.evaluate_asked.emit()
+    qtbot.waitUntil(lambda: page.message.text() == kept.message)
+    gates[0].set()
+    qtbot.waitUntil(page.message.isHidden)
+    gates[1].set()
+    qtbot.waitUntil(lambda: page.session.state is JobState.FINISHED)
+    assert page.message.text() == warned.message, "a warning stays until it is dismissed"
+
+
+def test_a_drop_of_images_says_what_it_does(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
+    page = make_page()
+    assert page.drop_words(1) == "Drop to measure against these images"
+    assert page.drop_words(2) == "Drop to measure against the first, and to measure the others"
+    page.open_dropped(tmp_path)
+    assert page.drop_words(1) == "Drop to measure these images"
+    qtbot.waitUntil(lambda: page.set_up.reference.described is not None)
 
 
 def test_a_refusal_names_the_field_and_leaves_no_entry(

@@ -191,9 +191,63 @@ def test_a_reference_is_browsed_for_or_picked_among_runs(
     assert column.reference.path == str(tmp_path)
     column.reference._browse(dialogs.file)
     assert column.reference.path == str(tmp_path), "nothing was chosen"
+    qtbot.waitUntil(lambda: column.reference.described is not None)
     column.reference._fill_known()
     assert known.actions()[-1].text() == str(tmp_path), "it is among the recent ones"
-    qtbot.waitUntil(lambda: column.reference.described is not None)
+
+
+def test_what_was_refused_is_not_among_the_recent_ones(
+    qtbot: QtBot, set_up: EvaluateSetUp, settings: Settings, tmp_path: Path
+) -> None:
+    (broken := tmp_path / "broken").mkdir()
+    assert drop(set_up.reference, broken)
+    wait_for(qtbot, set_up, "The reference cannot be used.")
+    assert settings.now.recent == []
+    assert drop(set_up.reference, tmp_path)
+    qtbot.waitUntil(lambda: settings.now.recent == [str(tmp_path)])
+
+
+def test_a_dialog_begins_where_the_last_one_was_answered(
+    qtbot: QtBot, settings: Settings, launcher: ScriptedLauncher, made: list[EvaluateSetUp], tmp_path: Path
+) -> None:
+    begun: list[str] = []
+
+    def choose(start: str) -> str:
+        begun.append(start)
+        return str(tmp_path / f"chosen {len(begun)}")
+
+    dialogs = SourceDialogs(folder=choose, file=choose)
+    column = column_of(qtbot, settings, launcher, made, dialogs)
+    column.reference._browse(column.reference._dialogs.folder)
+    column.subject.images._browse(column.subject.images._dialogs.folder)
+    again = column_of(qtbot, settings, launcher, made, dialogs)
+    again.subject.images._browse(again.subject.images._dialogs.file)
+    assert begun == [str(Path.home()), str(tmp_path), str(tmp_path)]
+    for one in (column, again):
+        qtbot.waitUntil(lambda one=one: "looked at" not in one.bar.text)
+
+
+def test_several_that_are_dropped_on_the_reference_are_for_the_window(set_up: EvaluateSetUp, tmp_path: Path) -> None:
+    assert not drop(set_up.reference, tmp_path, tmp_path.parent)
+    assert set_up.reference.path == ""
+    with_signal: list[bool] = []
+    set_up.dropped.connect(lambda: with_signal.append(True))
+    assert drop(set_up.reference, tmp_path)
+    assert drop(set_up.subject, tmp_path)
+    assert with_signal == [True, True]
+
+
+def test_images_that_are_added_below_the_visible_part_are_scrolled_to(
+    qtbot: QtBot, set_up: EvaluateSetUp, tmp_path: Path
+) -> None:
+    set_up.resize(320, 400)
+    for number in range(9):
+        (folder := tmp_path / str(number)).mkdir()
+        set_up.take_images(str(folder))
+    entry = set_up.subject.images.entries[-1]
+    qtbot.waitUntil(lambda: entry.answer is not None)
+    view = set_up._scrolling.viewport()
+    qtbot.waitUntil(lambda: view.rect().contains(entry.mapTo(view, entry.rect().bottomLeft())))
 
 
 def test_a_reference_that_cannot_be_used_says_why_and_is_looked_at_again(

@@ -82,10 +82,10 @@ def _button(window: QWidget, name: str) -> QToolButton:
     return next(button for button in window.findChildren(QToolButton) if button.accessibleName() == name)
 
 
-def _drag(window: MainWindow, path: Path) -> tuple[bool, str]:
-    """Hover with a file: whether it is taken, and what the sheet then says."""
+def _drag(window: MainWindow, *paths: Path) -> tuple[bool, str]:
+    """Hover with files: whether they are taken, and what the sheet then says."""
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     actions, buttons, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     event = QDragEnterEvent(_HERE, actions, data, buttons, keys)
     event.ignore()
@@ -93,10 +93,10 @@ def _drag(window: MainWindow, path: Path) -> tuple[bool, str]:
     return event.isAccepted(), window._drop_sheet._text if window._drop_sheet.isVisible() else ""
 
 
-def _drop(window: MainWindow, path: Path) -> None:
-    _drag(window, path)
+def _drop(window: MainWindow, *paths: Path) -> None:
+    _drag(window, *paths)
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
     actions, buttons, keys = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     QApplication.sendEvent(window, QDropEvent(QPointF(50, 50), actions, data, buttons, keys))
 
@@ -406,6 +406,49 @@ def test_where_the_evaluate_page_is_shown_it_takes_what_is_opened(
     window.open_path(images)
     assert evaluate_page.calls == [("open_model", run), ("open_dropped", images)]
     assert page.calls == []
+
+
+def test_the_sheet_says_what_a_drop_does_on_the_page_that_is_shown(open_window: Open, tmp_path: Path) -> None:
+    run, checkpoint = RunFolder.create(tmp_path / "run", Recipe()).path, _checkpoint(tmp_path / "step-0000500")
+    window = open_window()
+    window.show_page("evaluate")
+    assert _drag(window, tmp_path) == (True, "Drop to measure 1")
+    assert _drag(window, tmp_path, tmp_path.parent) == (True, "Drop to measure 2")
+    assert _drag(window, run) == (True, "Drop to measure what the run draws")
+    assert _drag(window, checkpoint) == (True, "Drop to measure what the model draws")
+    window.show_page("sample")
+    assert _drag(window, run) == (True, "Drop to sample from the run")
+    assert _drag(window, tmp_path, tmp_path.parent) == (True, f"Drop to use as data set: {tmp_path.name} alone")
+
+
+def test_all_images_that_are_dropped_are_measured(
+    open_window: Open, evaluate_page: PlaceholderEvaluatePage, tmp_path: Path
+) -> None:
+    folders = [tmp_path / name for name in ("real", "one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    (tmp_path / "notes.txt").touch()
+    window = open_window()
+    window.show_page("evaluate")
+    _drop(window, *folders, tmp_path / "notes.txt")
+    assert evaluate_page.calls == [("open_dropped", folder) for folder in folders]
+    assert "Not opened: notes.txt." in _texts(window)
+    evaluate_page.dropped.emit()
+    assert "Not opened" not in _texts(window), "something was dropped on a card since"
+
+
+def test_where_one_is_opened_the_others_are_said(open_window: Open, page: PlaceholderPage, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abcde"]
+    for folder in folders:
+        folder.mkdir()
+    window = open_window()
+    _drop(window, *folders)
+    assert page.calls == [("open_data", folders[0])]
+    assert "Not opened: b, c, d and 1 more. One is opened at a time." in _texts(window)
+    _drop(window, folders[0])
+    assert "Not opened" not in _texts(window)
+    _drop(window, tmp_path / "one.txt", tmp_path / "two.txt")
+    assert "Not opened: one.txt, two.txt. Choose a folder" in _texts(window)
 
 
 def test_arrays_are_measured_whatever_page_is_shown(

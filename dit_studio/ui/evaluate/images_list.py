@@ -34,6 +34,7 @@ class ImagesList(Card):
     """`changed`: look again at `plan`."""
 
     changed = Signal()
+    grew = Signal(object)  # by this ImageEntry, or what is known of it
 
     def __init__(self, launcher: Launcher, dialogs: SourceDialogs, parent: QWidget | None = None) -> None:
         super().__init__("Images", parent=parent)
@@ -43,6 +44,7 @@ class ImagesList(Card):
         self._dialogs = dialogs
         self._question = SourceQuestion(launcher, "fake", self)
         self._asked: ImageEntry | None = None
+        self._newest: ImageEntry | None = None  # that a person added
         self._add = self._add_button()
         self.message, self._drop_area = MessageCard(), DropArea([self._add], hint=_HINT)
         self._location = ElidedLabel(mode=Qt.TextElideMode.ElideMiddle, role="caption")
@@ -80,6 +82,8 @@ class ImagesList(Card):
         else:
             self._put_sweep(None)
             self._put_entry(path, self._free_name(Path(path).name))
+            self._newest = self.entries[-1]
+            self.grew.emit(self._newest)
         self._show_what()
         self.look()
 
@@ -213,6 +217,8 @@ class ImagesList(Card):
     def _on_answered(self, answer: Event) -> None:
         if self._asked is not None:
             self._asked.show_answer(answer)
+            if self._asked is self._newest:
+                self.grew.emit(self._asked)
         self.look()
 
     # --------------------------------------------------------------------------------------------- choosing

@@ -35,6 +35,7 @@ from dit_studio.ui.widgets.page_keys import press_by_keys
 from dit_studio.ui.widgets.scrolling import Scrolling
 
 _LEFT, _RIGHT = 328, 300  # pixels
+_SEVERAL_DROPPED = "Drop to measure against the first, and to measure the others"
 
 
 class EvaluatePage(QWidget):
@@ -42,6 +43,7 @@ class EvaluatePage(QWidget):
 
     status_changed = Signal(str)  # one line for the status bar
     model_files_asked = Signal(str)  # the extractor whose file is missing
+    dropped = Signal()  # something on one of the cards
 
     def __init__(self, settings: Settings, launcher: Launcher, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,6 +57,7 @@ class EvaluatePage(QWidget):
         self.display = Display(self.results, self.curves, self.copying, self)
         self._compared: list[tuple[str, EvaluationResult]] = []
         self._files = OneJob(self)
+        self._passing = ""  # a notice that goes with its point
         self._build()
         self._connect()
         self.history.empty_trash()
@@ -77,6 +80,12 @@ class EvaluatePage(QWidget):
     def open_dropped(self, path: Path) -> None:
         """Images that were dropped: the reference if there is none, else what is measured."""
         self.set_up.take_images(str(path))
+
+    def drop_words(self, count: int) -> str:
+        """What a drop of so many sets of images does."""
+        if self.set_up.reference.path:
+            return "Drop to measure these images"
+        return "Drop to measure against these images" if count == 1 else _SEVERAL_DROPPED
 
     def open_sweep(self, folder: Path) -> None:
         """Measure the cells of a sweep that was drawn."""
@@ -156,6 +165,7 @@ class EvaluatePage(QWidget):
             self.entries.select(self.display.name)
         if state.is_active and state is not JobState.PAUSED:
             return
+        self._forget_notice()
         self.status_changed.emit("evaluation paused" if state is JobState.PAUSED else "")
         if self.session.folder is not None:
             with contextlib.suppress(OSError):
@@ -168,7 +178,18 @@ class EvaluatePage(QWidget):
         self.set_up.show_progress(text, done, total)
         self.status_changed.emit(f"evaluating: {text}")
 
+    def _on_noticed(self, text: str, level: str) -> None:
+        self._say(text, level)
+        self._passing = self.message.text() if level == "info" else ""
+
+    def _forget_notice(self) -> None:
+        """What was only of the point that was measured."""
+        if self._passing and self.message.text() == self._passing:
+            self.message.clear()
+        self._passing = ""
+
     def _on_started(self, index: int) -> None:
+        self._forget_notice()
         if self._is_measured_shown:
             self.display.start(index)
 
@@ -298,12 +319,13 @@ class EvaluatePage(QWidget):
         session.point_failed.connect(self._on_failed_point)
         session.refused.connect(self._on_refused)
         session.failed.connect(self._on_failed)
-        session.noticed.connect(self._say)
+        session.noticed.connect(self._on_noticed)
         set_up.evaluate_asked.connect(self._evaluate)
         set_up.pause_asked.connect(session.pause)
         set_up.go_on_asked.connect(self._go_on)
         set_up.stop_asked.connect(session.stop)
         set_up.model_files_asked.connect(self.model_files_asked)
+        set_up.dropped.connect(self.dropped)
         self._files.received.connect(self._on_files)
         self.display.changed.connect(self._update_exports)
         for view in (self.results, self.curves):

@@ -12,13 +12,13 @@ from dit_studio.events import Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, list_runs
 from dit_studio.places import runs_dir
+from dit_studio.ui.drops import paths_in
 from dit_studio.ui.evaluate.caution_lines import CautionLines
 from dit_studio.ui.evaluate.dialogs import SourceDialogs
 from dit_studio.ui.evaluate.run_images import images_of
 from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.evaluate.source_words import cautions_of, facts_line, progress_line, source_line
 from dit_studio.ui.settings import Settings
-from dit_studio.ui.train.data_card import dropped_path
 from dit_studio.ui.train.drop_area import DropArea
 from dit_studio.ui.train.run_bar import title_of
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, Muted, button
@@ -35,13 +35,14 @@ class ReferenceCard(Card):
 
     changed = Signal()
     chosen = Signal()
+    dropped = Signal()
     own_asked = Signal()  # to measure against what the model was trained on
 
     def __init__(
         self, settings: Settings, launcher: Launcher, dialogs: SourceDialogs, parent: QWidget | None = None
     ) -> None:
         super().__init__("Reference", parent=parent)
-        self.path = ""
+        self.path, self._is_new = "", False
         self.described: SourceDescribed | None = None
         self._settings, self._dialogs = settings, dialogs
         self._question = SourceQuestion(launcher, "real", self)
@@ -67,16 +68,16 @@ class ReferenceCard(Card):
     # --------------------------------------------------------------------------------------------- what is chosen
 
     def open_path(self, path: str) -> None:
-        """Measure against this, which a person chose."""
-        self._settings.add_recent(Path(path))
+        """Measure against this, which a person chose; it is remembered if it can be used."""
         self.chosen.emit()
         self.show_path(path)
+        self._is_new = True
         self.look()
 
     def show_path(self, path: str) -> None:
         """Show a path without looking at it yet."""
         self._question.withdraw()
-        self.path = path
+        self.path, self._is_new = path, False
         self._forget()
         self._location.setText(path)
         self._location.setVisible(bool(path))
@@ -135,6 +136,8 @@ class ReferenceCard(Card):
         self._forget()
         if isinstance(answer, SourceDescribed):
             self._show(answer)
+            if self._is_new:
+                self._settings.add_recent(Path(self.path))
         elif isinstance(answer, Failure):
             self.message.show_failure(answer, [("look", "Look again")])
         self.changed.emit()
@@ -182,8 +185,8 @@ class ReferenceCard(Card):
         return [browse, known]
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if not any(url.isLocalFile() for url in event.mimeData().urls()):
-            event.ignore()
+        if len(paths_in(event.mimeData())) != 1:
+            event.ignore()  # of several the window says what it does with them
         else:
             event.acceptProposedAction()
             self._drop_area.show_aimed_at(is_aimed_at=True)
@@ -195,4 +198,5 @@ class ReferenceCard(Card):
     def dropEvent(self, event: QDropEvent) -> None:
         self._drop_area.show_aimed_at(is_aimed_at=False)
         event.acceptProposedAction()
-        self.open_path(str(dropped_path(event)))
+        self.dropped.emit()
+        self.open_path(str(paths_in(event.mimeData())[0]))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
@@ -13,7 +13,7 @@ from dit_studio.evaluation_plan import EvaluationPlan
 from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.events import JobState, ModelFiles
 from dit_studio.jobs.launch import Launcher
-from dit_studio.ui.evaluate.dialogs import SourceDialogs
+from dit_studio.ui.evaluate.dialogs import SourceDialogs, beginning_where_last
 from dit_studio.ui.evaluate.evaluate_bar import EvaluateBar
 from dit_studio.ui.evaluate.metrics_card import MetricsCard
 from dit_studio.ui.evaluate.reference_card import ReferenceCard
@@ -39,6 +39,7 @@ class EvaluateSetUp(QWidget):
     stop_asked = Signal()
     model_files_asked = Signal(str)  # the extractor
     changed = Signal()
+    dropped = Signal()  # something on a card
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class EvaluateSetUp(QWidget):
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        dialogs = dialogs or SourceDialogs()
+        dialogs = beginning_where_last(dialogs or SourceDialogs(), settings)
         self._settings = settings
         self._plan: EvaluationPlan | None = None
         self._was_shown = False
@@ -228,11 +229,18 @@ class EvaluateSetUp(QWidget):
     def _connect(self) -> None:
         for card in (self.reference, self.subject, self.metrics):
             card.changed.connect(self._on_changed)
+        self.reference.dropped.connect(self.dropped)
+        self.subject.dropped.connect(self.dropped)
+        self.subject.images.grew.connect(self._show_entry)
         self.reference.own_asked.connect(self._take_own)
         self.reference.chosen.connect(self._on_reference_chosen)
         self.subject.model_chosen.connect(self._propose_reference)
         self.metrics.model_files_asked.connect(self.model_files_asked)
         self.bar.pressed.connect(self._on_pressed)
+
+    def _show_entry(self, entry: QWidget) -> None:
+        """Once it has its place."""
+        QTimer.singleShot(0, entry, lambda: self._scrolling.ensureWidgetVisible(entry))
 
     def _on_pressed(self, key: str) -> None:
         signals = {
@@ -252,5 +260,6 @@ class EvaluateSetUp(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        layout.addWidget(Scrolling(cards), 1)
+        self._scrolling = Scrolling(cards)
+        layout.addWidget(self._scrolling, 1)
         layout.addWidget(self.bar)

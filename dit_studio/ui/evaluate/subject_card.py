@@ -33,6 +33,7 @@ class SubjectCard(QWidget):
 
     changed = Signal()
     model_chosen = Signal(str)
+    dropped = Signal()
 
     def __init__(
         self,
@@ -162,6 +163,7 @@ class SubjectCard(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:
         event.acceptProposedAction()
+        self.dropped.emit()
         for path in (url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()):
             if kind_of(Path(path)) in ("run", "model"):
                 self.set_model(path)

@@ -63,9 +63,8 @@ class DataCard(Card):
         return self._scan.is_running
 
     def open_path(self, path: Path) -> None:
-        """Look at another data set; a person chose it."""
+        """Look at another data set; a person chose it, and it is remembered if it can be used."""
         self._is_new = True
-        self._settings.add_recent(path)
         self.form.set_values({"classes": "auto"})
         self.show_path(str(path))
 
@@ -117,6 +116,8 @@ class DataCard(Card):
         self._end_scan()
         if isinstance(self._answer, DataSummary):
             self._show_summary(self._answer)
+            if self._is_new:
+                self._settings.add_recent(Path(self.path))
             self._fit_image_size(self._answer)
         else:
             failure = self._answer if isinstance(self._answer, Failure) else Failure(message="The scan said nothing.")
@@ -197,7 +198,7 @@ class DataCard(Card):
             self._recent_menu.addAction("Nothing was opened yet").setEnabled(False)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if kind_of(dropped_path(event)) != "data":
+        if kind_of(dropped_path(event)) != "data" or len(event.mimeData().urls()) > 1:
             event.ignore()  # the window says what it does with it
         else:
             event.acceptProposedAction()
