@@ -11,6 +11,7 @@ from numpy.lib import format as npy
 from dit_studio.engine.evaluation import npz_stream
 from dit_studio.engine.evaluation.image_sources import npz_source
 from dit_studio.engine.evaluation.npz_stream import array_heads, read_array, stream_array
+from dit_studio.engine.evaluation.statistics_file import describe_npz
 from dit_studio.errors import DataError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (23, 5, 4, 3), dtype=np.uint8)
@@ -129,3 +130,11 @@ def test_between_images_that_are_wanted_there_is_time_to_stop(npz: Path) -> None
     batches = list(npz_source(npz).batches(batch_size=4, wanted=np.array([1, 2, 21])))
     assert [batch.numbers.tolist() for batch in batches] == [[1, 2], [], [], [], [], [21]]
     np.testing.assert_array_equal(batches[-1].pixels, PIXELS[21:22].transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("beside", [{}, {"mu": np.zeros(5), "sigma": np.eye(5)}])
+def test_an_array_of_no_images_is_said(tmp_path: Path, beside: dict[str, np.ndarray]) -> None:
+    np.savez(tmp_path / "none.npz", arr_0=np.zeros((0, 8, 8, 3), np.uint8), **beside)
+    for opens in (npz_source, describe_npz):
+        with pytest.raises(DataError, match=r"holds no images: its array \"arr_0\" has the shape \(0, 8, 8, 3\)"):
+            opens(tmp_path / "none.npz")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dit_studio.engine import image_files
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.evaluation.content_digest import digest_files
-from dit_studio.engine.evaluation.npz_stream import array_heads, check_whole, read_array, stream_array
+from dit_studio.engine.evaluation.npz_stream import array_heads, check_whole, no_images, read_array, stream_array
 from dit_studio.engine.file_list import FileList, list_files, looks_like_image
 from dit_studio.engine.image_files import NOT_AN_IMAGE, Pixels, UnusableImageError
 from dit_studio.engine.left_out import LeftOut
@@ -267,6 +267,8 @@ def npz_source(path: Path) -> ImageSource:
             f'"arr_0" in {path} holds pickled Python objects, which could run code and are never opened.',
             remedy="Save the images as uint8 of shape (N, H, W, 3), 0 … 255, with numpy.savez.",
         )
+    if shape[:1] == (0,):
+        raise no_images(path, shape)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] not in (1, 3) or 0 in shape:
         raise DataError(
             f'"arr_0" in {path} is {dtype} of shape {shape}; images are uint8 of shape (N, H, W, 3 or 1).',

@@ -31,6 +31,13 @@ class ArrayHead(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+def no_images(path: Path, shape: tuple[int, ...]) -> DataError:
+    """What to raise where the array of images is there, but empty."""
+    return DataError(
+        f'{path} holds no images: its array "arr_0" has the shape {shape}.', remedy="Choose an .npz of images."
+    )
+
+
 def array_heads(path: Path) -> dict[str, ArrayHead]:
     """The arrays of the file by name, "arr_0" for instance, without their numbers.
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from dit_studio.engine.evaluation.npz_stream import ArrayHead, array_heads, read_array, stream_array
+from dit_studio.engine.evaluation.npz_stream import ArrayHead, array_heads, no_images, read_array, stream_array
 from dit_studio.errors import DataError
 from dit_studio.files import naming_disk_errors, open_atomically
 
@@ -222,6 +222,8 @@ def _check_images(path: Path, heads: dict[str, ArrayHead]) -> tuple[int, int, in
             f'"arr_0" in {path} holds pickled Python objects, which could run code and are never opened.',
             remedy=_SAVE_AGAIN,
         )
+    if head.shape[:1] == (0,):
+        raise no_images(path, head.shape)
     if head.dtype != np.uint8:
         raise DataError(
             f'The images "arr_0" in {path} are {head.dtype}, and nobody can tell what range they have.',
