@@ -1,6 +1,5 @@
 """What a diffusers folder holds beside weights: configurations, the class names, and the VAE if it is at hand."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,9 @@ from dit_studio.class_names import imagenet_names, other_names
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.export_formats import is_pipeline
 from dit_studio.engine.interop_names import PIPELINE_NULL_CLASS
-from dit_studio.engine.pretrained import find_vae
+from dit_studio.engine.latents_vae import vae_of
 from dit_studio.engine.tensor_writer import Shapes
+from dit_studio.errors import CheckpointError
 from dit_studio.model_settings import DiffusionConfig
 
 _PREDICTIONS = {"epsilon": "epsilon", "x0": "sample", "v": "v_prediction"}
@@ -50,13 +50,10 @@ def pipeline_parts(folder: Path, model: ModelDescription) -> Iterator[tuple[str,
         },
     )
     yield "scheduler/scheduler_config.json", _scheduler(model.diffusion, diffusers.__version__)
-    vae = vae_folder(model.latents.vae)
-    if vae is not None:
-        shutil.copytree(vae, folder / "vae", ignore=shutil.ignore_patterns(".*"))
-        yield (
-            "vae/config.json",
-            json.loads((vae / "config.json").read_bytes()) | {"scaling_factor": model.latents.scale},
-        )
+    if not why_no_vae(model):
+        vae = vae_of(model.latents)
+        shutil.copytree(vae.folder, folder / "vae", ignore=shutil.ignore_patterns(".*"))
+        yield "vae/config.json", {**vae.config, "scaling_factor": model.latents.scale}
 
 
 def _labels(model: ModelDescription) -> tuple[str, ...]:
@@ -70,10 +67,14 @@ def class_rows(model: ModelDescription) -> int:
     return max(model.num_classes, PIPELINE_NULL_CLASS if is_pipeline(model) else 0) + 1
 
 
-def vae_folder(vae: str) -> Path | None:
-    """Where the VAE lies on this machine."""
-    folder = Path(vae).expanduser()
-    return folder if (folder / "config.json").is_file() else find_vae(vae)
+def why_no_vae(model: ModelDescription) -> str:
+    """A sentence where the model's VAE is not at hand, to be written with it; else empty."""
+    try:
+        if model.latents is not None:
+            vae_of(model.latents)
+    except CheckpointError as error:
+        return error.message
+    return ""
 
 
 def _transformer(model: ModelDescription) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dit_studio.engine import export_formats
 from dit_studio.engine.checkpoint import ModelDescription
-from dit_studio.engine.export_diffusers import class_rows, pipeline_parts, transformer_shapes, vae_folder, write_config
+from dit_studio.engine.export_diffusers import class_rows, pipeline_parts, transformer_shapes, why_no_vae, write_config
 from dit_studio.engine.export_formats import Format, is_pipeline
 from dit_studio.engine.interop import model_without_memory, open_weights, reader, shapes_of
 from dit_studio.engine.interop_names import Pieces, to_diffusers
@@ -87,13 +87,11 @@ def _format(name: str) -> Format:
 
 def _notes(description: ModelDescription, form: Format) -> tuple[str, ...]:
     found = list(export_formats.notes(description, form))
-    if form == "diffusers" and description.latents is not None:
-        name = description.latents.vae
-        if vae_folder(name) is None:
-            found.append(
-                f"The VAE {name} is not on this machine, and is not written: load it with DiTPipeline.from_pretrained"
-                f'(FOLDER, vae=AutoencoderKL.from_pretrained("{name}")).'
-            )
+    if form == "diffusers" and description.latents is not None and (why := why_no_vae(description)):
+        found.append(
+            f"The VAE is not written. {why} Load the folder with DiTPipeline.from_pretrained(FOLDER, "
+            f'vae=AutoencoderKL.from_pretrained("{description.latents.vae}")).'
+        )
     return tuple(found)
 
 

@@ -185,7 +185,7 @@ def _facts(description: ModelDescription, source: Source) -> tuple[tuple[str, st
     facts = {
         "File": f"{source.format}: {len(source.file.places):,} tensors, {count:,} numbers",
         "Width": f"{description.hidden_size:,}",
-        "Depth": f"{description.depth} blocks",
+        "Depth": f"{description.depth} block{'s' * (description.depth > 1)}",
         "Heads": f"{description.num_heads}",
         "Patch": f"{description.patch_size}×{description.patch_size}",
         "Input": f"{channels} × {side} × {side} {'latents' if description.latents else 'pixels'}",

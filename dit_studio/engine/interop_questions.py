@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dit_studio.class_names import are_imagenets, imagenet_names
 from dit_studio.engine.checkpoint import LatentSpace, ModelDescription
 from dit_studio.engine.interop_sizes import Family, Sizes, family_of, read_sizes, told_heads
 from dit_studio.engine.interop_source import Source, class_labels
+from dit_studio.engine.latents_vae import find_vae
 from dit_studio.errors import CheckpointError
 from dit_studio.events import Question
 from dit_studio.model_settings import DiffusionConfig
@@ -80,7 +83,7 @@ def read(source: Source, answers: Mapping[str, str]) -> Reading:
     """
     sizes, (family, how) = read_sizes(source), family_of(source)
     check_family(source, family, how)
-    diffusion, objective, warnings = _scheduler(source)
+    diffusion, objective = _scheduler(source)
     known = _known(source, sizes, family, objective)
     questions = tuple(question for question in _all_questions(sizes) if question.name not in known)
     _check_answers(answers, known, questions)
@@ -92,7 +95,7 @@ def read(source: Source, answers: Mapping[str, str]) -> Reading:
         questions=questions,
         values={**likely, **known, **answers},
         diffusion=diffusion,
-        warnings=(*warnings, *_warnings(source)),
+        warnings=_warnings(source),
     )
 
 
@@ -215,23 +218,17 @@ def check_family(source: Source, family: Family, how: str) -> None:
 
 def _with_objective(diffusion: DiffusionConfig, objective: str) -> DiffusionConfig:
     told: Any = "flow" if objective == "sit" else objective
-    return DiffusionConfig(
-        objective=told,
-        schedule=diffusion.schedule,
-        timesteps=diffusion.timesteps,
-        beta_start=diffusion.beta_start,
-        beta_end=diffusion.beta_end,
-    )
+    return msgspec.structs.replace(diffusion, objective=told)
 
 
-def _scheduler(source: Source) -> tuple[DiffusionConfig, str, tuple[str, ...]]:
-    """The noise schedule, the objective where it is told, and what is not taken over."""
+def _scheduler(source: Source) -> tuple[DiffusionConfig, str]:
+    """The noise schedule, and the objective where it is told."""
     default = DiffusionConfig()
     config = _json(source.pipeline / "scheduler" / "scheduler_config.json") if source.pipeline else {}
     if not config:
-        return default, "", ()
+        return default, ""
     if "FlowMatch" in str(config.get("_class_name")):
-        return default, "flow", ()
+        return default, "flow"
     schedule = str(config.get("beta_schedule", "linear"))
     if schedule not in _SCHEDULES:
         raise CheckpointError(
@@ -240,16 +237,18 @@ def _scheduler(source: Source) -> tuple[DiffusionConfig, str, tuple[str, ...]]:
     prediction = str(config.get("prediction_type", "epsilon"))
     if prediction not in _PREDICTIONS:
         raise CheckpointError(f"{source.pipeline}: the prediction {prediction} is not known here.")
-    timesteps = int(config.get("num_train_timesteps", 1000))
-    scale = timesteps / 1000  # ours is scaled so that any number of timesteps ends in the same noise
-    told: Any = _SCHEDULES[schedule]
-    diffusion = DiffusionConfig(
-        schedule=told,
-        timesteps=timesteps,
-        beta_start=float(config.get("beta_start", 1e-4)) * scale,
-        beta_end=float(config.get("beta_end", 0.02)) * scale,
-    )
-    return diffusion, _PREDICTIONS[prediction], ()
+    try:
+        timesteps = int(config.get("num_train_timesteps", 1000))
+        scale = timesteps / 1000  # ours is scaled so that any number of timesteps ends in the same noise
+        told = {
+            "schedule": _SCHEDULES[schedule],
+            "timesteps": timesteps,
+            "beta_start": float(config.get("beta_start", 1e-4)) * scale,
+            "beta_end": float(config.get("beta_end", 0.02)) * scale,
+        }
+        return msgspec.convert(told, DiffusionConfig), _PREDICTIONS[prediction]
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{source.pipeline} has a noise schedule that cannot be: {error}.") from error
 
 
 def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
@@ -257,20 +256,16 @@ def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
     vae = values["vae"]
     if vae == PIXELS or channels in _PIXEL_CHANNELS:
         return None
-    config = _json(Path(vae).expanduser() / "config.json")
-    found = int(config.get("latent_channels", channels))
-    if found != channels:
+    if not Path(vae).expanduser().exists():  # a name on the hub
+        factor, scale = _whole(values, "latent_factor"), _number(values, "latent_scale")
+        return LatentSpace(vae=vae, channels=channels, factor=factor, scale=scale)
+    found = find_vae(vae)
+    if found.channels != channels:
         raise CheckpointError(
-            f"vae = {vae} is not possible: its latents have {found} channels, the model's {channels}."
+            f"vae = {vae} is not possible: its latents have {found.channels} channels, the model's {channels}."
         )
-    factor = 2 ** (len(config["block_out_channels"]) - 1) if config.get("block_out_channels") else None
-    return LatentSpace(
-        vae=vae,
-        channels=channels,
-        factor=factor or _whole(values, "latent_factor"),
-        scale=float(config.get("scaling_factor") or _number(values, "latent_scale")),
-        shift=float(config.get("shift_factor") or 0.0),
-    )
+    scale = found.scale or _number(values, "latent_scale")
+    return LatentSpace(vae=found.name, channels=channels, factor=found.factor, scale=scale, shift=found.shift or 0.0)
 
 
 def class_names(pipeline: Path | None, classes: int) -> tuple[str, ...]:

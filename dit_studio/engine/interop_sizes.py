@@ -99,9 +99,17 @@ def family_of(source: Source) -> tuple[Family, str]:
 def told_heads(source: Source, width: int) -> int | None:
     """The number of heads, where something beside the tensors tells it."""
     if source.config:
-        return int(source.config.get("num_attention_heads", 16))
+        return _told(source, "num_attention_heads", 16)
     told = PRESETS.get(str(source.file.settings.get("model", "")).partition("-")[2])  # "DiT-XL/2"
     return told[2] if told and told[0] == width else None
+
+
+def _told(source: Source, key: str, default: int) -> int:
+    """A number of diffusers' config.json. Raises: CheckpointError."""
+    value = source.config.get(key, default)
+    if not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"{source.path}: {key} = {value!r} is not possible: it takes a whole number from 1.")
+    return value
 
 
 def _patch_embedding(source: Source) -> tuple[int, int, int]:
@@ -132,7 +140,7 @@ def _depth(source: Source) -> int:
 def _input_size(source: Source, patch: int) -> int:
     """Of what the model is given: pixels or latents on a side."""
     if source.config:
-        return int(source.config.get("sample_size", 32))
+        return _told(source, "sample_size", 32)
     if "pos_embed" not in source.pieces:
         raise CheckpointError(
             f"{source.file.path} lacks pos_embed, which tells the image size.",

@@ -135,8 +135,15 @@ def _open_pickle(path: Path, weights: str) -> TensorFile:
 
 
 def _keeps_places(path: Path) -> bool:
-    """Since torch 1.6 it writes archives, in which a tensor has its place."""
-    return zipfile.is_zipfile(path)
+    """Since torch 1.6 it writes archives, in which a tensor has its place; not where somebody compressed one."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            orders = [archive.read(name) for name in archive.namelist() if name.endswith("/byteorder")]
+            return orders in ([], [b"little"]) and all(not info.compress_type for info in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 def _unpickled(path: Path, location: str) -> Any:
@@ -218,7 +225,8 @@ def _step(contents: dict[Any, Any], path: Path) -> int:
 
 
 def _without_prefixes(places: dict[str, Place]) -> dict[str, Place]:
-    """Names without what wrappers of a model put before them all."""
+    """Names without what wrappers of a model put before them all, and without what they count."""
+    places = {name: place for name, place in places.items() if name != "n_averaged"}
     while places and (prefix := next((p for p in _PREFIXES if all(name.startswith(p) for name in places)), None)):
         places = {name.removeprefix(prefix): place for name, place in places.items()}
     return places

@@ -2,6 +2,7 @@
 
 import argparse
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,19 @@ def test_views_and_transposed_storages_are_read_as_they_look(tmp_path: Path) -> 
     assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
 
 
+def test_an_archive_that_somebody_compressed_is_read_as_torch_reads_it(tmp_path: Path) -> None:
+    state = published_state()
+    torch.save(state, tmp_path / "plain.pt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "DiT-small.pt", "w", zipfile.ZIP_DEFLATED) as small,
+    ):
+        for name in plain.namelist():
+            small.writestr(name, plain.read(name))
+    model = load_model(tmp_path / "DiT-small.pt").model.state_dict()
+    assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_number_formats_are_converted_and_said(tmp_path: Path, dtype: torch.dtype) -> None:
     state = {name: tensor.to(dtype) for name, tensor in published_state().items()}
@@ -325,6 +339,26 @@ def test_another_transformer_of_diffusers_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "pipe")
 
 
+@pytest.mark.parametrize(
+    ("file", "values", "words"),
+    [
+        ("transformer/config.json", {"sample_size": "large"}, "sample_size = 'large' is not possible"),
+        ("transformer/config.json", {"sample_size": 7}, "A patch of 2 does not divide an image of 7"),
+        ("transformer/config.json", {"num_attention_heads": 3}, "num_heads = 3 is not possible"),
+        ("scheduler/scheduler_config.json", {"beta_schedule": "scaled_linear"}, "noise schedule scaled_linear"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "score"}, "the prediction score is not known"),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": None}, "has a noise schedule that cannot be"),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": 2}, "has a noise schedule that cannot be"),
+        ("vae/config.json", {"latent_channels": 16}, "its latents have 16 channels, the model's 4"),
+    ],
+)
+def test_configurations_that_cannot_be_are_named(tmp_path: Path, file: str, values: dict[str, Any], words: str) -> None:
+    write_pipeline(tmp_path / "pipe")
+    change_json(tmp_path / "pipe" / file, **values)
+    with pytest.raises(CheckpointError, match=words):
+        opened(tmp_path / "pipe")
+
+
 def test_diffusers_weights_without_their_config_are_refused(tmp_path: Path) -> None:
     save_file(diffusers_transformer().state_dict(), tmp_path / "weights.safetensors")
     with pytest.raises(CheckpointError, match=r"its config\.json is not beside it"):
@@ -424,4 +458,4 @@ def test_our_own_files_are_opened_without_a_question(tmp_path: Path) -> None:
     event = opened(run)
     assert (event.format, event.questions) == ("studio", ())
     assert described(event).step == 20
-    assert dict(event.facts)["Depth"] == "1 blocks"
+    assert dict(event.facts)["Depth"] == "1 block"
