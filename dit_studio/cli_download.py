@@ -77,7 +77,7 @@ def _in_megabytes(progress: Progress) -> Progress:
 def _named(files: ModelFiles, name: str) -> ModelFileInfo:
     """Raises: StudioError if there is none of that name."""
     for info in files.files:
-        if info.name == name:
+        if name in (info.name, info.name.rpartition("/")[2]):
             return info
     known = ", ".join(info.name for info in files.files)
     raise StudioError(f'There is nothing called "{name}" in the list.', remedy=f"There are {known}.")

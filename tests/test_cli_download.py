@@ -86,7 +86,7 @@ def test_the_licence_is_shown_and_agreed_to_before_the_download(
     assert isinstance(file, dict)
     assert (file["name"], file["condition"]) == (DIT, "verified")
     assert (Path(file["path"]) / "transformer" / "config.json").is_file()
-    assert main(["download", DIT]) == 0  # which is here: neither hub nor licence is needed
+    assert main(["download", "DiT-XL-2-256"]) == 0  # which is here: neither hub nor licence is needed
     assert model_place(DIT) == model_place("DiT-XL-2-256") == file["path"]
 
 

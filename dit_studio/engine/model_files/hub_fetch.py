@@ -65,7 +65,7 @@ def _reason(error: Exception, cache: Path) -> str:
     if getattr(error, "errno", None) == errno.ENOSPC:
         return f"there is no room left in {cache}"
     words = str(error).strip().splitlines() or [type(error).__name__]
-    return f"the hub answers {status}" if status else f"the hub cannot be reached ({words[0]})"
+    return f"the hub answers {status}" if status else f"the hub cannot be reached ({words[0].rstrip('.')})"
 
 
 def _end_with_stdin() -> None:

@@ -1,1 +1,1 @@
-"""The Model files page: the networks that metrics need, whether they are here, and how to get them."""
+"""The Model files page: pretrained models, VAEs and what metrics need; whether they are here, and how to get them."""
