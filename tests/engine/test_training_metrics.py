@@ -32,6 +32,7 @@ from dit_studio.events import (
     Validation,
 )
 from tests.engine.digits import write_digits
+from tests.engine.test_evaluate import measured as measured_later
 
 TINY: dict[str, Any] = {
     "data": {"image_size": 8, "validation_fraction": 0.1, "color": "grey"},
@@ -124,6 +125,21 @@ def test_the_figure_is_that_of_the_averaged_weights_images(digits: str, tmp_path
     real = extractor(images.images[images.split(0.1, seed=0)[0]])["features"]
     assert len(real) == len(fake) == 99
     assert fd.value == pytest.approx(frechet_by_eigenvalues(real, fake), rel=1e-5)
+
+
+def test_the_same_images_measured_later_have_the_same_hashes(digits: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    told(digits, run, "data.validation_fraction=0", "evaluate.count=110", "evaluate.every=4", "train.precision=fp32")
+    result, loaded = kept(run, 4), load_model(run)
+    assert result.request.sample is not None
+    drawn = [one for one in sample(loaded.model, loaded.config, result.request.sample) if isinstance(one, Samples)]
+    pixels = np.concatenate([one.images.numpy() for one in drawn]).transpose(0, 2, 3, 1)
+    np.savez(tmp_path / "drawn.npz", pixels)
+    later = measured_later(digits, str(tmp_path / "drawn.npz"), metrics=["fid"], has_floor=False)
+    assert later.protocol.key == result.protocol.key
+    assert later.protocol.fake_hash == result.protocol.fake_hash
+    assert later.versions == result.versions
+    assert later.value("fid") == pytest.approx(result.value("fid"), rel=1e-4)
 
 
 def frechet_by_eigenvalues(first: Any, second: Any) -> float:

@@ -35,8 +35,12 @@ class Extracted:
 
     @property
     def pixel_hash(self) -> str:
-        """Of the pixels of all images measured, in any order: one for a folder, its copy, a zip and an .npz of them."""
-        return hashlib.blake2b(np.sort(self.hashes).astype("<u8").tobytes(), digest_size=16).hexdigest()
+        return pixel_hash(self.hashes)
+
+
+def pixel_hash(hashes: NDArray[np.uint64]) -> str:
+    """Of the pixels of all images, in any order: one for a folder, its copy, a zip and an .npz of them."""
+    return hashlib.blake2b(np.sort(hashes).astype("<u8").tobytes(), digest_size=16).hexdigest()
 
 
 def extract(
@@ -210,11 +214,14 @@ def _hashed(batches: Batches) -> Generator[tuple[ImageBatch, NDArray[np.uint64]]
     """Each batch with a hash of every image in it, which is made where the images are read."""
     with closing(batches):
         for batch in batches:
-            yield batch, _hashes(batch.pixels)
+            yield batch, hashes_of(batch.pixels)
 
 
-def _hashes(pixels: Pixels) -> NDArray[np.uint64]:
-    """Grey pixels have the hash of the same in three channels."""
+def hashes_of(pixels: Pixels) -> NDArray[np.uint64]:
+    """Of each image's pixels; grey ones have the hash of the same in three channels.
+
+    Shapes: (B, 3 or 1, H, W) -> (B,).
+    """
     pixels = np.broadcast_to(pixels, (len(pixels), 3, *pixels.shape[2:]))
     shape = str(pixels.shape[1:]).encode()
     digests = [b""]

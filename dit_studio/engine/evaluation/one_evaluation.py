@@ -1,17 +1,13 @@
 """One comparison from its request to its result: two sides are read once, and every metric follows from that."""
 
-import platform
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import torch
 
-from dit_studio import __version__
 from dit_studio.engine.device import pick_device
 from dit_studio.engine.evaluation.comparison import cautions_for
 from dit_studio.engine.evaluation.copying import copying_caution, find_copies, searched_note
@@ -24,6 +20,7 @@ from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence,
 from dit_studio.engine.evaluation.reference import Halves, Reference, halves_of
 from dit_studio.engine.evaluation.run_data import other_training_images
 from dit_studio.engine.evaluation.sides import OpenSide, Side, measured_side, open_generated, open_reference
+from dit_studio.engine.evaluation.versions import versions_for
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.left_out import shown
 from dit_studio.errors import ConfigError, Problem, StudioError, in_a_line
@@ -157,7 +154,7 @@ class _Evaluation:
             fake=fake,
             seconds=time.monotonic() - started,
             time=time.time(),
-            versions=_versions(),
+            versions=versions_for(self._extractor.name),
         )
         return Evaluated(result=result, generated=opened_fake, copies=copies)
 
@@ -295,8 +292,3 @@ def _too_few(request: EvaluationRequest, *sides: SourceRecord) -> list[CautionRe
         for side in sides
         if request.count is not None and side.kind != "statistics" and side.measured < request.count
     ]
-
-
-def _versions() -> dict[str, str]:
-    versions = {"dit-studio": __version__, "python": platform.python_version(), "torch": str(torch.__version__)}
-    return versions | {name: metadata.version(name) for name in ("numpy", "pillow")}

@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dit_studio import __version__
 from dit_studio.config import EvaluateConfig, Recipe, metrics_while_training
 from dit_studio.engine.checkpoint import ModelDescription, checkpoint_name
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.device import Precision
 from dit_studio.engine.evaluation.comparison import cautions_for
-from dit_studio.engine.evaluation.extraction import drawn_numbers, extract
+from dit_studio.engine.evaluation.extraction import drawn_numbers, extract, hashes_of, pixel_hash
 from dit_studio.engine.evaluation.extractors import Extractor, Features, open_extractor
 from dit_studio.engine.evaluation.image_sources import data_set_source
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence
 from dit_studio.engine.evaluation.sides import Side
+from dit_studio.engine.evaluation.versions import versions_for
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.latents_decoding import Decoder
 from dit_studio.engine.model import DiT
@@ -90,10 +90,10 @@ class TrainingMetrics:
         if self._reference is None:
             self._reference = yield from self._open_reference(device)
         reference, request = self._reference, sample_request(self._recipe, self._description, model)
-        side, content_hash = yield from self._draw(model, request, reference.extractor, precision, decoder)
+        side = yield from self._draw(model, request, reference.extractor, precision, decoder)
         results = _measured(self._metrics, Pair(reference.side, side, reference.extractor, _SEED))
         drawn_by = self._drawn_by(request, step, precision)
-        fake = _generated_record(self._run, self._images, side, content_hash, drawn_by)
+        fake = _generated_record(self._run, self._images, side, drawn_by)
         result = _result(self._recipe, reference, request, fake, results, time.monotonic() - started)
         _write(self._run / FOLDER / f"{checkpoint_name(step)}.json", encode_result(result))
         yield from _events(step, result)
@@ -135,16 +135,16 @@ class TrainingMetrics:
         extractor: Extractor,
         precision: Precision,
         decoder: Decoder | None,
-    ) -> Generator[Event, None, tuple[Side, str]]:
-        """The features of the model's images, and a hash of their pixels."""
-        state, parts = hashlib.sha256(), list[dict[str, Features]]()
+    ) -> Generator[Event, None, Side]:
+        """The features of the model's images, and hashes of their pixels."""
+        hashes, parts = list[NDArray[np.uint64]](), list[dict[str, Features]]()
         labels: list[int] = []
         yield Progress(stage="Metrics: drawing", done=0, total=request.count, unit="images")
         for drawn in sample(model, self._description, request, precision=precision, decoder=decoder):
             if isinstance(drawn, Notice):
                 yield drawn
             elif isinstance(drawn, Samples):
-                state.update(drawn.images.numpy().tobytes())
+                hashes.append(hashes_of(drawn.images.numpy()))
                 parts.append(extractor(drawn.images))
                 labels += drawn.labels
                 if len(labels) < request.count:
@@ -153,8 +153,13 @@ class TrainingMetrics:
         if not all(np.isfinite(array).all() for array in features.values()):
             raise DataError("The features of the drawn images are not all finite.")
         names = self._images.class_names
-        side = Side(n=len(labels), features=features, labels=np.array(labels) if names else None, class_names=names)
-        return side, state.hexdigest()[:32]
+        return Side(
+            n=len(labels),
+            features=features,
+            hashes=np.concatenate(hashes),
+            labels=np.array(labels) if names else None,
+            class_names=names,
+        )
 
     def _drawn_by(self, request: SampleRequest, step: int, precision: Precision) -> DrawnBy:
         names = ("sampler", "steps", "cfg", "cfg_channels", "seed")
@@ -236,7 +241,7 @@ def _result(
         fake=fake,
         seconds=seconds,
         time=time.time(),
-        versions={"dit-studio": __version__, "torch": str(torch.__version__)},
+        versions=versions_for(extractor.name),
     )
 
 
@@ -258,18 +263,23 @@ def _evaluation_request(
 def _data_record(images: ImageSet, side: Side) -> SourceRecord:
     size = (images.images.shape[3], images.images.shape[2])
     return SourceRecord(
-        path=images.path, kind="data set", content_hash=images.fingerprint, images=len(images.labels), measured=side.n,
+        path=images.path, kind="data set", content_hash=_pixel_hash(side), images=len(images.labels), measured=side.n,
         smallest=size, largest=size, class_names=images.class_names, has_labels=bool(images.class_names),
     )  # fmt: skip
 
 
-def _generated_record(run: Path, images: ImageSet, side: Side, content_hash: str, drawn_by: DrawnBy) -> SourceRecord:
+def _generated_record(run: Path, images: ImageSet, side: Side, drawn_by: DrawnBy) -> SourceRecord:
     size = (images.images.shape[3], images.images.shape[2])
     return SourceRecord(
-        path=str(run), kind="model", content_hash=content_hash, images=side.n, measured=side.n,
+        path=str(run), kind="model", content_hash=_pixel_hash(side), images=side.n, measured=side.n,
         smallest=size, largest=size, class_names=images.class_names, has_labels=bool(images.class_names),
         drawn_by=drawn_by,
     )  # fmt: skip
+
+
+def _pixel_hash(side: Side) -> str:
+    assert side.hashes is not None
+    return pixel_hash(side.hashes)
 
 
 def _write(file: Path, data: bytes) -> None:
