@@ -110,6 +110,10 @@ def test_statistics(tmp_path: Path) -> None:
     assert (found.source, found.images, found.facts) == ("statistics", 0, (("numbers of an image", "5"),))
     assert [words in text for words, text in zip(("do not say with which", "how many images", "no KID"), found.warnings,
                                                  strict=True)] == [True] * 3  # fmt: skip
+    write_statistics(tmp_path / "few.npz", Statistics(**gaussian, n=150, meta={"protocol": "adm-tf1"}))
+    few = described(tmp_path / "few.npz").warnings
+    assert few[-1].startswith("150 images are too few for a Fréchet distance")
+    assert few[-1].endswith("differ by. Take statistics of more images.")
     statistics = Statistics(**gaussian, n=50_000, meta={"protocol": "adm-tf1"})
     write_statistics(tmp_path / "ours.npz", statistics)
     found = described(tmp_path / "ours.npz")

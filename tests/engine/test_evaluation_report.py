@@ -141,7 +141,8 @@ def test_every_figure_is_there_with_its_interval_numbers_and_floor(curve: Path, 
                 assert found.why_no_interval in text
     assert "1.500 at 250" in text
     assert "500 real and 500 generated images" in text
-    assert "5eed0000" * 8 in text
+    assert f"random features, the same random weights on every machine (SHA-256 {'5eed0000' * 8})" in text
+    assert "published weights" not in text
     assert "Not to be trusted, FD-random-500: FD of 500 images is not comparable" in text
     assert "step 200, CFG 7 failed: The checkpoint" in text
     assert "dit-studio 0.1" in text
@@ -250,6 +251,7 @@ def test_different_protocols_never_share_an_axis(tmp_path: Path) -> None:
     folder = write_entry(tmp_path, "three", record_of(plan), results)
     page = page_of(tmp_path / "report.html", folder)
     assert "3 groups of different protocols" in page.text
+    assert "Extractor siglip features, published weights (SHA-256" in page.text
     assert [value for tag, name, value in page.attributes if tag == "section" and name == "id"][:3] == [
         "group-A", "group-B", "group-C",
     ]  # fmt: skip

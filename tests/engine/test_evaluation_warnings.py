@@ -21,6 +21,16 @@ SOUND = Comparison(
 FILE = replace(REAL, is_statistics=True, protocol="adm-tf1", weights_sha256="aa" * 32)
 
 
+def test_kernel_distances_are_named_only_where_there_are_images_for_them() -> None:
+    for real, remedy in (
+        (REAL, "Go by a kernel distance (KID, KD or MMD), or take more images."),
+        (replace(FILE, sizes=frozenset(), has_images=False), "Take more images."),
+    ):
+        cautions = warnings_for(replace(SOUND, real=real, generated=replace(REAL, n=150)))
+        (of_fid,) = (caution.message for caution in cautions if caution.metric == "fid")
+        assert of_fid.endswith(f"differ by. {remedy}")
+
+
 def test_a_sound_comparison_has_none() -> None:
     assert warnings_for(SOUND) == []
     assert warnings_for(replace(SOUND, real=FILE)) == []

@@ -74,6 +74,7 @@ def _side(record: SourceRecord) -> Side:
         sizes=frozenset((height, width) for width, height in sizes),
         duplicates=record.duplicates,
         is_statistics=record.is_from_statistics,
+        has_images=has_images,
         protocol=record.statistics.get("protocol", ""),
         weights_sha256=record.statistics.get("weights_sha256", ""),
         is_spatial_order_known="protocol" in record.statistics,

@@ -92,13 +92,16 @@ def _of_source(
         classes=_classes(source),
         has_labels=source.labels is not None,
         facts=facts,
-        **_said(warnings, source.count),
+        **_said(warnings, source.count, remedy=f"{GO_BY_KERNELS}."),
     )
 
 
-def _said(warnings: Sequence[str], images: int) -> dict[str, Any]:
-    """The warnings of a description, that about the number of images the last, and their levels."""
-    said = [*(_Warning("amber", text) for text in warnings), *_number_warnings(images)]
+def _said(warnings: Sequence[str], images: int, *, remedy: str) -> dict[str, Any]:
+    """The warnings of a description, that about the number of images the last, and their levels.
+
+    `remedy`: what to do where they are too few.
+    """
+    said = [*(_Warning("amber", text) for text in warnings), *_number_warnings(images, remedy)]
     return {"warnings": tuple(one.text for one in said), "levels": tuple(one.level for one in said)}
 
 
@@ -109,11 +112,11 @@ def _classes(source: ImageSource) -> tuple[str, ...]:
     return tuple(str(label) for label in np.unique(source.labels).tolist())
 
 
-def _number_warnings(images: int) -> list[_Warning]:
+def _number_warnings(images: int, remedy: str) -> list[_Warning]:
     if 0 < images < RED_BELOW:
         text = (
             f"{images:,} images are too few for a Fréchet distance (FID, FD): below {RED_BELOW:,} its bias is larger "
-            f"than what models differ by. {GO_BY_KERNELS}."
+            f"than what models differ by. {remedy}"
         )
         return [_Warning("red", text)]
     if 0 < images < AMBER_BELOW:
@@ -150,7 +153,11 @@ def _describe_npz(path: str, file: Path, role: Role) -> SourceDescribed:
         has_images=source is not None,
         facts=tuple(facts),
         size=contents.image_size[::-1],
-        **_said(_statistics_warnings(meta, statistics.n, contents.images), statistics.n),
+        **_said(
+            _statistics_warnings(meta, statistics.n, contents.images),
+            statistics.n,
+            remedy=f"{GO_BY_KERNELS}." if contents.images else "Take statistics of more images.",
+        ),
     )
 
 

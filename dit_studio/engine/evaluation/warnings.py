@@ -11,7 +11,7 @@ FRECHET = frozenset({"fid", "sfid", "fd"})
 NEIGHBOURS = frozenset({"precision", "recall", "density", "coverage"})
 
 RED_BELOW, AMBER_BELOW = 2048, 10_000  # images, for a Fréchet distance
-GO_BY_KERNELS = "Go by a kernel distance (KID, KD or MMD)"
+GO_BY_KERNELS = "Go by a kernel distance (KID, KD or MMD)"  # where there are images for one
 _IS_SPLIT_LEAST = 5000
 _UNEQUAL_ABOVE = 1.25  # ratio of the two sides' numbers
 _UPSCALED_ABOVE = 1.2
@@ -35,6 +35,7 @@ class Side:
     sizes: frozenset[tuple[int, int]] = frozenset()  # height, width as they were decoded
     duplicates: int = 0
     is_statistics: bool = False  # read from a file, not extracted now
+    has_images: bool = True  # beside such statistics, which are all that a Fréchet distance needs
     protocol: str = ""  # of those statistics; empty if the file does not say
     weights_sha256: str = ""  # of the extractor that made them; empty if the file does not say
     is_spatial_order_known: bool = True  # of mu_s: height, width, channel
@@ -74,13 +75,15 @@ def warnings_for(facts: Comparison) -> list[Caution]:
 
 
 def _too_few(facts: Comparison) -> Iterator[Caution]:
+    has_kernels = facts.real.has_images and facts.generated.has_images
+    remedy = f"{GO_BY_KERNELS}, or take more images." if has_kernels else "Take more images."
     for metric in _asked(facts, FRECHET):
         for side, name in ((facts.generated, "generated"), (facts.real, "reference")):
             if 0 < side.n < RED_BELOW:
                 yield Caution(
                     "red", metric,
                     f"{side.n:,} {name} images are too few: below {RED_BELOW:,} the bias is larger than what models "
-                    f"differ by. {GO_BY_KERNELS}, or take more images.",
+                    f"differ by. {remedy}",
                 )  # fmt: skip
             elif 0 < side.n < AMBER_BELOW:
                 yield Caution(

@@ -1,6 +1,7 @@
 """What tables, plots and sections of a report say alike."""
 
 from dit_studio.engine.evaluation.report.contents import Figure, Group
+from dit_studio.evaluation_request import Protocol
 from dit_studio.figures import number
 
 BETTER = {"lower": "lower is better", "higher": "higher is better", "": ""}
@@ -16,13 +17,18 @@ def number_words(group: Group) -> str:
 def protocol_words(group: Group) -> str:
     """All that its figures have in common."""
     protocol = group.protocol
-    published = "published weights" if protocol.are_weights_published else "weights that are not the published ones"
     return (
-        f"Extractor {protocol.extractor_name}, {published} (SHA-256 {protocol.weights_sha256}); resized as "
-        f"{protocol.resize}; {protocol.arithmetic} on {protocol.device}; statistics in {protocol.statistics}; "
-        f"reference {group.reference} ({protocol.real_hash}); {protocol.n_real:,} reference images and "
-        f"{protocol.n_fake:,} generated ones."
+        f"Extractor {protocol.extractor_name}, {_weights_words(protocol)} (SHA-256 {protocol.weights_sha256}); "
+        f"resized as {protocol.resize}; {protocol.arithmetic} on {protocol.device}; "
+        f"statistics in {protocol.statistics}; reference {group.reference} ({protocol.real_hash}); "
+        f"{protocol.n_real:,} reference images and {protocol.n_fake:,} generated ones."
     )
+
+
+def _weights_words(protocol: Protocol) -> str:
+    if protocol.extractor == "random":
+        return "the same random weights on every machine"
+    return "published weights" if protocol.are_weights_published else "weights that are not the published ones"
 
 
 def interval_words(figure: Figure) -> str:
