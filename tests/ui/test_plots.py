@@ -14,7 +14,7 @@ from dit_studio.ui.benchmark_window import measure_event_loop, synthetic_run
 from dit_studio.ui.train.flags import FlagStrip
 from dit_studio.ui.train.plot_export import to_csv
 from dit_studio.ui.train.plot_view import PlotView
-from dit_studio.ui.train.plots import TrainPlots
+from dit_studio.ui.train.plots import TrainPlots, ask_for_file
 from dit_studio.ui.train.readout import Readout
 
 
@@ -375,3 +375,24 @@ def test_metrics_are_columns_of_the_table(plots: TrainPlots) -> None:
     cells = dict(zip(head.split(","), first.split(","), strict=True))
     assert (cells["FD-random-256"], cells["FD-random-256 low"], cells["FD-random-256 floor"]) == ("40", "", "3.25")
     assert cells["KD-random-256 high"] == "0.04"
+
+
+@pytest.mark.parametrize(("typed", "saved"), [("a.PNG", "a.PNG"), ("a", "a.png"), ("a.svg", "a.svg.png"), ("", "")])
+def test_a_picture_is_called_one(tmp_path: Path, typed: str, saved: str) -> None:
+    path = ask_for_file("plots.png", "Picture (*.png)", save_path=lambda *_: str(tmp_path / typed) if typed else "")
+    assert path == (tmp_path / saved if saved else None)
+
+
+def test_a_file_under_the_name_with_the_ending_is_not_replaced_unasked(tmp_path: Path) -> None:
+    (tmp_path / "a.svg.png").touch()
+    names, questions = iter(("a.svg", "")), []
+
+    def confirm(question: str, _button: str) -> bool:
+        questions.append(question)
+        return False
+
+    def save_path(*_: str) -> str:
+        return str(tmp_path / name) if (name := next(names)) else ""
+
+    assert ask_for_file("plots.png", "Picture (*.png)", save_path=save_path, confirm=confirm) is None
+    assert questions == [f"a.svg.png is there already in {tmp_path}. Replace it?"]

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from PySide6.QtCore import QBuffer, QIODevice, QTimer, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QFileDialog, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.events import Event
 from dit_studio.files import write_atomically
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.export_path import Confirm, ExportPlace, SavePath, confirm, save_path
 from dit_studio.ui.train.amounts import count
 from dit_studio.ui.train.curves import Flag, RunHistory, XAxis
 from dit_studio.ui.train.flags import FlagStrip, flag_colour
@@ -36,9 +37,12 @@ _AXES: dict[XAxis, str] = {"step": "Step", "images": "Images seen", "seconds": "
 _TIME_UNITS = ((7200, "h", 3600), (120, "min", 60), (0, "s", 1))  # from so many seconds on
 
 
-def ask_for_file(name: str, pattern: str) -> Path | None:
-    chosen, _ = QFileDialog.getSaveFileName(None, "Save as", name, pattern)
-    return Path(chosen) if chosen else None
+def ask_for_file(
+    name: str, pattern: str, *, save_path: SavePath = save_path, confirm: Confirm = confirm
+) -> Path | None:
+    """Where to write, with the ending of the proposed name: a picture is never called a table."""
+    place = ExportPlace(will_write=lambda _: False, save_path=save_path, confirm=confirm)
+    return place.ask("Save as", name, ending=Path(name).suffix.removeprefix("."), kinds=pattern)
 
 
 class TrainPlots(QWidget):
