@@ -50,25 +50,25 @@ class ModelConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 4.0
     block: Annotated[
         Literal["adaln-zero", "adaln", "cross-attention", "in-context"],
-        setting("How a block is told the time and the class; adaln-zero is the paper's choice.", advanced=True),
+        setting("How a block is told the time and the class; adaln-zero is the paper's choice."),
     ] = "adaln-zero"
     attention: Annotated[
         Literal["full", "grouped", "window"],
-        setting("Which patches look at which: all at all, with keys shared by heads, or at near ones.", advanced=True),
+        setting("Which patches look at which: all at all, with keys shared by heads, or at near ones."),
     ] = "full"
     num_kv_heads: (
         Annotated[
             int,
             setting(
                 "Grouped attention: key and value heads; they divide the heads. Empty: a quarter of the heads.",
-                title="Key/value heads", advanced=True, ge=1, le=128,
+                title="Key/value heads", ge=1, le=128,
             ),
         ]
         | None
     ) = None  # fmt: skip
     window: Annotated[
         int,
-        setting("Window attention: side of the square a patch sees; odd.", unit="patches", advanced=True, ge=1, le=511),
+        setting("Window attention: side of the square a patch sees; odd.", unit="patches", ge=1, le=511),
     ] = 7
     position: Annotated[
         Literal["sincos", "learned"],

@@ -49,7 +49,9 @@ class TrainPageLike(Protocol):
     status_changed: SignalInstance  # str: the run in progress, in a line
     sample_asked: SignalInstance  # Path: of a run or checkpoint
     evaluate_asked: SignalInstance  # Path: of a run or checkpoint
+    files_asked: SignalInstance  # str: the name of a VAE that is missing
 
+    def use_vae(self, name: str) -> None: ...
     def open_data(self, path: Path) -> None: ...
     def open_run(self, path: Path) -> None: ...
     def open_recipe(self, path: Path) -> None: ...
@@ -203,6 +205,7 @@ class MainWindow(QMainWindow):
             train.status_changed.connect(self._on_status)
             train.sample_asked.connect(self.sample_from)
             train.evaluate_asked.connect(self.evaluate_model)
+            train.files_asked.connect(self._show_model_file)
             return page
         if key == "sample":
             page = self._make_sample_page(self._settings, self._launcher)
@@ -291,7 +294,13 @@ class MainWindow(QMainWindow):
 
         files = ModelFilesPage(self._settings, self._launcher)
         files.files_changed.connect(self._on_model_files)
+        files.open_model_requested.connect(lambda path: self.sample_from(Path(path)))
+        files.use_vae_requested.connect(self._use_vae)
         return files
+
+    def _use_vae(self, name: str) -> None:
+        self.show_page("train")
+        self.train_page.use_vae(name)
 
     def _on_model_files(self, files: ModelFiles) -> None:
         if "evaluate" in self._pages:

@@ -13,12 +13,16 @@ class PlaceholderPage(QWidget):
     status_changed = Signal(str)
     sample_asked = Signal(object)
     evaluate_asked = Signal(object)
+    files_asked = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[tuple[str, Path | None]] = []
+        self.calls: list[tuple[str, Path | str | None]] = []
         self.runs = False
         QVBoxLayout(self).addWidget(QLabel("Train"))
+
+    def use_vae(self, name: str) -> None:
+        self.calls.append(("use_vae", name))
 
     def open_data(self, path: Path) -> None:
         self.calls.append(("open_data", path))

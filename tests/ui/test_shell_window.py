@@ -478,3 +478,25 @@ def test_other_pages_ask_for_an_evaluation(
         ("open_images", [Path("/samples/s/cells/000")]),
         ("open_sweep", Path("/samples/s")),
     ]
+
+
+def test_a_vae_is_used_in_training_and_a_missing_one_is_shown_among_the_files(
+    open_window: Open, page: PlaceholderPage
+) -> None:
+    window = open_window()
+    window.show_page("files")
+    files = window.page("files")
+    files.use_vae_requested.emit("stabilityai/sd-vae-ft-mse")  # type: ignore[attr-defined]
+    assert page.calls == [("use_vae", "stabilityai/sd-vae-ft-mse")]
+    assert window._rail.shown() == "train"
+    page.files_asked.emit("stabilityai/sd-vae-ft-mse")
+    assert window._rail.shown() == "files"
+
+
+def test_a_pretrained_model_is_drawn_from(
+    open_window: Open, sample_page: PlaceholderSamplePage, tmp_path: Path
+) -> None:
+    window = open_window()
+    window.page("files").open_model_requested.emit(str(tmp_path))  # type: ignore[attr-defined]
+    assert sample_page.calls == [("open_model", tmp_path)]
+    assert window._rail.shown() == "sample"

@@ -169,7 +169,7 @@ class _BarDelegate(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         if (ground := index.data(Qt.ItemDataRole.BackgroundRole)) is not None:  # which the style sheet passes over
-            painter.fillRect(option.rect, ground)  # type: ignore[attr-defined]
+            painter.fillRect(option.rect, ground)
         super().paint(painter, option, index)
         share = index.data(SHARE)
         if share is None:

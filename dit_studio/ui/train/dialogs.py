@@ -13,6 +13,20 @@ def _folder(start: str) -> str:
     return QFileDialog.getExistingDirectory(QApplication.activeWindow(), "Open a folder of images", start)
 
 
+def _vae_folder(start: str) -> str:
+    return QFileDialog.getExistingDirectory(QApplication.activeWindow(), "Choose the folder of a VAE", start)
+
+
+def _model_folder(start: str) -> str:
+    title = "Choose a run, a checkpoint or a diffusers folder"
+    return QFileDialog.getExistingDirectory(QApplication.activeWindow(), title, start)
+
+
+def _model_file(start: str) -> str:
+    kinds = "Models (*.pt *.pth *.ckpt *.bin *.safetensors);;All files (*)"
+    return QFileDialog.getOpenFileName(QApplication.activeWindow(), "Choose a model", start, kinds)[0]
+
+
 def _archive(start: str) -> str:
     kinds = "Archives of images (*.zip *.tar *.tar.gz *.tgz *.tar.xz *.tar.bz2);;All files (*)"
     return QFileDialog.getOpenFileName(QApplication.activeWindow(), "Open an archive of images", start, kinds)[0]
@@ -44,6 +58,9 @@ class Dialogs:
 
     folder: Callable[[str], str] = _folder
     archive: Callable[[str], str] = _archive
+    vae_folder: Callable[[str], str] = _vae_folder
+    model_folder: Callable[[str], str] = _model_folder
+    model_file: Callable[[str], str] = _model_file
     recipe_to_open: Callable[[str], str] = _recipe_to_open
     recipe_to_save: Callable[[str], str] = _recipe_to_save
     confirm: Callable[[str, str], bool] = _confirm  # the question, and what the button says that does it

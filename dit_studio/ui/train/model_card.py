@@ -2,12 +2,16 @@
 
 from PySide6.QtWidgets import QWidget
 
+from dit_studio.config import Recipe
 from dit_studio.events import Event, Failure, ModelSummary
 from dit_studio.model_settings import ModelConfig
+from dit_studio.ui.icons import icon
 from dit_studio.ui.train import amounts
+from dit_studio.ui.train.architecture_dialog import ArchitectureDialog
+from dit_studio.ui.train.architecture_parts import Input, architecture_of
 from dit_studio.ui.train.disclosure import Disclosure
 from dit_studio.ui.train.model_words import changes_line
-from dit_studio.ui.widgets.basics import Caption
+from dit_studio.ui.widgets.basics import Caption, button
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
 
@@ -23,12 +27,32 @@ class ModelCard(Card):
         self._cost = Caption("Its cost is shown here.")
         self._cost.setToolTip(
             "Trained numbers · multiply-adds of one forward pass of one image · tokens of an image · "
-            "memory to train at this batch size and precision, estimated."
+            "memory to train at this batch size and precision, and to draw previews, estimated · the paper's row."
         )
         self.changes = Caption()
-        for widget in (self.form, self.changes, noise, self._cost):
+        self.architecture = button("Architecture…", "Draw the model as it is chosen here.", icon=icon("layout"))
+        self._dialog = ArchitectureDialog(self)
+        self.architecture.clicked.connect(self._dialog.open_beside)
+        for widget in (self.form, self.changes, noise, self._cost, self.architecture):
             self.body.addWidget(widget)
+        for form in (self.form, self.diffusion):
+            form.changed.connect(self.fit_forms)
+        self.fit_forms()
         self.show_changes()
+
+    def fit_forms(self) -> None:
+        """Show the settings that mean something in the chosen kind of model."""
+        attention = self.form.values().get("attention")
+        for name, wanted in (("num_kv_heads", "grouped"), ("window", "window")):
+            self.form.set_shown(name, attention == wanted)
+        is_logit_normal = self.diffusion.values().get("timestep_sampling") == "logit-normal"
+        for name in ("logit_mean", "logit_std"):
+            self.diffusion.set_shown(name, is_logit_normal)
+        self.diffusion.set_shown("min_snr_gamma", self.diffusion.values().get("loss_weight") == "min-snr")
+
+    def show_architecture(self, recipe: Recipe, seen: Input) -> None:
+        """Draw the model of a recipe in the window of the drawing."""
+        self._dialog.show_architecture(architecture_of(recipe.model, recipe.diffusion, seen))
 
     def show_changes(self) -> None:
         """What is not the preset's, which a closed form hides."""
@@ -62,4 +86,6 @@ def cost_line(summary: ModelSummary) -> str:
         f"{summary.gflops:.3g} Gflops",
         amounts.counted(summary.tokens, "token"),
         f"about {amounts.memory(summary.training_bytes)} to train",
+        *([f"{amounts.memory(summary.sampling_bytes)} to sample"] if summary.sampling_bytes else []),
+        *([summary.paper_row] if summary.paper_row else []),
     ])  # fmt: skip

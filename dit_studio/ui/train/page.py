@@ -39,6 +39,7 @@ class TrainPage(QWidget):
     run_started = Signal(object)  # RunFolder
     sample_asked = Signal(object)  # Path of a checkpoint
     evaluate_asked = Signal(object)  # Path of a checkpoint
+    files_asked = Signal(str)  # the name of a VAE that is missing
 
     def __init__(
         self,
@@ -71,6 +72,10 @@ class TrainPage(QWidget):
             self.open_run(path)
         else:
             self.set_up.data.open_path(path)
+
+    def use_vae(self, name: str) -> None:
+        """Train in the latents of this VAE."""
+        self.set_up.latents.use_vae(name)
 
     def open_recipe(self, path: Path) -> None:
         """Put a recipe's settings into the forms."""
@@ -323,6 +328,7 @@ class TrainPage(QWidget):
         self.checkpoints.resume_requested.connect(self._resume)
         self.checkpoints.sample_requested.connect(self.sample_asked)
         self.checkpoints.evaluate_requested.connect(self.evaluate_asked)
+        self.set_up.latents.files_asked.connect(self.files_asked)
 
     def _on_settings_wanted(self, recipe: object) -> None:
         self.set_up.recipe_card.chosen.emit(recipe)

@@ -14,10 +14,13 @@ from dit_studio.events import Event
 from dit_studio.jobs.launch import Launcher
 from dit_studio.model_settings import PRESETS, ModelConfig
 from dit_studio.places import runs_dir
+from dit_studio.start_model import recipe_from_start
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.titles import with_titles
+from dit_studio.ui.train.architecture_parts import Input
 from dit_studio.ui.train.data_card import DataCard
 from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.train.latents_card import LatentsCard
 from dit_studio.ui.train.model_card import ModelCard
 from dit_studio.ui.train.preflight import PreflightCard
 from dit_studio.ui.train.questions import Questions
@@ -50,11 +53,13 @@ class SetUp(QWidget):
         self._settings = settings
         self.recipe_card = RecipeCard(dialogs, self.recipe)
         self.data = DataCard(settings, launcher, dialogs)
-        self.model, self.training, self.preflight = ModelCard(), TrainingCard(), PreflightCard()
+        self.model, self.training, self.preflight = ModelCard(), TrainingCard(launcher, dialogs), PreflightCard()
+        self.latents = LatentsCard(settings, launcher, dialogs, self.recipe)
         self.forms = {
             "data": self.data.form,
             "model": self.model.form,
             "diffusion": self.model.diffusion,
+            "latents": self.latents.form,
             "train": self.training.form,
             "sample": self.training.sample,
             "evaluate": self.training.evaluate,
@@ -66,7 +71,7 @@ class SetUp(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
-        for card in (self.recipe_card, self.data, self.model, self.training, self.preflight):
+        for card in (self.recipe_card, self.data, self.latents, self.model, self.training, self.preflight):
             layout.addWidget(card)
         layout.addStretch(1)
         self._restore()
@@ -96,6 +101,7 @@ class SetUp(QWidget):
         path = tables["data"].pop("path")
         for section, form in self.forms.items():
             form.set_values(tables[section])
+        self.training.start.look_at(recipe.train.start_from, takes="shape")
         if path and path != self.data.path and Path(path).exists():
             self.data.show_path(str(Path(path).absolute()))
         else:
@@ -139,6 +145,8 @@ class SetUp(QWidget):
 
     def close_jobs(self) -> None:
         self._questions.close()
+        self.training.start.close_job()
+        self.latents.close_jobs()
         self.data.close_jobs()
 
     # --------------------------------------------------------------------------------------------- how
@@ -152,6 +160,9 @@ class SetUp(QWidget):
         self.preflight.named.connect(self._save)
         self.preflight.asked.connect(self.check_again)
         self.recipe_card.chosen.connect(self.show_recipe)
+        self.latents.described.connect(self._ask)
+        self.training.start.chosen.connect(lambda path: self.change({"train": {"start_from": path}}))
+        self.training.start.described.connect(self._take_start_model)
         self._questions.answered.connect(self._on_answered)
         self._retry.activated.connect(self.check_again)
         app = QGuiApplication.instance()
@@ -162,14 +173,28 @@ class SetUp(QWidget):
         for section, form in self.forms.items():
             form.set_values(self._settings.form(section))
         self.preflight.name.setText(str(self._settings.form("run").get("name", "")))
+        self.training.start.look_at(str(self.training.form.values().get("start_from", "")), takes="nothing")
+        self.latents.look()
         self._problems = self._find_problems()
         self.preflight.show_impossible()
         self.model.show_changes()
 
     def _on_changed(self) -> None:
+        self.latents.look()
+        self.training.start.look_at(str(self.training.form.values().get("start_from", "")))
         self._save()
         self._problems = self._find_problems()
         self._ask()
+
+    def _take_start_model(self, description: str, taken_of_it: str) -> None:
+        """Fill in what the start model says of itself, "all" with the size of its images; how it is trained stays."""
+        recipe = self.recipe() or Recipe()
+        taken = recipe_from_start(recipe, description)
+        tables = recipe_to_tables(taken)
+        tables["model"] = without_preset_numbers(taken.model)
+        self.change({section: tables[section] for section in ("model", "diffusion", "latents", "sample")})
+        if taken_of_it == "all":
+            self.change({"data": {name: tables["data"][name] for name in ("image_size", "color")}})
 
     def _save(self) -> None:
         for section, form in self.forms.items():
@@ -179,6 +204,7 @@ class SetUp(QWidget):
 
     def _find_problems(self) -> list[Problem]:
         """Each is also shown at its field."""
+        self.model.fit_forms()
         for form in self.forms.values():
             form.set_values({})  # forget the marks of contradictions that may be gone
         problems = [problem for form in self.forms.values() for problem in form.problems()]
@@ -205,6 +231,7 @@ class SetUp(QWidget):
             self.model.show_answer(None)
         else:
             self.model.show_waiting()
+            self.model.show_architecture(recipe, self._input(recipe))
             self._questions.ask(
                 "describe_model",
                 delay_ms=DESCRIBE_DELAY_MS,
@@ -223,6 +250,14 @@ class SetUp(QWidget):
         is_back = state is Qt.ApplicationState.ApplicationActive
         if is_back and self.preflight.has_failed and self.preflight.seconds_since_answer() > RECHECK_AFTER_SECONDS:
             self.check_again()
+
+    def _input(self, recipe: Recipe) -> Input:
+        """What the model sees; of latents a VAE is taken to be the usual one until it says otherwise."""
+        classes = len(self.data.summary.classes) if self.data.summary and recipe.data.classes != "none" else 0
+        if recipe.latents.vae:
+            factor, channels = self.latents.geometry_of_latents
+            return Input(size=recipe.data.image_size // factor, channels=channels, is_latent=True, classes=classes)
+        return Input(size=recipe.data.image_size, channels=1 if recipe.data.color == "grey" else 3, classes=classes)
 
     def _ask_preflight(self, recipe: Recipe | None) -> None:
         if recipe is None or self.data.summary is None:

@@ -2,6 +2,9 @@
 
 from PySide6.QtWidgets import QWidget
 
+from dit_studio.jobs.launch import Launcher
+from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.train.start_model_row import StartModelRow
 from dit_studio.ui.widgets.basics import Title
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.form import Form
@@ -10,8 +13,10 @@ from dit_studio.ui.widgets.form import Form
 class TrainingCard(Card):
     """Three sections of the recipe."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, launcher: Launcher, dialogs: Dialogs, parent: QWidget | None = None) -> None:
         super().__init__("Training", parent=parent)
         self.form, self.sample, self.evaluate = Form("train"), Form("sample"), Form("evaluate")
+        self.start = StartModelRow(launcher, dialogs)
+        self.form.add_below("start_from", self.start)
         for widget in (self.form, Title("Previews"), self.sample, Title("Metrics while training"), self.evaluate):
             self.body.addWidget(widget)

@@ -79,8 +79,9 @@ class Form(QWidget):
 
     def set_shown(self, name: str, is_shown: bool) -> None:
         """A setting that is not shown has neither a value nor a problem."""
-        self._rows[name].show_all(is_shown)
-        self._mark_all()
+        if self._rows[name].is_shown != is_shown:
+            self._rows[name].show_all(is_shown)
+            self._mark_all()
 
     def offer(self, name: str, choices: Sequence[str]) -> None:
         """Offer these values of a choice only; one that is gone gives way to the first."""
@@ -137,11 +138,11 @@ class _Row:
         self.problem.setProperty("role", "problem")
         self.problem.hide()
         self.problem.setTextFormat(Qt.TextFormat.PlainText)
-        self._is_shown = True
+        self.is_shown = True
 
     def check(self) -> Any:
         """The value, None if there is none, or the Problem with it."""
-        raw = self.editor.raw() if self._is_shown else None
+        raw = self.editor.raw() if self.is_shown else None
         if raw is None:
             return None
         try:
@@ -157,7 +158,7 @@ class _Row:
         self.problem.setVisible(bool(message))
 
     def show_all(self, is_shown: bool) -> None:
-        self._is_shown = is_shown
+        self.is_shown = is_shown
         self.label.setVisible(is_shown and not isinstance(self.editor, SwitchEditor))
         self.editor.setVisible(is_shown)
         self.unit.setVisible(is_shown and bool(self.field.unit))
