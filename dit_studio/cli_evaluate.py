@@ -16,7 +16,7 @@ from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.cli_sample import add_settings
 from dit_studio.cli_statistics import save_reference
-from dit_studio.errors import ConfigError, Problem
+from dit_studio.errors import ConfigError, Problem, StudioError
 from dit_studio.evaluation_request import METRICS, EvaluationRequest, EvaluationResult, decode_result
 from dit_studio.events import EvaluationDone, SettingsRefused
 from dit_studio.opened_models import foreign_kind
@@ -80,10 +80,15 @@ def run_evaluate(options: argparse.Namespace) -> int:
             open_foreign(fake, options.assume)
     if len(options.fake) > 1 or options.over or options.keep:
         return run_plan(options)
-    result = _evaluate(request_of(options, options.fake[0]), options)
+    result, why_not_written = _evaluate(request_of(options, options.fake[0]), options)
     for line in describe(result):
         say(line)
-    answer(options, **json.loads(msgspec.json.encode(result)))
+    said = json.loads(msgspec.json.encode(result))
+    if why_not_written:
+        say(f"dit-studio: {why_not_written}")
+        answer(options, **said, error=why_not_written)
+        return 1
+    answer(options, **said)
     return 0 if any(found.value is not None for found in result.results) or result.copying else 1
 
 
@@ -97,21 +102,29 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError("--over takes one --fake, a model: leave out the others.")
 
 
-def _evaluate(request: EvaluationRequest, options: argparse.Namespace) -> EvaluationResult:
-    """Raises: ConfigError if the request is refused; StudioError."""
+def _evaluate(request: EvaluationRequest, options: argparse.Namespace) -> tuple[EvaluationResult, str]:
+    """The result, and why it could not be written; "" if it was, or need not be.
+
+    Raises: ConfigError if the request is refused; StudioError.
+    """
     from dit_studio.engine.evaluation.evaluate import evaluate
 
     values: dict[str, Any] = msgspec.to_builtins(request)
     ticker, result = Ticker(), None
     job = evaluate(values, out=str(options.out or ""), device=options.device)
-    with closing(until_stopped(job)) as events:
-        for event in events:
-            match event:
-                case SettingsRefused(problems=problems):
-                    raise ConfigError([Problem(field, message) for field, message in problems])
-                case EvaluationDone():
-                    result = decode_result(event.result)
-                case _:
-                    show(event, ticker, 0)
+    try:
+        with closing(until_stopped(job)) as events:
+            for event in events:
+                match event:
+                    case SettingsRefused(problems=problems):
+                        raise ConfigError([Problem(field, message) for field, message in problems])
+                    case EvaluationDone():
+                        result = decode_result(event.result)
+                    case _:
+                        show(event, ticker, 0)
+    except StudioError as error:
+        if result is None:
+            raise
+        return result, str(error)
     assert result is not None
-    return result
+    return result, ""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dit_studio import cli
+from dit_studio.errors import DiskFullError
 from dit_studio.evaluation_request import decode_result
 from tests.engine.digits import shuffled_digits, write_digits, write_images, write_noise
 
@@ -46,6 +47,23 @@ def test_a_table_and_everything_as_json(
     assert {found.metric for found in result.results} >= {"fid", "kid", "mmd", "precision", "recall"}
     assert result.copying is not None
     assert result.protocol_line in said.err
+
+
+def test_figures_are_printed_even_if_the_disk_is_full(
+    real: str, fake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _: bytes) -> None:
+        raise DiskFullError(f"There is no room to write {path}: 0 MB are free.", remedy="Free some space.")
+
+    monkeypatch.setattr("dit_studio.engine.evaluation.evaluate.write_atomically", full)
+    words = ["--out", str(tmp_path / "result.json"), "--metrics", "fid", "--json"]
+    assert cli.main(["evaluate", "--real", real, "--fake", fake, *words]) == 1
+    said = capsys.readouterr()
+    assert "FD-random-80" in said.err
+    assert "There is no room to write" in said.err
+    answered = json.loads(said.out.splitlines()[-1])
+    assert answered["results"][0]["value"] > 0
+    assert answered["error"].endswith("0 MB are free. Free some space.")
 
 
 def test_chosen_metrics_count_and_seed(real: str, fake: str, capsys: pytest.CaptureFixture[str]) -> None:

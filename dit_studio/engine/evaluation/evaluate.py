@@ -24,12 +24,11 @@ def evaluate(request: dict[str, Any], out: str = "", device: str = "auto") -> Ge
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
         return
     text = encode_result(evaluated.result)
+    yield EvaluationDone(result=text.decode())  # before it is written: a full disk takes no figure away
     if out:
         with naming_disk_errors(Path(out)):
             Path(out).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(Path(out), text)
-    yield EvaluationDone(result=text.decode())
-    if out:
         yield Written(file=out, size_bytes=len(text))
 
 
