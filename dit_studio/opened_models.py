@@ -54,6 +54,18 @@ def weight_file(path: Path) -> Path:
     return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
 
 
+def name_of(path: Path) -> str:
+    """What a person calls a foreign model: its file, the folder of its pipeline, or the repository on the hub."""
+    place = path.absolute()
+    if place.stem.startswith("diffusion_pytorch_model"):  # as every diffusers folder names its weights
+        place = place.parent
+    if place.name == "transformer":
+        place = place.parent
+    if place.parent.name == "snapshots":  # of the hub's cache: models--owner--name/snapshots/commit
+        return place.parent.parent.name.rpartition("--")[2]
+    return place.name
+
+
 def remember(path: Path, description: bytes) -> None:
     """Keep what a foreign model means. Raises: DiskFullError or RunError."""
     note = _note(path)

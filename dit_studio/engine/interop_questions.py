@@ -16,6 +16,7 @@ from dit_studio.engine.latents_vae import find_vae
 from dit_studio.errors import CheckpointError
 from dit_studio.events import Question
 from dit_studio.model_settings import DiffusionConfig
+from dit_studio.opened_models import name_of
 
 LIKELY_VAE = "stabilityai/sd-vae-ft-ema"  # its encoder is that of the published models; -mse differs in the decoder
 PIXELS = "pixels"
@@ -68,7 +69,7 @@ class Reading:
             dialect="diffusers" if self.source.format == "diffusers" else "facebook",
             time="sit" if objective == "sit" else "studio",
             latents=_latents(values, sizes.in_channels),
-            origin=self.source.path.name or str(self.source.path),
+            origin=name_of(self.source.path),
             diffusion=_with_objective(self.diffusion, objective),
             class_names=class_names(self.source.pipeline, classes),
             step=file.step,

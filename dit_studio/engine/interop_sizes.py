@@ -11,6 +11,7 @@ from dit_studio.engine.interop_source import Source
 from dit_studio.engine.model import sincos_position_embedding
 from dit_studio.errors import CheckpointError
 from dit_studio.model_settings import PRESETS
+from dit_studio.opened_models import name_of
 
 Family = Literal["", "DiT", "SiT", "REPA", "LightningDiT"]
 _NEEDED = (
@@ -81,7 +82,7 @@ def read_sizes(source: Source) -> Sizes:
 
 def family_of(source: Source) -> tuple[Family, str]:
     """Which family of models the file is of, and what told; ("", "") if nothing did."""
-    names, name = source.file.places, source.path.resolve().name
+    names, name = source.file.places, name_of(source.path)
     told = str(source.file.settings.get("model", source.file.settings.get("model_type", "")))
     if source.dropped or "proj_coeff" in source.file.settings:
         return "REPA", "its projectors" if source.dropped else "its settings"

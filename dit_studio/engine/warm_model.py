@@ -18,7 +18,7 @@ from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import Notice, Progress
-from dit_studio.opened_models import foreign_kind, remembered
+from dit_studio.opened_models import foreign_kind, name_of, remembered
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleRecord, SampleRequest
 
 _BLOCKS, _BLOCK_BYTES = 64, 4096
@@ -152,8 +152,8 @@ def model_name(file: Path, *, step: int, weights: str) -> str:
     folder = file.absolute().parent
     if folder.parent.name == "checkpoints":
         name = folder.parent.parent.name
-    elif file.stem.startswith("diffusion_pytorch_model"):  # as every diffusers folder names it
-        name = folder.parent.name if folder.name == "transformer" else folder.name
+    elif foreign_kind(file):
+        name = name_of(file).removesuffix(file.suffix)
     else:
         name = file.stem if file.stem not in ("ema", "model") else folder.name
     steps = [f"step {step:,}"] if step else []

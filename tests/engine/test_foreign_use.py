@@ -34,6 +34,21 @@ def test_a_pipeline_is_kept_warm_and_draws_images_through_its_vae(tmp_path: Path
     assert samples.images.shape == (1, 3, 16, 16)
 
 
+def test_a_model_in_the_hubs_cache_is_called_as_its_repository(tmp_path: Path) -> None:
+    folder = tmp_path / "models--facebook--DiT-XL-2-256" / "snapshots" / "eab87f77"
+    write_pipeline(folder)
+    assert warm_model(str(folder), "ema").reference.name == "DiT-XL-2-256"
+    (tmp_path / "DiT-small.pt").symlink_to(_flat(tmp_path / "0123abcd.pt"))
+    *_, event = open_model(str(tmp_path / "DiT-small.pt"), {})
+    assert isinstance(event, ModelOpened)
+    assert "objective" not in {question.name for question in event.questions}, "its own name tells"
+
+
+def _flat(file: Path) -> Path:
+    torch.save(published_state(), file)
+    return file
+
+
 def test_another_answer_is_another_model(tmp_path: Path) -> None:
     file = write_pixels(tmp_path / "DiT-a.pt")
     first, mark = warm_model(str(file), "ema"), fingerprint(file)
