@@ -16,15 +16,15 @@ _MEGABYTE = 10**6
 
 
 def model_place(text: str) -> str:
-    """Where a published model lies, by its name: "facebook/DiT-XL-2-256"; a path stays as it is.
+    """Where a published model or VAE lies, by its name: "facebook/DiT-XL-2-256"; a path stays as it is.
 
     Raises: CheckpointError for a published name that is not on this machine; says how to get it.
     """
-    from dit_studio.engine.pretrained import find_pretrained, is_published, need_pretrained
+    from dit_studio.engine.pretrained import find_published, is_published, need_published
 
     if Path(text).expanduser().exists():
         return text
-    return str(need_pretrained(text) if is_published(text) else find_pretrained(text) or text)
+    return str(need_published(text) if is_published(text) else find_published(text) or text)
 
 
 def add_download_options(parser: argparse.ArgumentParser) -> None:

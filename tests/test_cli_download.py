@@ -115,6 +115,9 @@ def test_a_free_licence_is_shown_and_not_asked_about(
     said = capsys.readouterr().err
     assert f"{EMA} is under MIT." in said
     assert f"{EMA} is here: " in said
+    assert (Path(model_place(EMA)) / "config.json").is_file()
+    assert model_place("sd-vae-ft-ema") == model_place(EMA)
+    assert main(["inspect", EMA]) == 0
 
 
 def test_a_published_name_stands_for_the_place_of_its_model(pipeline: Path, tmp_path: Path) -> None:
@@ -131,6 +134,7 @@ def test_a_published_name_stands_for_the_place_of_its_model(pipeline: Path, tmp_
     [
         ["sample", DIT, "--out", "out"],
         ["inspect", DIT],
+        ["inspect", "DiT-XL-2-256"],
         ["convert", DIT, "model.safetensors", "--format", "studio"],
         ["evaluate", "--real", "images", "--fake", DIT],
         ["train", "recipe.toml", "--set", f"train.start_from={DIT}"],

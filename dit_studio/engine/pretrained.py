@@ -45,6 +45,17 @@ def need_vae(name: str) -> Path:
     return _needed(name, find_vae(name), _row(name, "vae", AUTOENCODER))
 
 
+def find_published(name: str) -> Path | None:
+    """Whatever is of that name and here: a pretrained model, else a VAE."""
+    return find_pretrained(name) or find_vae(name)
+
+
+def need_published(name: str) -> Path:
+    """As `find_published`. Raises: CheckpointError that says what there is of it, and how to get it."""
+    is_vae = any(row.role == "vae" and name in _names(row) for row in rows())
+    return need_vae(name) if is_vae else need_pretrained(name)
+
+
 def is_published(name: str) -> bool:
     """Whether it names a pretrained model or a VAE of the list, with or without its owner."""
     return any(name in _names(row) for row in rows() if row.role != "extractor")

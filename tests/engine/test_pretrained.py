@@ -282,6 +282,12 @@ def test_a_folder_is_chosen_and_forgotten(pipeline: Path, tmp_path: Path, name: 
     assert folder.exists()
 
 
+def test_a_folder_of_another_cache_is_chosen(pipeline: Path, tmp_path: Path) -> None:
+    place = tmp_path / "other cache" / "models--facebook--DiT-XL-2-256"
+    folder = _as_published(shutil.copytree(pipeline, place / "snapshots" / "1"))
+    assert _listed(add_file(str(place)))[DIT].path == str(folder)
+
+
 def test_a_chosen_folder_that_was_cut_short_since_is_not_used(pipeline: Path, tmp_path: Path) -> None:
     folder = _as_published(shutil.copytree(pipeline, tmp_path / "mine"))
     list(add_file(str(folder)))

@@ -65,7 +65,8 @@ def own_folder(folder: Path, wanted: Row | None, *, check_extractor: CheckExtrac
     elif kind == "AutoencoderKL":
         found = _vae(folder, wanted)
     elif kind.startswith("_"):
-        found = _extractor(check_extractor(folder, wanted.extractor if isinstance(wanted, HubModel) else ""))
+        asked = wanted.extractor if isinstance(wanted, HubModel) else ""
+        found = hub_models.hub_model(check_extractor(folder, asked))
     else:
         raise CheckpointError(f"{folder} holds a {kind}, which is none of the models listed.", remedy=_ANYTHING_GOES)
     if wanted is not None and isinstance(wanted, HubModel) and found != wanted:
@@ -154,10 +155,6 @@ def _vae(folder: Path, wanted: Row | None) -> HubModel:
         f"{folder} holds one of {models[0].title} and {models[1].title}; only its name would tell which.",
         remedy="Press Choose a folder… on the card of the one that it is.",
     )
-
-
-def _extractor(extractor: str) -> HubModel:
-    return hub_models.hub_model(extractor)
 
 
 def _check_whole(folder: Path, model: HubModel) -> None:
