@@ -254,6 +254,8 @@ class SampleModel(WithBytes, frozen=True, kw_only=True, tag="sample_model"):
     depth: int = 0
     num_heads: int = 0
     dialect: str = "facebook"
+    origin: str = ""  # the other program's file or folder that the weights came from
+    vae: str = ""  # of a model in latents
     timesteps: int = 1000
     objective: str = "epsilon"
     samplers: tuple[str, ...] = ()  # those that serve the objective
@@ -497,7 +499,7 @@ class VaeDescribed(Event, frozen=True, kw_only=True, tag="vae"):
     name: str
     factor: int  # pixels on a side that become one latent
     channels: int
-    scale: float
+    scale: float  # 0: it does not say, and it is fitted when images are encoded
     shift: float
     parameters: int
     digest: str  # of its weights

@@ -16,7 +16,7 @@ from dit_studio.engine.file_list import list_files
 from dit_studio.engine.image_files import Pixels
 from dit_studio.engine.latents_decoding import Decoder
 from dit_studio.engine.latents_encoding import encode
-from dit_studio.engine.latents_space import check_fits, vae_warnings
+from dit_studio.engine.latents_space import check_images_fit, vae_warnings
 from dit_studio.engine.latents_vae import VaeFolder, digest_of, find_vae, load_vae, remember
 from dit_studio.engine.pictures import find_pictures
 from dit_studio.engine.sampling import to_uint8
@@ -71,7 +71,7 @@ def reconstruct(recipe: dict[str, Any], count: int) -> Iterator[Progress | Recon
         message = 'latents.vae = "" is not possible here: name the VAE that is to be looked at.'
         raise ConfigError([Problem("latents.vae", message, "")])
     vae = find_vae(settings.latents.vae)
-    check_fits(settings, vae)
+    check_images_fit(settings, vae)
     chosen = yield from _chosen_images(settings.data, count)
     yield Progress(stage=_STAGE, done=0, total=len(chosen), unit="images")
     yield from _reconstructed(settings, vae, chosen)

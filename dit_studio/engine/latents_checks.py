@@ -51,9 +51,10 @@ def _room(settings: Recipe, space: LatentSpace, images: int) -> Check:
     free = free_bytes(cache_dir())
     flips = ", each with its mirror image" if settings.data.flip else ""
     message = f"{needed / 1e6:,.0f} MB needed for the latents{flips}, {free / 1e6:,.0f} MB free."
-    if needed > free:
-        remedy = "Free some space, turn random flip off, or set DIT_STUDIO_CACHE to a folder on another disk."
-        return Check(name="Latents", status=CheckStatus.FAILED, message=message, remedy=remedy)
+    if needed > free:  # they may be there already; encoding itself knows, and stops before it begins
+        remedy = "Unless they are encoded already: free some space, turn random flip off, or set DIT_STUDIO_CACHE to a "
+        remedy += "folder on another disk."
+        return Check(name="Latents", status=CheckStatus.WARNING, message=message, remedy=remedy)
     return Check(name="Latents", status=CheckStatus.OK, message=message)
 
 

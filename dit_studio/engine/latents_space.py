@@ -32,11 +32,21 @@ def planned_space(recipe: Recipe) -> LatentSpace | None:
 
 def check_fits(recipe: Recipe, vae: VaeFolder) -> None:
     """Raises: ConfigError that lists what of the images and the model does not fit the VAE."""
-    if problems := list(_problems(recipe, vae)):
+    problems = list(_image_problems(recipe, vae))
+    if not recipe.data.image_size % vae.factor:
+        side = recipe.data.image_size // vae.factor
+        problems += model_problems(resolve_model(recipe.model), grid=(side, "latents"))
+    if problems:
         raise ConfigError(problems)
 
 
-def _problems(recipe: Recipe, vae: VaeFolder) -> Iterator[Problem]:
+def check_images_fit(recipe: Recipe, vae: VaeFolder) -> None:
+    """Raises: ConfigError that lists what of the images alone does not fit the VAE."""
+    if problems := list(_image_problems(recipe, vae)):
+        raise ConfigError(problems)
+
+
+def _image_problems(recipe: Recipe, vae: VaeFolder) -> Iterator[Problem]:
     size, color = recipe.data.image_size, recipe.data.color
     if COLOR_CHANNELS[color] != vae.image_channels:
         fits = next((name for name, count in COLOR_CHANNELS.items() if count == vae.image_channels), "")
@@ -48,8 +58,6 @@ def _problems(recipe: Recipe, vae: VaeFolder) -> Iterator[Problem]:
         fits = " or ".join(str(number) for number in (low, high) if number)
         message = f"the VAE {vae.name} makes one latent of {vae.factor} × {vae.factor} pixels; {fits} would do."
         yield Problem("data.image_size", f"data.image_size = {size} is not possible: {message}", size)
-    else:
-        yield from model_problems(resolve_model(recipe.model), grid=(size // vae.factor, "latents"))
 
 
 def needs_fit(vae: VaeFolder, config: LatentsConfig) -> bool:

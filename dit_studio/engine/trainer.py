@@ -285,7 +285,7 @@ class Trainer:
 
     def measure(self) -> Generator[Event]:
         """The metrics of the averaged weights on few images: Progress…, then Measured or Notice for each."""
-        return self._metrics.measure(
+        yield from self._metrics.measure(
             self.ema.model, step=self.step, device=self.device, precision=self.precision, decoder=self._decoder
         )
 

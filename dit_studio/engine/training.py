@@ -20,7 +20,7 @@ from dit_studio.engine.checkpoint import list_checkpoints
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.latents_encoding import Latents, load_latents
 from dit_studio.engine.trainer import Trainer
-from dit_studio.errors import DeviceMemoryError, NotFiniteError, StudioError
+from dit_studio.errors import CheckpointError, DeviceMemoryError, NotFiniteError, StudioError
 from dit_studio.events import (
     Command,
     Event,
@@ -202,8 +202,8 @@ def _preview(trainer: Trainer) -> PreviewSaved | Notice:
     try:
         with trainer.within_memory():
             return trainer.preview()
-    except NotFiniteError as error:  # training goes on: the loss tells whether it has to end
-        return Notice(message=f"No preview at step {trainer.step}: {error.message}", level="warning")
+    except (NotFiniteError, CheckpointError) as error:  # training goes on, even if a VAE went away
+        return Notice(message=f"No preview at step {trainer.step}: {error}", level="warning")
 
 
 def _metrics(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> Iterator[Event]:

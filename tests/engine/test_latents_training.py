@@ -32,6 +32,7 @@ from dit_studio.events import (
     Event,
     Measured,
     ModelSummary,
+    Notice,
     Preflight,
     PreviewSaved,
     Reconstruction,
@@ -310,3 +311,21 @@ def test_reconstructions_are_of_the_images_that_are_trained_on(tmp_path: Path, i
 def test_what_cannot_be_reconstructed_is_a_sentence(tables: dict[str, Any], count: int, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         list(reconstruct(tables, count))
+
+
+def test_a_vae_that_goes_away_while_training_costs_previews_only(tmp_path: Path) -> None:
+    tables = _tables(tmp_path, evaluate={"every": 8, "count": 16, "batch_size": 8})
+    _train(tmp_path / "first", _tables(tmp_path, train={"steps": 1}))  # so that everything is encoded
+    RunFolder.create(tmp_path / "run", parse_recipe(tables))
+    events = []
+    for event in train(recipe=tables, folder=str(tmp_path / "run"), next_command=lambda _: None):
+        events.append(event)
+        if isinstance(event, StepMetrics) and event.step == 1:
+            (tmp_path / "vae").rename(tmp_path / "gone")
+
+    assert len(_losses(events)) == _STEPS
+    said = [event.message for event in events if isinstance(event, Notice) and event.message.startswith("No ")]
+    assert [words.split(":")[0] for words in said] == [
+        "No preview at step 4", "No preview at step 8", "No metrics at step 8"
+    ]  # fmt: skip
+    assert all("which its VAE turns into images" in words for words in said)
