@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLabel, QPushB
 from pytestqt.qtbot import QtBot
 
 from dit_studio.evaluation_plan import EvaluationPlan
+from dit_studio.evaluation_request import CautionRecord
 from dit_studio.sweep import SweepAxis
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.curve_view import CurveView
@@ -174,6 +175,22 @@ def test_red_is_said_below_the_plot(full: Curves) -> None:
     assert f"Red: {made.FEW}" in seen(full)
     choose(full, "Metric", "KD")
     assert made.FEW not in seen(full)
+
+
+def test_a_caution_says_of_which_points_it_is_unless_it_is_of_all(curves: Curves) -> None:
+    def caution(n: int) -> CautionRecord:
+        return CautionRecord(level="amber", metric="", message=f"This result is of {n} generated images.")
+
+    curves.show_plan(made.curve_plan())
+    everywhere = CautionRecord(level="red", metric="fid", message=made.FEW)
+    for index in range(20):
+        few = [everywhere, caution(150 if index < 5 else 300)] if index < 6 else [everywhere]
+        curves.add(index, made.result_of(made.curve_values(index), cautions=few))
+    text = seen(curves)
+    assert f"</span> Red: {made.FEW}" in text
+    names = "step 200, CFG 1 · step 200, CFG 2 · step 200, CFG 4 and 2 more"
+    assert f"</span> Amber, {names}: This result is of 150 generated images." in text
+    assert "</span> Amber, step 400, CFG 2: This result is of 300 generated images." in text
 
 
 def test_steps_may_be_logarithmic(full: Curves) -> None:

@@ -14,10 +14,10 @@ from dit_studio.ui import theme
 from dit_studio.ui.evaluate.comparable import differences, figure_of
 from dit_studio.ui.evaluate.line_marks import UNLIKE, mark_of
 from dit_studio.ui.evaluate.plot_lines import Floor, Range, floors, metric_title
+from dit_studio.ui.evaluate.short_labels import listed
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, set_property
 
 _BAR, _GAP = 12, 10  # pixels at a font scale of 100 %: the height of a bar, and what is free below it
-_LISTED = 3  # labels in a sentence, at most
 _BAND = 60  # opacity of a floor's band, of 255
 _WIDTH = 220  # pixels at a font scale of 100 %, at least
 
@@ -62,7 +62,7 @@ class BarGroup:
             if bar.differs:
                 reasons.setdefault("; ".join(bar.differs), []).append(bar.label)
         first = self.bars[0].label
-        return [f"{UNLIKE} {_listed(labels)}: {why}. Not comparable with {first}." for why, labels in reasons.items()]
+        return [f"{UNLIKE} {listed(labels)}: {why}. Not comparable with {first}." for why, labels in reasons.items()]
 
 
 def group_of(metric: Metric, members: Sequence[Member]) -> BarGroup:
@@ -94,11 +94,6 @@ def group_of(metric: Metric, members: Sequence[Member]) -> BarGroup:
         bars=tuple(bars),
         floors=tuple(floors(results, metric, what="the bars")),
     )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
-    return ", ".join(labels[:_LISTED]) + more
 
 
 class BarPanel(QFrame):

@@ -22,8 +22,9 @@ def worst(cautions: Iterable[CautionRecord]) -> str:
     return next((level for level in LEVELS if level in found), "")
 
 
-def caution_text(caution: CautionRecord) -> str:
-    return f"{_WORDS[caution.level]}: {caution.message}"
+def caution_text(caution: CautionRecord, *, of: str = "") -> str:
+    """`of`: which results it is about, where that is not known from its place."""
+    return f"{', '.join(word for word in (_WORDS[caution.level], of) if word)}: {caution.message}"
 
 
 class CautionLine(QWidget):

@@ -1,7 +1,7 @@
 """A metric against a setting, and precision against recall."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -22,6 +22,7 @@ from dit_studio.ui.evaluate.plot_files import to_csv, to_png, to_svg
 from dit_studio.ui.evaluate.plot_lines import Picture, PlotPoint, metric_picture, metric_title
 from dit_studio.ui.evaluate.precision_recall import TITLE, has_both, precision_recall_picture
 from dit_studio.ui.evaluate.save_button import PATTERNS, SaveButton
+from dit_studio.ui.evaluate.short_labels import listed
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.amounts import counted
 from dit_studio.ui.train.plots import ChooseFile, ask_for_file
@@ -136,13 +137,22 @@ class Curves(QWidget):
                 f"{counted(waiting, 'point')} without a figure: {'its' if waiting == 1 else 'their'} gap is left open."
             )
         metrics = ("precision", "recall", "") if chosen == TITLE else (chosen, "")
-        cautions = {
-            caution: LEVELS.index(caution.level)
-            for result in self._results.values()
-            for caution in result.cautions
-            if caution.metric in metrics and caution.level != "note"
+        cautions = self._cautions(metrics)
+        shown = sorted(cautions, key=lambda caution: LEVELS.index(caution.level))[:_CAUTIONS]
+        return lines + [_marked(caution, cautions[caution]) for caution in shown]
+
+    def _cautions(self, metrics: Collection[str]) -> dict[CautionRecord, str]:
+        """What is said about these metrics, and of which points; "" for all of them."""
+        points: dict[CautionRecord, list[int]] = {}
+        for index, result in sorted(self._results.items()):
+            for caution in result.cautions:
+                if caution.metric in metrics and caution.level != "note":
+                    points.setdefault(caution, []).append(index)
+        names = [point.label for point in self._plan.points] if self._plan else []
+        return {
+            caution: listed([names[index] for index in found], between=" · ") if len(found) < len(self._results) else ""
+            for caution, found in points.items()
         }
-        return lines + [_marked(caution) for caution in sorted(cautions, key=lambda each: cautions[each])[:_CAUTIONS]]
 
     def _offer_metrics(self) -> None:
         """Every metric that any point has; the chosen one stays, even from one evaluation to the next."""
@@ -268,10 +278,10 @@ def _first_axis(plan: EvaluationPlan) -> int:
     return numbers.index(max(numbers)) if numbers else 0
 
 
-def _marked(caution: CautionRecord) -> str:
-    """A caution behind a square of its colour, as rich text."""
+def _marked(caution: CautionRecord, of: str) -> str:
+    """A caution behind a square of its colour, as rich text; `of` which points it is."""
     colour = getattr(theme.current(), MARKS[caution.level])
-    return f'<span style="color: {colour}">■</span> {html.escape(caution_text(caution))}'
+    return f'<span style="color: {colour}">■</span> {html.escape(caution_text(caution, of=of))}'
 
 
 def _unlike(picture: Picture) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+_LISTED = 3  # labels in a sentence, at most
 _BETWEEN = re.compile(r"( · |, | against )")  # the parts of a label
 
 
@@ -21,6 +22,12 @@ def short_labels(labels: Sequence[str]) -> tuple[list[str], str]:
     before, after = parts[0][: 2 * first - 1] if first else [], parts[0][-2 * last + 1 :] if last else []
     short = ["".join(each[2 * first : len(each) - 2 * last]) for each in parts]
     return short, ", ".join("".join(each) for each in (before, after) if each)
+
+
+def listed(labels: Sequence[str], *, between: str = ", ") -> str:
+    """In a sentence, with how many more there are."""
+    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
+    return between.join(labels[:_LISTED]) + more
 
 
 def _alike(parts: Sequence[Sequence[str]], most: int) -> int:
