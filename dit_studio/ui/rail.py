@@ -61,7 +61,11 @@ class Rail(QFrame):
         return QSize(hint.width(), hint.height() - icons)
 
     def show_page(self, key: str) -> None:
+        """Mark the button of a page, which then is the one that Tab finds; arrow keys go to the others."""
         self._buttons[key].setChecked(True)
+        policies = Qt.FocusPolicy
+        for name, button in self._buttons.items():
+            button.setFocusPolicy(policies.StrongFocus if name == key else policies.ClickFocus)
 
     def shown(self) -> str:
         """The key of the page that is shown."""

@@ -1,5 +1,6 @@
 """The Evaluate page as a user meets it, with a worker that measures what a test wrote down."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,8 @@ import msgspec
 import pytest
 from evaluation_results import LOST, copying, curve_plan, curve_result, one_plan, one_result, record_of, write_entry
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher, Step
 
@@ -31,6 +33,7 @@ from dit_studio.ui.evaluate.page import EvaluatePage
 from dit_studio.ui.evaluate.samples_dialog import SamplesDialog
 from dit_studio.ui.settings import Settings
 
+_ONE_ROW = 24  # pixels, by which controls beside one another may differ
 MakePage = Callable[..., EvaluatePage]
 
 
@@ -270,6 +273,40 @@ def test_what_the_history_opens_is_seen_though_a_comparison_is_in_front(make_pag
     page.entries.select("20200102-000000-bbbb")
     qtbot.keyClick(page.entries.list, Qt.Key.Key_Return)
     assert page._tabs.currentWidget() is page.curves
+
+
+@pytest.mark.parametrize("points", ["one", "many"])
+def test_tab_goes_from_left_to_right_and_from_top_to_bottom(make_page: MakePage, qtbot: QtBot, points: str) -> None:
+    if points == "one":
+        write_entry(evaluations_dir(), "20260101-000000-aaaa", record_of(one_plan()), {0: one_result()})
+    else:
+        write_entry(evaluations_dir(), "20260101-000000-aaaa", record_of(curve_plan()), {0: curve_result(0)})
+    page = make_page()
+    qtbot.waitUntil(lambda: page.display.found != {})
+    page.display.select(0)  # its card is built once more
+    page.activateWindow()
+    page._tabs.tabBar().setFocus()
+    reached = [page._tabs.tabBar()]
+    while (now := _after(reached[-1])) not in reached:
+        reached.append(now)
+    parts = [page._tabs.tabBar(), page.results, page.exports, page._side, page.set_up]
+    found = [
+        next(number for number, part in enumerate(parts) if part is one or part.isAncestorOf(one)) for one in reached
+    ]
+    assert found == sorted(found)
+    assert set(found) == set(range(len(parts)))
+    tops = [one.mapTo(page.results, one.rect().center()).y() for one in reached if page.results.isAncestorOf(one)]
+    assert len(tops) > 4
+    card = tops[1:] if points == "many" else tops  # the table is above, and may be higher than the card
+    assert all(low > high - _ONE_ROW for high, low in itertools.pairwise(card))
+
+
+def _after(widget: QWidget) -> QWidget:
+    """What has the keyboard after Tab."""
+    QTest.keyClick(widget, Qt.Key.Key_Tab)
+    found = QApplication.focusWidget()
+    assert found is not None
+    return found
 
 
 def test_copying_is_shown_of_the_chosen_point(make_page: MakePage, qtbot: QtBot) -> None:

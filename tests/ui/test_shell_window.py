@@ -114,6 +114,20 @@ def test_the_rail_and_the_shortcuts_show_pages(open_window: Open, qtbot: QtBot, 
     assert _button(window, "Settings").isChecked()
 
 
+def test_tab_finds_the_page_that_is_shown_in_the_rail(open_window: Open, qtbot: QtBot) -> None:
+    window = open_window()
+    window.activateWindow()
+    for name in ("Runs", "Train"):
+        window.show_page(name.lower())
+        button = _button(window, name)
+        assert button.focusPolicy() & Qt.FocusPolicy.TabFocus
+        others = [one for one in window._rail.findChildren(QToolButton) if one is not button]
+        assert not any(one.focusPolicy() & Qt.FocusPolicy.TabFocus for one in others)
+    button.setFocus()
+    qtbot.keyClick(button, Qt.Key.Key_Down)
+    assert _button(window, "Sample").hasFocus(), "arrow keys go on to the others"
+
+
 def test_pages_are_built_when_first_shown(open_window: Open) -> None:
     window = open_window()
     assert set(window._pages) == {"train"}

@@ -33,6 +33,7 @@ from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
 from dit_studio.ui.widgets.page_keys import press_by_keys
 from dit_studio.ui.widgets.scrolling import Scrolling
+from dit_studio.ui.widgets.tab_order import lead_tab
 
 _LEFT, _RIGHT = 328, 300  # pixels
 _SEVERAL_DROPPED = "Drop to measure against the first, and to measure the others"
@@ -107,6 +108,11 @@ class EvaluatePage(QWidget):
         self.exports.close_jobs()
         self._files.close()
         self.session.close()
+
+    def focusNextPrevChild(self, is_next: bool) -> bool:
+        """From the tabs through the results, whose cards come and go, to what is below and beside them."""
+        lead_tab(self._tabs.tabBar(), self.results)
+        return super().focusNextPrevChild(is_next)
 
     # --------------------------------------------------------------------------------------------- measuring
 
