@@ -15,6 +15,7 @@ SPACES = (4, 8, 16, 24)  # pixels
 RADIUS = 8  # pixels
 TEXT_SIZES = (11, 13, 18)  # pixels at a font scale of 100 %: caption, text, heading
 _CONTROL_HEIGHT, _MARK_SIZE = 20, 16  # pixels at a font scale of 100 %: inside an editor, a check mark's box
+_ICON_SIZE = 16  # pixels at a font scale of 100 %, of a button
 FONT_SCALES = (80, 200)  # percent, smallest and largest
 
 
@@ -187,6 +188,7 @@ def style_sheet(palette: Palette) -> str:
         "heading_size": text_size(2),
         "control_height": scaled(_CONTROL_HEIGHT),
         "mark_size": scaled(_MARK_SIZE),
+        "icon_size": scaled(_ICON_SIZE),
         "shapes": (style / palette.name).as_posix(),
     }
     return Template((style / "studio.qss").read_text(encoding="utf-8")).substitute(values)

@@ -20,6 +20,7 @@ from dit_studio.locks import locked
 from dit_studio.ui import theme
 from dit_studio.ui.evaluate.history import EvaluationsPanel
 from dit_studio.ui.evaluate.history_rows import EvaluationRow, figures_of, matches, state_text
+from dit_studio.ui.widgets.row_painting import line_height
 
 
 @pytest.fixture
@@ -289,6 +290,30 @@ def test_rows_are_higher_with_large_text(qapp: QApplication, panel: EvaluationsP
     try:
         panel.list.doItemsLayout()
         assert panel.list.visualRect(panel.list.rows.index(0)).height() > 1.7 * before
+    finally:
+        theme.apply_theme(qapp, "dark", 100)
+
+
+def test_large_text_takes_a_second_line_only_where_it_needs_one(qapp: QApplication, panel: EvaluationsPanel) -> None:
+    theme.apply_theme(qapp, "light", 200)
+    try:
+        heights = []
+        for width in (1400, 300):
+            panel.resize(width, 900)
+            panel.list.doItemsLayout()
+            heights.append([panel.list.visualRect(panel.list.rows.index(row)).height() for row in range(2)])
+        line = line_height(1)
+        assert all(height < 4.5 * line for height in heights[0]), "three lines or four, and what is around them"
+        assert all(narrow > wide + line for wide, narrow in zip(*heights, strict=True))
+    finally:
+        theme.apply_theme(qapp, "dark", 100)
+
+
+def test_pictures_on_buttons_grow_with_the_text(qapp: QApplication, panel: EvaluationsPanel) -> None:
+    before = panel.buttons["delete"].iconSize()
+    theme.apply_theme(qapp, "light", 200)
+    try:
+        assert panel.buttons["delete"].iconSize() == 2 * before
     finally:
         theme.apply_theme(qapp, "dark", 100)
 

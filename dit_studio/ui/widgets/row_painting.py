@@ -49,6 +49,15 @@ def cut_to(text: str, font: QFont, width: int, lines: int) -> str:
     return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
 
 
+def lines_of(text: str, *, size: int, width: int, most: int) -> int:
+    """How many lines a text takes where it may take `most`."""
+    if most == 1:
+        return 1
+    metrics = QFontMetrics(font_of(size))
+    room = metrics.boundingRect(0, 0, width, 9999, Qt.TextFlag.TextWordWrap, text)
+    return min(max(round(room.height() / metrics.lineSpacing()), 1), most)
+
+
 def font_of(size: int) -> QFont:
     """A font of theme.TEXT_SIZES."""
     font = QFont()
