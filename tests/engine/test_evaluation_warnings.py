@@ -36,6 +36,11 @@ def test_a_sound_comparison_has_none() -> None:
     assert warnings_for(replace(SOUND, real=FILE)) == []
 
 
+def test_copying_is_as_easy_as_there_are_few_images_not_as_few_are_measured() -> None:
+    found = warnings_for(replace(SOUND, model_weights="ema", real=replace(REAL, n=16, images=50_000)))
+    assert not [caution for caution in found if "copying them is rewarded" in caution.message]
+
+
 @pytest.mark.parametrize(
     ("changes", "level", "metric", "words"),
     [
@@ -89,6 +94,7 @@ def test_a_sound_comparison_has_none() -> None:
         ({"generated": replace(REAL, n=500)}, "red", "fid", "Go by a kernel distance (KID, KD or MMD)"),
         ({"cfg": 4.0}, "note", "", "CFG 4 trades"),
         ({"real": replace(REAL, n=900)}, "note", "", "With 900 real images, copying them is rewarded"),
+        ({"real": replace(REAL, n=16, images=2100)}, "note", "", "With 2,100 real images, copying them is rewarded"),
         ({"real": replace(REAL, n=900)}, "note", "kid", "Subsets of 1,000 were asked for and are of 900"),
     ],
 )

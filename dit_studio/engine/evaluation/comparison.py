@@ -69,6 +69,7 @@ def _side(record: SourceRecord) -> Side:
     sizes = {record.smallest, record.largest} if has_images else set()
     return Side(
         n=record.statistics_images if record.is_from_statistics else record.measured,
+        images=record.images,
         is_sorted_by_class=record.is_sorted_by_class,
         formats=frozenset(name.lower() for name in record.formats) - _NO_FORMATS,
         sizes=frozenset((height, width) for width, height in sizes),

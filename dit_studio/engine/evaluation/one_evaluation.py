@@ -14,6 +14,7 @@ from dit_studio.engine.evaluation.copying import copying_caution, find_copies, s
 from dit_studio.engine.evaluation.drawing import draw_for, is_model, run_of, sample_of
 from dit_studio.engine.evaluation.extraction import Extracted, extract
 from dit_studio.engine.evaluation.extractors import Extractor, open_extractor, protocols_of
+from dit_studio.engine.evaluation.fit_caution import fit_caution
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence, source_record
@@ -146,6 +147,7 @@ class _Evaluation:
             cautions=(
                 *copying_caution(copying),
                 *cautions_for(self._extractor, self._metrics, protocol, real=real, fake=fake, trained_on=trained_on),
+                *fit_caution(results),
                 *_notes(reference.opened),
                 *searched_note(copying, real.measured),
                 *_too_few(request, real, fake),

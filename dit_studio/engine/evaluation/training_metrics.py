@@ -21,6 +21,7 @@ from dit_studio.engine.device import Precision
 from dit_studio.engine.evaluation.comparison import cautions_for
 from dit_studio.engine.evaluation.extraction import drawn_numbers, extract, hashes_of, pixel_hash
 from dit_studio.engine.evaluation.extractors import Extractor, Features, open_extractor
+from dit_studio.engine.evaluation.fit_caution import fit_caution
 from dit_studio.engine.evaluation.image_sources import data_set_source
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.records import protocol_of, protocol_sentence
@@ -163,8 +164,9 @@ class TrainingMetrics:
 
     def _drawn_by(self, request: SampleRequest, step: int, precision: Precision) -> DrawnBy:
         names = ("sampler", "steps", "cfg", "cfg_channels", "seed")
+        name, latents = f"{self._run.name} · step {step:,} · EMA", self._description.latents
         return DrawnBy(
-            model=ModelReference(path=str(self._run), name=f"{self._run.name} · step {step:,} · EMA", step=step),
+            model=ModelReference(path=str(self._run), name=name, step=step, vae=latents.vae if latents else ""),
             settings={name: getattr(request, name) for name in names},
             precision=precision.name,
         )
@@ -236,7 +238,7 @@ def _result(
         protocol_line=protocol_sentence(protocol, real, fake),
         results=results,
         floor=reference.floor,
-        cautions=cautions_for(extractor, metrics, protocol, real=real, fake=fake),
+        cautions=(*cautions_for(extractor, metrics, protocol, real=real, fake=fake), *fit_caution(results)),
         real=real,
         fake=fake,
         seconds=seconds,

@@ -29,7 +29,8 @@ class Caution(NamedTuple):
 class Side:
     """What is known of the images, or of the statistics that stand for them."""
 
-    n: int  # 0: the file does not say
+    n: int  # that were measured; 0: the file does not say
+    images: int = 0  # that there are, where more of them are than were measured
     is_sorted_by_class: bool = False
     formats: frozenset[str] = frozenset()  # "png", "jpeg", … in small letters; empty for arrays and statistics
     sizes: frozenset[tuple[int, int]] = frozenset()  # height, width as they were decoded
@@ -127,10 +128,11 @@ def _unknown_number(facts: Comparison) -> Iterator[Caution]:
 
 
 def _copying(facts: Comparison) -> Iterator[Caution]:
-    if facts.model_weights and 0 < facts.real.n < AMBER_BELOW:
+    there = max(facts.real.n, facts.real.images)
+    if facts.model_weights and 0 < there < AMBER_BELOW:
         yield Caution(
             "note", "",
-            f"With {facts.real.n:,} real images, copying them is rewarded by every distance. "
+            f"With {there:,} real images, copying them is rewarded by every distance. "
             "Look at the nearest training images.",
         )  # fmt: skip
 
