@@ -74,7 +74,7 @@ def open_source(path: Path, *, weights: str = "ema") -> Source:
     """
     folder = _folder_of(path)
     if folder is not None:
-        source = _open_diffusers(path, folder)
+        source = _open_diffusers(path, folder, weights)
     else:
         file = open_tensors(path, weights=weights)
         if _TABLE in file.places:
@@ -103,14 +103,14 @@ def _open_published(path: Path, file: TensorFile) -> Source:
     return Source(path=path, format="studio" if is_ours else wrapped, file=file, pieces=pieces, dropped=dropped)
 
 
-def _open_diffusers(path: Path, folder: Path) -> Source:
+def _open_diffusers(path: Path, folder: Path, weights: str) -> Source:
     config = json.loads((folder / "config.json").read_bytes())
     for key, value in _FIXED.items():
         if config.get(key, value) != value:
             raise CheckpointError(
                 f"{folder}: {key} is {config[key]!r}, and a DiT has {value!r}.", remedy="Choose the folder of a DiT."
             )
-    file = open_tensors(weight_file(folder))
+    file = open_tensors(weight_file(folder), weights=weights)
     pipeline = folder.parent if (folder.parent / "model_index.json").is_file() else None
     if _TABLE not in file.places:
         raise CheckpointError(f"{file.path} is no DiT: it lacks {_TABLE}.", remedy="Choose the folder of a DiT.")

@@ -53,7 +53,7 @@ class TensorFile:
 
     path: Path
     places: dict[str, Place]
-    weights: str = "raw"  # "raw" or "ema"
+    weights: str = "ema"  # "raw" or "ema"; as it was asked for where the file does not say
     has_both: bool = False  # raw and averaged weights
     is_wrapped: bool = False  # a training checkpoint, which holds more than weights
     settings: Mapping[str, object] = field(default_factory=dict)  # of whoever trained it, as he named them
@@ -86,11 +86,11 @@ def open_tensors(path: Path, *, weights: str = "ema") -> TensorFile:
     if not path.is_file():
         raise CheckpointError(f"{path} is missing.", remedy=_ANOTHER)
     if path.suffix == ".safetensors":
-        return _open_safetensors(path)
+        return _open_safetensors(path, weights)
     return _open_pickle(path, weights)
 
 
-def _open_safetensors(path: Path) -> TensorFile:
+def _open_safetensors(path: Path, weights: str) -> TensorFile:
     try:
         with safe_open(path, framework="pt") as opened:  # which checks the head
             metadata = opened.metadata() or {}
@@ -108,7 +108,7 @@ def _open_safetensors(path: Path) -> TensorFile:
             raise CheckpointError(f"{path} holds {name} as {entry['dtype']}, which is not read.", remedy=_ANOTHER)
         offset = 8 + length + entry["data_offsets"][0]
         places[name] = Place(dtype=_DTYPES[entry["dtype"]], shape=tuple(entry["shape"]), offset=offset)
-    return TensorFile(path=path, places=_without_prefixes(places), metadata=metadata)
+    return TensorFile(path=path, places=_without_prefixes(places), weights=weights, metadata=metadata)
 
 
 # ------------------------------------------------------------------------------------------------- pickles
@@ -188,7 +188,7 @@ def _place(tensor: Any) -> Place | None:
 def _chosen_state(contents: dict[Any, Any], weights: str, path: Path) -> tuple[dict[str, Any], str, bool]:
     """The weights by name, whether they are averaged ("ema") or raw, and whether the file holds both."""
     if any(isinstance(value, Tensor) for value in contents.values()):
-        return contents, "raw", False
+        return contents, weights, False
     averaged = next((contents[key] for key in _AVERAGED if isinstance(contents.get(key), dict)), None)
     raw = next((contents[key] for key in _RAW if isinstance(contents.get(key), dict)), None)
     if averaged is None and raw is None:

@@ -144,6 +144,7 @@ def _reference(path: str, loaded: LoadedModel, mark: str) -> ModelReference:
         weights=config.weights,
         fingerprint=mark,
         class_names=config.class_names,
+        vae=config.latents.vae if config.latents else "",
     )
 
 
@@ -157,8 +158,8 @@ def model_name(file: Path, *, step: int, weights: str) -> str:
     else:
         name = file.stem if file.stem not in ("ema", "model") else folder.name
     steps = [f"step {step:,}"] if step else []
-    has_one_kind = weights == "raw" and bool(foreign_kind(file)) and not step
-    return " · ".join([name, *steps, *([] if has_one_kind else [{"ema": "EMA"}.get(weights, weights)])])
+    says_which = bool(steps) or not foreign_kind(file)  # what is published does not
+    return " · ".join([name, *steps, *([{"ema": "EMA"}.get(weights, weights)] if says_which else [])])
 
 
 def fingerprint(file: Path) -> str:

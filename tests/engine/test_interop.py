@@ -159,7 +159,7 @@ def test_what_wrappers_put_before_names_is_taken_off(tmp_path: Path, wrap: str) 
     model = load_model(tmp_path / "DiT-a.pt").model.state_dict()
     assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
     save_file({wrap + name: tensor for name, tensor in state.items()}, tmp_path / "DiT-b.safetensors")
-    assert load_model(tmp_path / "DiT-b.safetensors").config.weights == "raw"
+    assert load_model(tmp_path / "DiT-b.safetensors").config.weights == "ema", "as it was asked for"
 
 
 def test_of_a_training_checkpoint_the_averaged_weights_are_taken_unless_the_raw_are_asked_for(tmp_path: Path) -> None:
