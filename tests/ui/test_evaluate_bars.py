@@ -195,6 +195,19 @@ def test_bars_and_their_menu_follow_the_theme(bars: Bars) -> None:
     assert shares[1] == 0
 
 
+def test_an_interval_is_seen_on_the_darkest_bar(bars: Bars) -> None:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    theme.apply_theme(app, "light")
+    bars.set_results([(name, made.result_of({"kid": 1.0}, fake=name, floor={})) for name in "abcdef"])
+    image = panels(bars)["KD-random-500 ↓"].findChild(_Bars).grab().toImage()
+    theme.apply_theme(app, "dark")
+    navy, top = QColor(theme.LIGHT.curves[5]), image.height() * 5 // 6
+    rows = [y for y in range(top, image.height()) if image.pixelColor(20, y) == navy]
+    at_low_end = [image.pixelColor(x, y) for y in rows for x in range(image.width() * 8 // 10, image.width())]
+    assert QColor(theme.LIGHT.surface) in at_low_end
+
+
 def _share(image: QImage, colour: QColor) -> float:
     hits = sum(image.pixelColor(x, y) == colour for x in range(image.width()) for y in range(image.height()))
     return hits / (image.width() * image.height())

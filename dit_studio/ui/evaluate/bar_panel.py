@@ -18,6 +18,7 @@ from dit_studio.ui.evaluate.short_labels import listed
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, set_property
 
 _BAR, _GAP = 12, 10  # pixels at a font scale of 100 %: the height of a bar, and what is free below it
+_EDGE = 4  # pixels, the width of an interval's line with its edge
 _BAND = 60  # opacity of a floor's band, of 255
 _WIDTH = 220  # pixels at a font scale of 100 %, at least
 
@@ -164,12 +165,17 @@ class _Bars(QWidget):
         painter.setBrush(QBrush(colour, Qt.BrushStyle.BDiagPattern) if bar.differs else colour)
         painter.drawRect(area)
         if bar.interval is not None:
-            low, high = (self._x(value) for value in bar.interval)
-            middle = area.center().y()
-            painter.setPen(QPen(QColor(theme.current().text), 1.5))
+            self._paint_interval(painter, bar.interval, area.center().y())
+
+    def _paint_interval(self, painter: QPainter, interval: Range, middle: float) -> None:
+        """With an edge, so that it is seen on a bar of any colour."""
+        low, high = (self._x(value) for value in interval)
+        arm, palette = theme.scaled(_BAR) / 4, theme.current()
+        for colour, width in ((palette.surface, _EDGE), (palette.text, 1.5)):
+            painter.setPen(QPen(QColor(colour), width))
             painter.drawLine(QPointF(low, middle), QPointF(high, middle))
             for x in (low, high):
-                painter.drawLine(QPointF(x, middle - height / 4), QPointF(x, middle + height / 4))
+                painter.drawLine(QPointF(x, middle - arm), QPointF(x, middle + arm))
 
     def _paint_floors(self, painter: QPainter, top: int) -> None:
         """Across a bar that they belong to and a little further, so that the words stay clear."""
