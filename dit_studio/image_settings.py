@@ -215,6 +215,7 @@ def _model(values: object) -> ModelReference | None:
         weights="raw" if values.get("weights") == "raw" else "ema",
         fingerprint=_text(values.get("fingerprint")),
         class_names=tuple(_text(name) for name in names[:_MOST_CLASSES]) if isinstance(names, list) else (),
+        vae=_text(values.get("vae"), _PATH_LENGTH),
     )
 
 

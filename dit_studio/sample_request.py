@@ -88,6 +88,7 @@ class ModelReference(msgspec.Struct, frozen=True, kw_only=True):
     weights: str = "ema"
     fingerprint: str = ""  # of the weights' file; 16 hexadecimal digits
     class_names: tuple[str, ...] = ()
+    vae: str = ""  # that decoded the latents: a folder, or a name on the hub; empty: it draws pixels
 
 
 class BranchPoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,8 +36,17 @@ def drawn_words(drawn: DrawnBy) -> str:
     words += [_guidance_words(settings)] if "cfg" in settings else []
     words += [f"seeds from {settings['seed']}"] if "seed" in settings else []
     words += [drawn.precision] if drawn.precision else []
+    words += [f"decoded by {_vae_name(model.vae)}"] if model and model.vae else []
     words += [f"model file {model.fingerprint[:8]}"] if model and model.fingerprint else []
     return ", ".join(words)
+
+
+def _vae_name(vae: str) -> str:
+    """Of the hub as it is; of a folder its own, or that of the pipeline around it."""
+    path = Path(vae)
+    if not path.is_absolute():
+        return vae
+    return path.parent.name if path.name == "vae" else path.name
 
 
 def _guidance_words(settings: dict[str, Any]) -> str:
