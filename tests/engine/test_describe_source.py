@@ -193,3 +193,8 @@ def test_what_cannot_be_used_is_a_sentence(run: Path, tmp_path: Path) -> None:
     (run / "checkpoints" / "step-0000020" / "ema.safetensors").write_bytes(b"damaged")
     with pytest.raises(CheckpointError, match="truncated, damaged"):
         described(run, "fake")
+
+
+def test_a_negative_label_is_no_class(tmp_path: Path) -> None:
+    np.savez(tmp_path / "some.npz", arr_0=np.zeros((30, 2, 2, 3), np.uint8), arr_1=np.arange(30) % 3 - 1)
+    assert described(tmp_path / "some.npz").classes == ("0", "1")

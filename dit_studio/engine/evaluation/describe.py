@@ -109,7 +109,7 @@ def _classes(source: ImageSource) -> tuple[str, ...]:
     """Their names; of an .npz, which has none, their numbers."""
     if source.class_names or source.labels is None:
         return source.class_names
-    return tuple(str(label) for label in np.unique(source.labels).tolist())
+    return tuple(str(label) for label in np.unique(source.labels).tolist() if label >= 0)
 
 
 def _number_warnings(images: int, remedy: str) -> list[_Warning]:
