@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from dit_studio.engine import device as devices
 from dit_studio.engine import pretrained
 from dit_studio.engine.checkpoint import LatentSpace
 from dit_studio.engine.model_files.hashes import sha256_of
@@ -212,6 +213,7 @@ def load_vae(vae: VaeFolder, *, device: torch.device) -> Any:
                 f"{file} is damaged: {name} holds NaN or infinity.", remedy="Take another copy of it."
             )
     network.requires_grad_(requires_grad=False)
+    devices.set_float32_matmul(device)
     return network.eval().to(device)
 
 
