@@ -157,7 +157,7 @@ def _outside_the_model(report: _Report, warm: WarmModel, steps: int) -> None:
         inside[-1] += time.perf_counter()
 
     handles = [model.register_forward_pre_hook(enter), model.register_forward_hook(leave)]
-    loop = sample(model, warm.loaded.config, _request(steps), precision=warm.precision)
+    loop = warm.draw(_request(steps))
     whole = _in_turn({"ours": loop}, device, steps)["ours"]
     for handle in handles:
         handle.remove()
@@ -168,7 +168,6 @@ def _outside_the_model(report: _Report, warm: WarmModel, steps: int) -> None:
 def _showing(report: _Report, warm: WarmModel, steps: int) -> None:
     """Every step as pixels through a pipe, as a window is shown it, against nothing shown."""
     request = _request(steps)
-    loaded = warm.loaded
 
     def shown() -> Iterator[Event]:
         with open(os.devnull, "wb") as pipe:  # noqa: PTH123  a device, not a path
@@ -180,7 +179,7 @@ def _showing(report: _Report, warm: WarmModel, steps: int) -> None:
 
     loops: dict[str, Iterator[object]] = {
         "shown": shown(),
-        "alone": sample(loaded.model, loaded.config, request, precision=warm.precision),
+        "alone": warm.draw(request),
     }
     seconds = _in_turn(loops, warm.device, steps)
     cost = _ratio(seconds["shown"], seconds["alone"]) - 1
@@ -255,9 +254,7 @@ def _fewer_steps(report: _Report, model: str, extent: Extent) -> None:
 
 
 def _images(warm: WarmModel, request: SampleRequest) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    loaded = warm.loaded
-    drawn = sample(loaded.model, loaded.config, request, precision=warm.precision)
-    return torch.cat([done.images for done in drawn if isinstance(done, Samples)]).numpy()
+    return torch.cat([done.images for done in warm.draw(request) if isinstance(done, Samples)]).numpy()
 
 
 def _training_features(warm: WarmModel) -> np.ndarray[Any, np.dtype[np.float64]] | None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine.checkpoint import check_recipe_of_checkpoint, read_description, weights_file
 from dit_studio.engine.draw_npz import draw_npz
+from dit_studio.engine.evaluation.describe import describe_source
 from dit_studio.engine.evaluation.evaluate import evaluate
 from dit_studio.engine.export.job import export
 from dit_studio.engine.latents import reconstruct
@@ -22,7 +23,7 @@ from dit_studio.engine.plan import preflight
 from dit_studio.engine.sample_job import describe, draw
 from dit_studio.engine.sweep_job import draw_sweep
 from dit_studio.engine.training import train
-from dit_studio.errors import ConfigError, RunError
+from dit_studio.errors import CheckpointError, ConfigError, RunError
 from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.events import (
     CellDrawn,
@@ -330,3 +331,26 @@ def test_a_vae_that_goes_away_while_training_costs_previews_only(tmp_path: Path)
         "No preview at step 4", "No preview at step 8", "No metrics at step 8"
     ]  # fmt: skip
     assert all("which its VAE turns into images" in words for words in said)
+
+
+def test_fine_tuning_goes_on_in_the_same_latents(tmp_path: Path, run: Path) -> None:
+    digits = write_digits(tmp_path / "more", first=100, count=30)
+    tables = _tables(tmp_path, data={"path": digits}, train={"start_from": str(run), "steps": 2})
+
+    events = _train(tmp_path / "tuned", tables)
+
+    assert len(_losses(events)) == 2
+    before, after = (read_description(weights_file(place, "ema")).latents for place in (run, tmp_path / "tuned"))
+    assert before == after
+
+
+def test_without_its_vae_it_is_neither_described_nor_measured(tmp_path: Path, run: Path) -> None:
+    (tmp_path / "vae").rename(tmp_path / "gone")
+    request = EvaluationRequest(real=str(tmp_path / "digits"), fake=str(run), metrics=("fid",), extractor="random")
+    for job in (
+        describe(str(run), "ema"),
+        describe_source(str(run), "fake"),
+        evaluate(msgspec.to_builtins(request), str(tmp_path / "out.json")),
+    ):
+        with pytest.raises(CheckpointError, match="The model draws latents, which its VAE turns into images"):
+            list(job)
