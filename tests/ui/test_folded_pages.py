@@ -118,6 +118,21 @@ def test_what_the_history_opens_comes_to_the_front(qtbot: QtBot, evaluate: Evalu
     assert evaluate._tabs.currentWidget() is evaluate.curves, "nobody asked for another tab"
 
 
+def test_what_a_link_or_a_drop_brings_comes_to_the_front(qtbot: QtBot, evaluate: EvaluatePage, tmp_path: Path) -> None:
+    run = make_run_with_checkpoints()
+    for bring in (
+        lambda: evaluate.open_model(run),
+        lambda: evaluate.open_images([tmp_path]),
+        lambda: evaluate.open_dropped(tmp_path),
+        lambda: evaluate.open_sweep(tmp_path),
+        lambda: evaluate.open_reference(tmp_path),
+    ):
+        evaluate._tabs.setCurrentWidget(evaluate.results)
+        bring()
+        assert evaluate._tabs.currentWidget() is evaluate.set_up
+    qtbot.waitUntil(lambda: evaluate.set_up.reference.described is not None)
+
+
 def test_the_nearest_images_come_to_the_front(evaluate: EvaluatePage, tmp_path: Path) -> None:
     evaluate.display.begin(curve_plan(), tmp_path)
     evaluate.results.copying_asked.emit(0)

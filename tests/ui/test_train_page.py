@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QPlainTextE
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
 from test_session import make_run
-from test_set_up import line_edit, make_launcher, type_into
+from test_set_up import FULL, line_edit, make_launcher, type_into
 
 from dit_studio.config import parse_recipe
 from dit_studio.events import (
@@ -563,3 +563,21 @@ def _is_internal(widget: QWidget) -> bool:
     return any(name in (widget.metaObject().className(), widget.objectName()) for name in names) or any(
         name in widget.objectName() for name in ("ScrollLeftButton", "ScrollRightButton")
     )
+
+
+def test_ctrl_return_makes_failed_checks_again_whatever_tab_is_shown(
+    make_page: MakePage, qtbot: QtBot, tmp_path: Path
+) -> None:
+    launcher = make_launcher()
+    passed = launcher.answers["preflight"]
+    launcher.answers["preflight"] = [FULL]
+    page = make_page(launcher, size=(480, 740))
+    with qtbot.waitActive(page):
+        page.show()
+    page.open_data(tmp_path)
+    qtbot.waitUntil(lambda: page.set_up.preflight.has_failed)
+    page._tabs.setCurrentWidget(page.log)
+    assert not page.set_up.isVisible(), "it is behind another tab"
+    launcher.answers["preflight"] = passed
+    qtbot.keyClick(page, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(page.run_bar.buttons["start"].isEnabled)

@@ -69,18 +69,22 @@ class EvaluatePage(QWidget):
     def open_reference(self, path: Path) -> None:
         """Measure against a folder, an archive, an .npz or a run's data set."""
         self.set_up.set_reference(str(path))
+        self._columns.show_side(self.set_up)
 
     def open_model(self, path: Path) -> None:
         """Measure a run or a checkpoint."""
         self.set_up.set_model(str(path))
+        self._columns.show_side(self.set_up)
 
     def open_images(self, paths: Sequence[Path]) -> None:
         """Measure folders or files of images."""
         self.set_up.set_images([str(path) for path in paths], [path.name for path in paths])
+        self._columns.show_side(self.set_up)
 
     def open_dropped(self, path: Path) -> None:
         """Images that were dropped: the reference if there is none, else what is measured."""
         self.set_up.take_images(str(path))
+        self._columns.show_side(self.set_up)
 
     def drop_words(self, count: int) -> str:
         """What a drop of so many sets of images does."""
@@ -91,6 +95,7 @@ class EvaluatePage(QWidget):
     def open_sweep(self, folder: Path) -> None:
         """Measure the cells of a sweep that was drawn."""
         self.set_up.set_sweep(folder)
+        self._columns.show_side(self.set_up)
 
     def show_model_files(self, files: ModelFiles) -> None:
         """Which extractors have their files."""

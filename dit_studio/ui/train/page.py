@@ -356,6 +356,7 @@ class TrainPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._columns)
+        self.set_up.take_keys_of(self)
 
     def _add_tab(self, widget: QWidget, title: str, tooltip: str) -> None:
         self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)

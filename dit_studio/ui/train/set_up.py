@@ -77,6 +77,10 @@ class SetUp(QWidget):
         self._restore()
         self._connect()
 
+    def take_keys_of(self, page: QWidget) -> None:
+        """Hear the keys of the whole page, also while the set-up is behind another of its tabs."""
+        self._retry.setParent(page)
+
     # --------------------------------------------------------------------------------------------- the settings
 
     def tables(self) -> dict[str, dict[str, Any]]:
