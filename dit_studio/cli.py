@@ -151,15 +151,18 @@ def _parser() -> argparse.ArgumentParser:
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
     benchmark.add_argument(
         "what",
-        choices=["train", "data", "latents", "sample", "evaluate", "window"],
+        choices=["train", "data", "latents", "models", "sample", "evaluate", "window"],
         metavar="WHAT",
-        help="train, data, latents, sample, evaluate or window",
+        help="train, data, latents, models, sample, evaluate or window",
     )
     benchmark.add_argument(
         "--seconds", type=_positive, default=60.0, metavar="S", help="window: how long (default: 60)"
     )
     benchmark.add_argument("--model", type=Path, metavar="RUN", help="sample: how near its samples come to its images")
-    benchmark.add_argument("--full", action="store_true", help="sample: 50,000 images to an NPZ, and 1,050 samples")
+    benchmark.add_argument(
+        "--full", action="store_true",
+        help="sample: 50,000 images to an NPZ, and 1,050 samples; models: DiT-XL/2, which takes 12 GB of disk",
+    )  # fmt: skip
 
     command("doctor", _doctor, "check the installation, the device and the folders")
     return parser
@@ -432,6 +435,10 @@ def _benchmark(options: argparse.Namespace) -> int:
         from dit_studio.engine.benchmark_latents import measure_latents
 
         figures = measure_latents()
+    elif options.what == "models":
+        from dit_studio.engine.benchmark_models import measure_models
+
+        figures = measure_models("XL/2" if options.full else "B/2")
     elif options.what == "evaluate":
         from dit_studio.engine.benchmark_evaluation import measure_evaluation
 
