@@ -18,7 +18,7 @@ from dit_studio.ui.evaluate.short_labels import listed
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, WholeText, set_property
 
 _BAR, _GAP = 12, 10  # pixels at a font scale of 100 %: the height of a bar, and what is free below it
-_EDGE = 4  # pixels, the width of an interval's line with its edge
+_EDGE = 3.5  # pixels, the width of an interval's line with its edge
 _BAND = 60  # opacity of a floor's band, of 255
 _WIDTH = 220  # pixels at a font scale of 100 %, at least
 
@@ -168,10 +168,11 @@ class _Bars(QWidget):
             self._paint_interval(painter, bar.interval, area.center().y())
 
     def _paint_interval(self, painter: QPainter, interval: Range, middle: float) -> None:
-        """With an edge, so that it is seen on a bar of any colour."""
+        """With an edge, so that it is seen on a bar of any colour; a short one would be hidden by it, bar and all."""
         low, high = (self._x(value) for value in interval)
         arm, palette = theme.scaled(_BAR) / 4, theme.current()
-        for colour, width in ((palette.surface, _EDGE), (palette.text, 1.5)):
+        edge = [(palette.surface, _EDGE)] if high - low > 4 * _EDGE else []
+        for colour, width in (*edge, (palette.text, 1.5)):
             painter.setPen(QPen(QColor(colour), width))
             painter.drawLine(QPointF(low, middle), QPointF(high, middle))
             for x in (low, high):
