@@ -33,7 +33,9 @@ STEPS = tuple(_STEPS)
 def measure_models(preset: str = "B/2", *, steps: Sequence[str] = STEPS, folder: Path | None = None) -> Figures:
     """Load a random state of a published size, and convert it to diffusers and back, bit for bit, and to our own.
 
-    Four times its size is taken on the disk for a while. `steps`: some of STEPS, in their order. Raises: StudioError if a step fails, or anything changed.
+    Four times its size is taken on the disk for a while.
+    `steps`: some of STEPS, in their order.
+    Raises: StudioError if a step fails, or if a number is not the same there and back.
     """
     with tempfile.TemporaryDirectory(prefix="dit-studio-benchmark-", dir=folder) as place:
         return _measure(Path(place), preset, steps)
@@ -107,9 +109,8 @@ def _peak_bytes() -> int:
     status = Path("/proc/self/status")
     if status.is_file():  # elsewhere on Linux it is also that of the process which started this one
         return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
-    used = psutil.Process().memory_info()
-    if hasattr(used, "peak_wset"):  # Windows
-        return int(used.peak_wset)
+    if (peak := getattr(psutil.Process().memory_info(), "peak_wset", None)) is not None:  # Windows
+        return int(peak)
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,6 +1,5 @@
 """What the tensors of a checkpoint do not tell: what is asked, what is likely, and what an answer means."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from dit_studio.class_names import are_imagenets, imagenet_names
 from dit_studio.engine.checkpoint import LatentSpace, ModelDescription
+from dit_studio.engine.interop_pipeline import class_names, read_scheduler
 from dit_studio.engine.interop_sizes import Family, Sizes, family_of, read_sizes, told_heads
-from dit_studio.engine.interop_source import Source, class_labels
+from dit_studio.engine.interop_source import Source
 from dit_studio.engine.latents_vae import find_vae
 from dit_studio.errors import CheckpointError
 from dit_studio.events import Question
@@ -29,8 +28,6 @@ _OBJECTIVES = {
     "flow": "the velocity of a flow from image to noise, told the timestep",
     "sit": "the velocity of a flow from noise, at time 0, to the image, at time 1, as SiT",
 }
-_SCHEDULES = {"linear": "linear", "squaredcos_cap_v2": "cosine"}
-_PREDICTIONS = {"epsilon": "epsilon", "sample": "x0", "v_prediction": "v"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +81,7 @@ def read(source: Source, answers: Mapping[str, str]) -> Reading:
     """
     sizes, (family, how) = read_sizes(source), family_of(source)
     check_family(source, family, how)
-    diffusion, objective = _scheduler(source)
+    diffusion, objective = read_scheduler(source.pipeline)
     known = _known(source, sizes, family, objective)
     questions = tuple(question for question in _all_questions(sizes) if question.name not in known)
     _check_answers(answers, known, questions)
@@ -222,36 +219,6 @@ def _with_objective(diffusion: DiffusionConfig, objective: str) -> DiffusionConf
     return msgspec.structs.replace(diffusion, objective=told)
 
 
-def _scheduler(source: Source) -> tuple[DiffusionConfig, str]:
-    """The noise schedule, and the objective where it is told."""
-    default = DiffusionConfig()
-    config = _json(source.pipeline / "scheduler" / "scheduler_config.json") if source.pipeline else {}
-    if not config:
-        return default, ""
-    if "FlowMatch" in str(config.get("_class_name")):
-        return default, "flow"
-    schedule = str(config.get("beta_schedule", "linear"))
-    if schedule not in _SCHEDULES:
-        raise CheckpointError(
-            f"{source.pipeline}: the noise schedule {schedule} is not known here; it takes linear or squaredcos_cap_v2."
-        )
-    prediction = str(config.get("prediction_type", "epsilon"))
-    if prediction not in _PREDICTIONS:
-        raise CheckpointError(f"{source.pipeline}: the prediction {prediction} is not known here.")
-    try:
-        timesteps = int(config.get("num_train_timesteps", 1000))
-        scale = timesteps / 1000  # ours is scaled so that any number of timesteps ends in the same noise
-        told = {
-            "schedule": _SCHEDULES[schedule],
-            "timesteps": timesteps,
-            "beta_start": float(config.get("beta_start", 1e-4)) * scale,
-            "beta_end": float(config.get("beta_end", 0.02)) * scale,
-        }
-        return msgspec.convert(told, DiffusionConfig), _PREDICTIONS[prediction]
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{source.pipeline} has a noise schedule that cannot be: {error}.") from error
-
-
 def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
     """The VAE's latents; None of pixels. What its config.json says goes before what was answered."""
     vae = values["vae"]
@@ -269,14 +236,6 @@ def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
     return LatentSpace(vae=found.name, channels=channels, factor=found.factor, scale=scale, shift=found.shift or 0.0)
 
 
-def class_names(pipeline: Path | None, classes: int) -> tuple[str, ...]:
-    """As the pipeline names them; of a thousand, ImageNet's in their standard order; else empty."""
-    labels = class_labels(pipeline) if pipeline else {}
-    given = tuple(labels[number] for number in range(classes)) if set(labels) == set(range(classes)) else ()
-    is_imagenets = are_imagenets(given) if given else classes == len(imagenet_names())
-    return imagenet_names() if is_imagenets else given
-
-
 def _warnings(source: Source) -> tuple[str, ...]:
     said = []
     stored = sorted(str(dtype).removeprefix("torch.") for dtype in source.dtypes if str(dtype) != "torch.float32")
@@ -287,14 +246,6 @@ def _warnings(source: Source) -> tuple[str, ...]:
             f"Its norm_eps is {source.config['norm_eps']}, and 1e-05 is computed with: outputs differ a little."
         )
     return tuple(said)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _whole(values: Mapping[str, str], name: str, *, divides: int | None = None) -> int:

@@ -346,6 +346,7 @@ def test_another_transformer_of_diffusers_is_refused(tmp_path: Path) -> None:
         ("transformer/config.json", {"sample_size": 7}, "A patch of 2 does not divide an image of 7"),
         ("transformer/config.json", {"num_attention_heads": 3}, "num_heads = 3 is not possible"),
         ("scheduler/scheduler_config.json", {"beta_schedule": "scaled_linear"}, "noise schedule scaled_linear"),
+        ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "rescaled ones, is not known"),
         ("scheduler/scheduler_config.json", {"prediction_type": "score"}, "the prediction score is not known"),
         ("scheduler/scheduler_config.json", {"num_train_timesteps": None}, "has a noise schedule that cannot be"),
         ("scheduler/scheduler_config.json", {"num_train_timesteps": 2}, "has a noise schedule that cannot be"),
