@@ -205,7 +205,7 @@ def test_an_interval_is_seen_on_the_darkest_bar(bars: Bars) -> None:
     navy, top = QColor(theme.LIGHT.curves[5]), image.height() * 5 // 6
     rows = [y for y in range(top, image.height()) if image.pixelColor(20, y) == navy]
     end = max(x for x in range(image.width()) if image.pixelColor(x, rows[0]) == navy)
-    on_the_bar = [image.pixelColor(x, y) for y in rows for x in range(end)]
+    on_the_bar = [image.pixelColor(x, y) for y in rows for x in range(20, end)]
     assert any(colour.lightnessF() > 0.6 for colour in on_the_bar)
 
 
