@@ -138,7 +138,7 @@ def test_a_few_copies_among_honest_images_are_cautioned_of(digits: dict[str, str
     assert (result.copying.exact, result.copying.is_suspicious) == (3, False)
     (caution,) = [caution for caution in result.cautions if caution.metric == "copying"]
     assert caution.level == "amber"
-    assert caution.message.startswith("3 generated images are ones of the reference, to the last byte")
+    assert caution.message.startswith("3 generated images are copies of reference images, to the last byte")
 
 
 def test_a_count_hides_no_copies(digits: dict[str, str]) -> None:

@@ -86,12 +86,12 @@ def copying_caution(copying: Copying | None) -> tuple[CautionRecord, ...]:
 
 
 def _exact_words(exact: int) -> str:
-    images = (
-        "1 generated image is one of the reference"
+    copies = (
+        "1 generated image is a copy of a reference image"
         if exact == 1
-        else f"{exact:,} generated images are ones of the reference"
+        else f"{exact:,} generated images are copies of reference images"
     )
-    return f"{images}, to the last byte, and every distance rewards that. Look at the nearest images."
+    return f"{copies}, to the last byte: every distance rewards that. Look at the nearest images."
 
 
 def _share_closer(pair: Pair) -> float:
