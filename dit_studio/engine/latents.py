@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,10 +53,10 @@ def describe_vae(vae: str) -> Iterator[VaeDescribed]:
 
 
 def _name(vae: VaeFolder) -> str:
-    """As a person calls it: of a folder its name, of a pipeline's the pipeline's."""
-    if vae.name != str(vae.folder) and vae.name != str(vae.folder.parent):
+    """As a person calls it: of the hub as it is, of a folder its name, "model/vae" of one in a model's folder."""
+    if not Path(vae.name).is_absolute():
         return vae.name
-    return vae.folder.parent.name if vae.folder.name == "vae" else vae.folder.name
+    return f"{vae.folder.parent.name}/vae" if vae.folder.name == "vae" else vae.folder.name
 
 
 def reconstruct(recipe: dict[str, Any], count: int) -> Iterator[Progress | Reconstruction]:

@@ -240,7 +240,7 @@ def test_a_model_in_latents_is_measured(tmp_path: Path, run: Path) -> None:
     done: list[Any] = list(evaluate(msgspec.to_builtins(request), str(tmp_path / "out.json")))
     (result,) = [event.result for event in done if isinstance(event, EvaluationDone)]
     assert "FD-random-16" in result
-    assert f"decoded by {tmp_path.name}" in result  # the folder is called vae
+    assert f"decoded by {tmp_path.name}/vae" in result
 
 
 # ------------------------------------------------------------------------------------------------- before training

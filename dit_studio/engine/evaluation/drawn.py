@@ -42,11 +42,11 @@ def drawn_words(drawn: DrawnBy) -> str:
 
 
 def _vae_name(vae: str) -> str:
-    """Of the hub as it is; of a folder its own, or that of the pipeline around it."""
+    """Of the hub as it is; of a folder its own, "model/vae" of one in a model's folder."""
     path = Path(vae)
     if not path.is_absolute():
         return vae
-    return path.parent.name if path.name == "vae" else path.name
+    return f"{path.parent.name}/vae" if path.name == "vae" else path.name
 
 
 def _guidance_words(settings: dict[str, Any]) -> str:
