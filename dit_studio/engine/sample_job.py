@@ -61,6 +61,8 @@ def describe(model: str, weights: str) -> Generator[Event]:
         depth=config.depth,
         num_heads=config.num_heads,
         dialect=config.dialect,
+        origin=config.origin,
+        vae=config.latents.vae if config.latents else "",
         timesteps=config.diffusion.timesteps,
         objective=config.diffusion.objective,
         samplers=samplers_for(config.diffusion.objective),

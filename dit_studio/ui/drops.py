@@ -9,12 +9,13 @@ from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QFont, QPainter, 
 from PySide6.QtWidgets import QWidget
 
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.opened_models import foreign_kind
 from dit_studio.ui import theme
 
 Kind = Literal["run", "data", "recipe", "model", "picture", "arrays", "nothing"]
 Page = Literal["train", "sample", "evaluate"]
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt")
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _IN_A_MODEL = ("ema.safetensors", "model.safetensors", "model_index.json")
 _POSSIBLE = (
     "Choose a folder, zip or tar of images, a run, a recipe, a checkpoint, an .npz, or a PNG that was drawn here."
@@ -26,7 +27,8 @@ def kind_of(path: Path) -> Kind:
     if path.is_dir():
         if RunFolder(path).is_run():
             return "run"
-        return "model" if any((path / name).is_file() for name in _IN_A_MODEL) else "data"
+        is_ours = any((path / name).is_file() for name in _IN_A_MODEL)
+        return "model" if is_ours or foreign_kind(path) else "data"
     if not path.is_file():
         return "nothing"
     if path.name == "run.toml":

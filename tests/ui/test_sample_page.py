@@ -164,10 +164,12 @@ def test_a_branch_goes_on_from_the_step_that_is_shown(make_page: MakePage, qtbot
     page.stage.pick(0)
     page.stage.seek(1)
     page.stage.branch.click()
-    assert page._branch is not None
-    assert (page._branch.entry, page._branch.image, page._branch.step) == (parent, 1, 1), "the past is the parent's"
+    assert page.branching.point is not None
+    assert (page.branching.point.entry, page.branching.point.image, page.branching.point.step) == (parent, 1, 1), (
+        "the past is the parent's"
+    )
     page.set_up.branch.cancel.click()
-    assert page._branch is None
+    assert page.branching.point is None
 
 
 def test_history_opens_restores_and_forgets(make_page: MakePage, qtbot: QtBot) -> None:
@@ -297,7 +299,7 @@ def test_a_sweep_is_drawn_found_again_and_gives_its_settings(make_page: MakePage
     request = again.set_up.request()
     assert request is not None
     assert request.cfg == 4.0
-    assert again._branch is None
+    assert again.branching.point is None
     with qtbot.waitSignal(again.evaluate_asked) as cell, qtbot.waitSignal(again.evaluate_sweep_asked) as all_cells:
         again.sweep.grid.evaluate.click()
         again.sweep.grid.evaluate_all.click()
@@ -334,7 +336,7 @@ def test_another_size_of_images_ends_a_branch(make_page: MakePage, qtbot: QtBot)
     launcher.answers["describe_sampling"] = [msgspec.structs.replace(MODEL, image_size=64, name="larger")]
     page.open_model(Path("/runs/larger"))
     qtbot.waitUntil(lambda: page.session.model is not None)
-    assert page._branch is None
+    assert page.branching.point is None
     assert "The branch is cancelled" in page.message.text()
 
 

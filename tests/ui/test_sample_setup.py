@@ -442,7 +442,7 @@ def test_what_is_typed_and_no_run_gives_way_to_the_run(qtbot: QtBot, picker: Mod
 
 def test_a_file_from_anywhere(qtbot: QtBot, picker: ModelPicker, runs: Path) -> None:
     (runs.parent / "dit.pt").write_bytes(b"x")
-    browse = next(button for button in picker.findChildren(QAbstractButton) if button.text() == "Browse…")
+    browse = next(button for button in picker.findChildren(QAbstractButton) if button.text() == "Open…")
     with qtbot.waitSignal(picker.model_chosen) as chosen:
         browse.menu().actions()[0].trigger()  # type: ignore[attr-defined]
     assert chosen.args == [str(runs.parent / "dit.pt"), "ema"]

@@ -1,6 +1,6 @@
 """Which model draws: a run and one of its checkpoints, or a file or folder from anywhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QCompleter, QFileDialog, QLineEdit, 
 
 from dit_studio.events import Failure, SampleModel
 from dit_studio.jobs.run_folder import RunFolder, RunSummary, checkpoint_step, list_runs
+from dit_studio.opened_models import name_of
 from dit_studio.places import runs_dir
 from dit_studio.ui.train.amounts import count, short
 from dit_studio.ui.train.run_bar import title_of
@@ -44,8 +45,9 @@ class ModelPicker(Card):
 
     def __init__(self, dialogs: ModelDialogs | None = None, parent: QWidget | None = None) -> None:
         super().__init__("Model", parent=parent)
-        self._dialogs = dialogs or ModelDialogs()
+        self.dialogs = dialogs or ModelDialogs()
         self._runs: list[RunSummary] = []
+        self._recent: list[Path] = []  # models from outside the runs
         self._path: Path | None = None
         self._step: int | None = None  # of the model that is loaded
         self.runs, self.checkpoints, self.weights = (NoScrollComboBox() for _ in range(3))
@@ -77,6 +79,15 @@ class ModelPicker(Card):
             self.weights.setCurrentIndex(max(self.weights.findData(weights), 0))
         self._forget()
         self.refresh()
+
+    def set_recent(self, paths: Sequence[str]) -> None:
+        """Offer models from outside the runs again, below these."""
+        self._recent = [Path(path) for path in paths]
+        self._fill_runs()
+
+    @property
+    def is_from_a_run(self) -> bool:
+        return self._run_of(self._path) is not None
 
     def refresh(self) -> None:
         """Look at the disk again; a model that went away meanwhile is said."""
@@ -145,12 +156,22 @@ class ModelPicker(Card):
         with QSignalBlocker(self.runs):
             self.runs.clear()
             if self._path is not None and run is None:
-                self.runs.addItem(self._path.name, str(self._path))
-                self.runs.setItemData(0, str(self._path), Qt.ItemDataRole.ToolTipRole)
+                self._add_from_outside(self._path)
             for summary in self._runs:
                 self._add_run(summary)
+            others = [path for path in self._recent if path != self._path and path.exists()]
+            if others and self.runs.count():
+                self.runs.insertSeparator(self.runs.count())
+            for path in others:
+                self._add_from_outside(path)
             self.runs.setCurrentIndex(self.runs.findData(str(run or self._path)) if self._path else -1)
-        self.runs.setToolTip(f"The run, the newest first; type to search.\n{self.path}".strip())
+        self.runs.setToolTip(
+            f"The runs, the newest first, then models that were opened; type to search.\n{self.path}".strip()
+        )
+
+    def _add_from_outside(self, path: Path) -> None:
+        self.runs.addItem(name_of(path), str(path))
+        self.runs.setItemData(self.runs.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
 
     def _add_run(self, summary: RunSummary) -> None:
         folder = summary.folder
@@ -222,7 +243,7 @@ class ModelPicker(Card):
     def _build(self) -> None:
         self._search.setFrame(False)
         self.runs.setInsertPolicy(NoScrollComboBox.InsertPolicy.NoInsert)
-        self._search.setPlaceholderText("Choose a run")
+        self._search.setPlaceholderText("Choose a run or a model")
         self._search.setAcceptDrops(False)  # what is dropped is for the window
         self.runs.setCompleter(_completer(self.runs))
         self.checkpoints.setPlaceholderText("Checkpoint")
@@ -231,7 +252,7 @@ class ModelPicker(Card):
         for box in (self.runs, self.checkpoints, self.weights):
             box.setSizeAdjustPolicy(NoScrollComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(6)
-        describe(self.runs, "Run", "The run, the newest first; type to search.")
+        describe(self.runs, "Run", "The runs, the newest first, then models that were opened; type to search.")
         describe(self.checkpoints, "Checkpoint", "The newest checkpoint, whichever that is then, or that of one step.")
         describe(
             self.weights, "Weights", "EMA: averaged over training, usually better. Raw: as the optimiser left them."
@@ -246,10 +267,10 @@ class ModelPicker(Card):
             self.body.addWidget(widget)
 
     def _browse_button(self) -> QPushButton:
-        result = button("Browse…", "Open a model's file or folder from anywhere, or drop it on the window.")
+        result = button("Open…", "Open a model's file or folder from anywhere, or drop it on the window.")
         menu = QMenu(result)
-        menu.addAction("A file…").triggered.connect(lambda: self._browse(self._dialogs.file))
-        menu.addAction("A folder…").triggered.connect(lambda: self._browse(self._dialogs.folder))
+        menu.addAction("A file…").triggered.connect(lambda: self._browse(self.dialogs.file))
+        menu.addAction("A folder…").triggered.connect(lambda: self._browse(self.dialogs.folder))
         result.setMenu(menu)
         return result
 
@@ -274,11 +295,20 @@ def facts_of(model: SampleModel) -> str:
         classes if model.num_classes <= 1 or model.has_null_class else f"{classes}, no guidance",
         f"{short(model.parameters)} parameters",
         f"predicts {model.objective}",
+        f"{model.latent_size} × {model.latent_size} latents of {_short_name(model.vae)}" if model.latent_size else "",
+        f"computes as {model.dialect}" if model.origin or model.dialect != "facebook" else "",
+        f"from {model.origin}" if model.origin and model.origin != model.name else "",
         ", ".join(filter(None, (model.device, model.precision))),
         f"weights {model.fingerprint[:8]}" if model.fingerprint else "",
     ]
     return " · ".join(part for part in parts if part)
 
 
+def _short_name(vae: str) -> str:
+    """A name on the hub as it is; of a folder its own name, after that of a model that it belongs to."""
+    path = Path(vae)
+    return "/".join(path.parts[-2:]) if path.is_absolute() else vae
+
+
 def _gone(path: Path) -> Failure:
-    return Failure(message=f"{path} is not there any more.", remedy="Choose another checkpoint or run, or browse.")
+    return Failure(message=f"{path} is not there any more.", remedy="Choose another checkpoint or run, or open one.")

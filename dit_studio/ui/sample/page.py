@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from PySide6.QtCore import QPoint, QTimer, Signal
 from PySide6.QtGui import QCursor
 from PySide6.QtWidgets import QStackedWidget, QTabWidget, QVBoxLayout, QWidget
@@ -17,13 +16,16 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, list_runs
 from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
 from dit_studio.places import runs_dir, samples_dir
-from dit_studio.sample_request import BranchPoint, SampleRequest
+from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep import open_sweep
+from dit_studio.ui.sample.branching import Branching
 from dit_studio.ui.sample.comparing import Comparing
 from dit_studio.ui.sample.export_menu import ExportMenu
 from dit_studio.ui.sample.frames import Frames
 from dit_studio.ui.sample.history import HistoryPanel
-from dit_studio.ui.sample.lineage import Place, origin_of
+from dit_studio.ui.sample.lineage import Place
+from dit_studio.ui.sample.model_answers import must_be_asked
+from dit_studio.ui.sample.model_opening import ModelOpening
 from dit_studio.ui.sample.on_stage import OnStage
 from dit_studio.ui.sample.restore_sheet import RestoreSheet
 from dit_studio.ui.sample.session import SampleSession
@@ -57,8 +59,9 @@ class SamplePage(QWidget):
         self.entries, self.message = HistoryPanel(self.history), MessageCard()
         self.comparing = Comparing(self.history, self)
         self.on_stage = OnStage(self.history, self.stage, self.exports)
-        self._branch: BranchPoint | None = None  # of the next Generate
-        self._before_branch: SampleRequest | None = None  # the settings as they were before one was prepared
+        self.branching = Branching(self.history, self.set_up)
+        self.opening = ModelOpening(launcher, self.set_up.model.dialogs.folder, self)
+        self._loaded = ("", "ema")  # the model that was loaded last, and its weights
         self._build()
         self._connect()
         self.history.empty_trash()
@@ -88,6 +91,7 @@ class SamplePage(QWidget):
         if self._columns.count == 3:
             self._settings.save_form("sample_columns", {"sizes": self._columns.sizes()})
         self.exports.status.close_jobs()
+        self.opening.close_job()
         self.session.close()
 
     # --------------------------------------------------------------------------------------------- drawing
@@ -97,7 +101,7 @@ class SamplePage(QWidget):
         if request is None or self.session.is_busy:
             return
         self.message.clear()
-        self._obey(lambda: self.session.generate(request, self.history.new_folder(), branch=self._branch))
+        self._obey(lambda: self.session.generate(request, self.history.new_folder(), branch=self.branching.point))
 
     def _draw_sweep(self, axes: list[dict[str, Any]]) -> None:
         request = self.sweep.request()
@@ -114,7 +118,7 @@ class SamplePage(QWidget):
         folder, model = self.session.folder, self.session.model
         assert folder is not None
         self._show_images()
-        self.on_stage.show_live(folder.name, frames, self._branch, model.class_names if model else ())
+        self.on_stage.show_live(folder.name, frames, self.branching.point, model.class_names if model else ())
         self.entries.refresh()
         self.entries.mark_shown(folder.name)
 
@@ -149,7 +153,6 @@ class SamplePage(QWidget):
     # --------------------------------------------------------------------------------------------- branches
 
     def _branch_from(self, image: int, step: int) -> None:
-        """Generate goes on from this x_t; the settings become those of the image, for the user to change."""
         place = self.on_stage.place(image, step)
         found = self.history.entry(place.entry)
         if found is None or self.session.is_busy:
@@ -158,32 +161,8 @@ class SamplePage(QWidget):
         self._obey(lambda: self._prepare_branch(found, place))
 
     def _prepare_branch(self, found: HistoryEntry, place: Place) -> None:
-        point = origin_of(self.history, place)
-        origin = self.history.entry(point.entry) or found  # an image of a past that is shared is its owner's
-        image, record = point.image, origin.entry.record
-        alone = msgspec.structs.replace(
-            record.request, classes=(record.label_of(image),), seed=record.request.seed + image, count=1
-        )
-        if self._branch is None:
-            self._before_branch = self.set_up.request()
-        self._branch = point
-        self.set_up.set_request(alone)
-        self.set_up.show_branch(
-            f"Branch from image {image + 1} ({record.class_of(image)}) at step {place.step} · t = {point.t:.4g}. "
-            "Change the class, CFG, seed or sampler; Generate goes on from there."
-        )
+        self.branching.prepare(found, place)
         self._columns.show_side(self.set_up)
-
-    def _forget_branch(self) -> None:
-        self._branch = None
-        self.set_up.clear_branch()
-
-    def _cancel_branch(self) -> None:
-        """As it was before: Generate starts from noise, with the settings of then."""
-        self._forget_branch()
-        if self._before_branch is not None:
-            self.set_up.set_request(self._before_branch)
-            self._before_branch = None
 
     # --------------------------------------------------------------------------------------------- the history
 
@@ -217,7 +196,7 @@ class SamplePage(QWidget):
         found = self.history.entry(name)
         if found is not None:
             record = found.entry.record
-            self._forget_branch()
+            self.branching.forget()
             self.set_up.set_request(record.request)
             self._columns.show_side(self.set_up)
             loaded = self.session.model
@@ -227,7 +206,7 @@ class SamplePage(QWidget):
 
     def _restore(self, request: SampleRequest, model: str, weights: str) -> None:
         """Settings of a dropped PNG or of a sweep's cell, and the model that is wanted with them ("" for none)."""
-        self._forget_branch()
+        self.branching.forget()
         self.set_up.set_request(request)
         picker = self.set_up.model
         if model and (model, weights) != (picker.path, picker.weights_name):
@@ -235,8 +214,8 @@ class SamplePage(QWidget):
             self._load(model, weights)
 
     def _on_deleted(self, name: str) -> None:
-        if self._branch is not None and self._branch.entry == name:
-            self._forget_branch()
+        if self.branching.point is not None and self.branching.point.entry == name:
+            self.branching.forget()
         if name == self.on_stage.name and not self.session.is_busy:
             self.on_stage.clear()
 
@@ -279,11 +258,29 @@ class SamplePage(QWidget):
     # --------------------------------------------------------------------------------------------- the model
 
     def _load(self, path: str, weights: str) -> None:
+        """Have a model loaded, once all is known of it."""
         if not path:
             return
+        self.session.forget_model()
+        self.set_up.show_loading("Loading the model")
+        self.opening.open(path, weights)
+        self._show_base()
+
+    def _load_known(self, path: str, weights: str) -> None:
         self.set_up.show_loading("Loading the model")
         self.session.load(path, weights)
         self._show_base()
+
+    def _load_last(self) -> None:
+        """Back to the model that was there before another was to be opened."""
+        path, weights = self._loaded
+        self.set_up.set_model(path, weights)
+        if path:
+            self._load_known(path, weights)
+
+    def _show_what_is_known(self) -> None:
+        picker = self.set_up.model
+        self.opening.show_known(picker.path, picker.weights_name)
 
     def _on_model_failed(self, failure: Failure) -> None:
         self.set_up.show_failure(failure)
@@ -291,17 +288,11 @@ class SamplePage(QWidget):
 
     def _on_model(self, model: SampleModel) -> None:
         self.set_up.show_model(model)
-        self._check_branch(model)
+        self._loaded = (self.set_up.model.path, self.set_up.model.weights_name)
+        if ended := self.branching.check(model):
+            self._say(ended, "info")
         self._suggest_settings()
         self._show_base()
-
-    def _check_branch(self, model: SampleModel) -> None:
-        """A branch needs a model of the same image size; another one ends it."""
-        found = self.history.entry(self._branch.entry) if self._branch else None
-        if found is not None and found.entry.height != model.image_size:
-            self._forget_branch()
-            size = f"{found.entry.width} × {found.entry.height} pixels"
-            self._say(f"The branch is cancelled: it goes on from {size}, and {model.name} draws others.", "info")
 
     def _suggest_settings(self) -> None:
         path = Path(self.set_up.model.path)
@@ -323,7 +314,10 @@ class SamplePage(QWidget):
             path = str(runs[0].path) if runs else ""
             if path:
                 self.set_up.set_model(path)
-        if path and self.session.model is None:
+        if path and must_be_asked(Path(path)):
+            message = f"{Path(path).name} has changed since it was opened."
+            self._on_model_failed(Failure(message=message, remedy="“What is known of it…” in its menu asks again."))
+        elif path and self.session.model is None:
             self._load(path, self.set_up.model.weights_name)
         newest = next((entry for entry in self.history.entries() if entry.sweep is None), None)
         if self.on_stage.film is None and newest is not None:
@@ -376,7 +370,12 @@ class SamplePage(QWidget):
         set_up.generate_asked.connect(self._generate)
         set_up.stop_asked.connect(session.stop)
         set_up.model_chosen.connect(self._load)
-        set_up.branch_cancelled.connect(self._cancel_branch)
+        set_up.menu.known_asked.connect(self._show_what_is_known)
+        self.opening.known.connect(self._load_known)
+        self.opening.loading.connect(set_up.show_loading)
+        self.opening.failed.connect(self._on_model_failed)
+        self.opening.cancelled.connect(self._load_last)
+        set_up.branch_cancelled.connect(self.branching.cancel)
         set_up.changed.connect(self._show_base)
         stage.branch_asked.connect(self._branch_from)
         stage.star_toggled.connect(self._star)

@@ -68,6 +68,11 @@ class SampleSession(QObject):
         self.model = None
         self._describing.run(self._launcher.call("describe_sampling", model=path, weights=weights))
 
+    def forget_model(self) -> None:
+        """There is none until the next is loaded."""
+        self._describing.drop()
+        self.model = None
+
     def generate(self, request: SampleRequest, folder: Path, *, branch: BranchPoint | None = None) -> None:
         """Draw into a new entry of the history."""
         assert self.model is not None

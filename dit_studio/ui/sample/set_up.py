@@ -14,6 +14,7 @@ from dit_studio.sample_request import SampleRequest
 from dit_studio.ui.sample.branch_banner import BranchBanner
 from dit_studio.ui.sample.class_picker import ClassPicker
 from dit_studio.ui.sample.generate_bar import GenerateBar
+from dit_studio.ui.sample.model_menu import ModelMenu
 from dit_studio.ui.sample.model_picker import ModelDialogs, ModelPicker
 from dit_studio.ui.sample.options import OptionsCard
 from dit_studio.ui.settings import Settings
@@ -21,6 +22,7 @@ from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.scrolling import Scrolling
 
 _FORM = "request"  # what the settings file calls it
+_MOST_RECENT = 8  # models from outside the runs that are offered again
 
 
 class SampleSetUp(QWidget):
@@ -42,7 +44,7 @@ class SampleSetUp(QWidget):
         self._model: SampleModel | None = None
         self._model_problem = "choose a model first."
         self.model, self.classes, self.options = ModelPicker(dialogs), ClassPicker(), OptionsCard()
-        self.branch, self.bar = BranchBanner(), GenerateBar()
+        self.menu, self.branch, self.bar = ModelMenu(), BranchBanner(), GenerateBar()
         self._wanted_classes: tuple[int, ...] | None = None  # of a request whose model is still to come
         self._build()
         self._restore()
@@ -99,6 +101,7 @@ class SampleSetUp(QWidget):
     def set_model(self, path: str, weights: str = "ema") -> None:
         """Show a choice of a model that was made elsewhere; whoever made it loads the model."""
         self.model.set_model(path, weights)
+        self.menu.setEnabled(bool(path))
         self._remember_model()
 
     def show_loading(self, text: str, done: int = 0, total: int | None = None) -> None:
@@ -107,6 +110,7 @@ class SampleSetUp(QWidget):
 
     def show_model(self, model: SampleModel) -> None:
         self._model, self._model_problem = model, ""
+        self._remember_recent()
         self.model.show_model(model)
         self.options.show_model(model)
         self.classes.show_model(model)
@@ -153,6 +157,7 @@ class SampleSetUp(QWidget):
 
     def _on_chosen(self, path: str, weights: str) -> None:
         self._wanted_classes = None
+        self.menu.setEnabled(bool(path))
         self._remember_model()
         self.model_chosen.emit(path, weights)
 
@@ -170,6 +175,18 @@ class SampleSetUp(QWidget):
     def _remember_model(self) -> None:
         self._settings.save_form("sample model", {"path": self.model.path, "weights": self.model.weights_name})
 
+    def _remember_recent(self) -> None:
+        if self.model.is_from_a_run or not self.model.path:
+            return
+        others = [path for path in self._recent() if path != self.model.path]
+        recent = [self.model.path, *others][:_MOST_RECENT]
+        self._settings.save_form("recent models", {"paths": recent})
+        self.model.set_recent(recent)
+
+    def _recent(self) -> list[str]:
+        paths = self._settings.form("recent models").get("paths", [])
+        return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
+
     def _restore(self) -> None:
         values: dict[str, Any] = self._settings.form(_FORM)
         self.options.set_values(values)
@@ -177,7 +194,9 @@ class SampleSetUp(QWidget):
         if isinstance(labels, list) and labels and all(isinstance(label, int) for label in labels):
             self._wanted_classes = tuple(labels)
         model = self._settings.form("sample model")
+        self.model.set_recent(self._recent())
         self.model.set_model(str(model.get("path", "")), str(model.get("weights", "ema")))
+        self.menu.setEnabled(bool(self.model.path))
 
     def _connect(self) -> None:
         self.model.model_chosen.connect(self._on_chosen)
@@ -195,6 +214,7 @@ class SampleSetUp(QWidget):
         for card in (self.model, self.classes, self.options):
             column.addWidget(card)
         column.addStretch(1)
+        self.model.add_action(self.menu)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(8)
