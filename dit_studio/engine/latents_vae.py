@@ -28,6 +28,7 @@ _NO_PART_OF_THE_NETWORK = (
     "latents_mean",
     "latents_std",
 )
+_UNWRITTEN_SCALE = 0.18215  # the first published VAEs do not write it down; diffusers takes it for them
 _REMEDY = "Choose the folder of an AutoencoderKL, with its config.json and its weights."
 
 
@@ -90,7 +91,8 @@ def _described(name: str, folder: Path) -> VaeFolder:
         factor = 2 ** (len(config["block_out_channels"]) - 1)
         channels, image_channels = int(config["latent_channels"]), int(config["in_channels"])
         scale, shift = (
-            None if config.get(key) is None else float(config[key]) for key in ("scaling_factor", "shift_factor")
+            None if value is None else float(value)
+            for value in (config.get("scaling_factor", _UNWRITTEN_SCALE), config.get("shift_factor"))
         )
         if not (factor <= 1024 and 1 <= channels <= 1024 and image_channels == int(config["out_channels"])):
             raise ValueError("its numbers are impossible")

@@ -173,6 +173,31 @@ def test_a_pickle_with_code_in_it_runs_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_vae_as_the_first_were_published_is_opened(tmp_path: Path) -> None:
+    """Its attention has other names, and its configuration no scale."""
+    vae = tiny_vae(factor=4)
+    vae.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_bytes())
+    kept = {"_class_name", "act_fn", "block_out_channels", "down_block_types", "in_channels", "latent_channels",
+            "layers_per_block", "norm_num_groups", "out_channels", "sample_size", "up_block_types"}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps({key: config[key] for key in kept}))
+    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    tensors = {}
+    for name, tensor in load_file(tmp_path / _FILE).items():
+        for new, old in names.items():
+            name = name.replace(f".{new}.", f".{old}.")
+        tensors[name] = tensor
+    save_file(tensors, tmp_path / _FILE, metadata={"format": "pt"})
+
+    (found,) = describe_vae(str(tmp_path))
+    loaded = load_vae(find_vae(str(tmp_path)), device=_CPU)
+
+    assert (found.scale, found.shift, found.warnings) == (0.18215, 0.0, ())
+    assert "encoder.mid_block.attentions.0.query.weight" in tensors
+    for name, tensor in loaded.state_dict().items():
+        assert torch.equal(tensor, vae.state_dict()[name]), name
+
+
 def test_weights_as_a_pickle_are_read(tmp_path: Path) -> None:
     vae = tiny_vae()
     vae.save_pretrained(tmp_path, safe_serialization=False)
