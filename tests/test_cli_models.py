@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from dit_studio import cli
-from tests.engine.foreign_models import published_state, write_pipeline
+from tests.engine.foreign_models import published_state, small_vae, write_pipeline
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, object], str]:
@@ -100,3 +101,46 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
         found = end.code  # type: ignore[assignment]
     said = capsys.readouterr().err
     assert (found, sentence in said) == (status, True), said
+
+
+@pytest.mark.parametrize("kind", ["diffusers", "published"])
+def test_a_model_is_opened_trained_on_given_back_and_loaded_by_diffusers(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way of a fine-tune: images in latents, classes of one's own."""
+    from diffusers import DiTPipeline
+
+    start = tmp_path / "DiT-start.pt"
+    if kind == "diffusers":
+        start = tmp_path / "start"
+        write_pipeline(start)
+        assumed = []
+    else:
+        torch.save(published_state(), start)
+        small_vae().save_pretrained(tmp_path / "vae")
+        assumed = ["--assume", f"vae={tmp_path / 'vae'}", "--assume", "num_heads=2", "--assume", "null_class=yes"]
+    assert run(capsys, "inspect", str(start), *assumed)[0] == 0
+    for name in ("cats", "dogs"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(8):
+            colour = (200, 20 * number, 50) if name == "cats" else (20 * number, 50, 200)
+            Image.new("RGB", (16, 16), colour).save(tmp_path / "images" / name / f"{number}.png")
+    (tmp_path / "recipe.toml").write_text(
+        f'[data]\npath = "{(tmp_path / "images").as_posix()}"\n'
+        f'[train]\nstart_from = "{start.as_posix()}"\nsteps = 2\nbatch_size = 4\npreview_every = 0\n'
+    )
+    status, answer, said = run(capsys, "train", str(tmp_path / "recipe.toml"), "--out", str(tmp_path / "run"))
+    assert (status, answer.get("state")) == (0, "finished"), said
+    target = tmp_path / "given-back"
+    assert run(capsys, "convert", str(tmp_path / "run"), str(target), "--format", "diffusers")[0] == 0
+    pipeline = DiTPipeline.from_pretrained(target)
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline.labels == {"cats": 0, "dogs": 1}
+    images = pipeline([0, 1], num_inference_steps=2, output_type="np").images
+    assert images.shape == (2, 16, 16, 3)
+    flat = tmp_path / "given-back.pt"
+    assert run(capsys, "convert", str(tmp_path / "run"), str(flat), "--format", "facebook")[0] == 0
+    state = torch.load(flat, weights_only=True)
+    theirs = pipeline.transformer.state_dict()
+    assert torch.equal(state["final_layer.linear.weight"], theirs["proj_out_2.weight"])
+    assert state["y_embedder.embedding_table.weight"].shape == (3, 32)
