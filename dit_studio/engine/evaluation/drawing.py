@@ -31,6 +31,7 @@ from dit_studio.evaluation_request import EvaluationRequest
 from dit_studio.events import Event, Notice, Progress
 from dit_studio.files import naming_disk_errors, remove_leftovers, write_atomically
 from dit_studio.locks import locked
+from dit_studio.opened_models import foreign_kind
 from dit_studio.places import evaluations_dir
 from dit_studio.sample_request import SampleRecord, SampleRequest
 
@@ -42,8 +43,10 @@ _STAGE = "Drawing images"
 
 
 def is_model(path: Path) -> bool:
-    """A run, a checkpoint (perhaps a former one) or a file of weights, and no images."""
+    """A run, a checkpoint (perhaps a former one), a file of weights or a diffusers folder, and no images."""
     if path.suffix.lower() in _MODEL_SUFFIXES or any((path / name).is_file() for name in _MODEL_FILES):
+        return True
+    if foreign_kind(path):  # a transformer alone
         return True
     was_checkpoint = path.parent.name == "checkpoints" and path.name.startswith("step-")
     return was_checkpoint or bool(list_checkpoints(path))
