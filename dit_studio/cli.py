@@ -151,9 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
     benchmark.add_argument(
         "what",
-        choices=["train", "data", "latents", "models", "sample", "evaluate", "window"],
+        choices=["train", "data", "latents", "models", "sample", "evaluate", "window", "attention", "family"],
         metavar="WHAT",
-        help="train, data, latents, models, sample, evaluate or window",
+        help="train, data, latents, models, sample, evaluate, attention, family or window",
     )
     benchmark.add_argument(
         "--seconds", type=_positive, default=60.0, metavar="S", help="window: how long (default: 60)"
@@ -439,6 +439,10 @@ def _benchmark(options: argparse.Namespace) -> int:
         from dit_studio.engine.benchmark_models import measure_models
 
         figures = measure_models("XL/2" if options.full else "B/2")
+    elif options.what in ("attention", "family"):
+        from dit_studio.cli_speed import measure_speed
+
+        figures = measure_speed(options.what)
     elif options.what == "evaluate":
         from dit_studio.engine.benchmark_evaluation import measure_evaluation
 

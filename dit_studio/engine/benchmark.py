@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from dit_studio.engine import device as devices
 from dit_studio.engine.benchmark_data import measure_cache
+from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.engine.device import Precision
 from dit_studio.engine.diffusion import Diffusion
 from dit_studio.engine.ema import Ema
@@ -19,12 +19,6 @@ from dit_studio.engine.plan import matmul_rate
 
 _BATCH, _ROUNDS, _WARM_UP = 8, 12, 2
 _S2: dict[str, Any] = {"hidden_size": 384, "depth": 12, "num_heads": 6}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Figures:
-    lines: list[str]
-    values: dict[str, float | str]
 
 
 def measure_training(*, rounds: int = _ROUNDS) -> Figures:

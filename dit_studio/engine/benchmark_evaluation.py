@@ -14,7 +14,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from dit_studio.engine.benchmark import Figures
+from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.engine.evaluation.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from dit_studio.engine.evaluation.maximum_mean_discrepancy import maximum_mean_discrepancy
 from dit_studio.engine.evaluation.moments import Moments

@@ -11,8 +11,8 @@ import torch
 
 from dit_studio.config import DataConfig, Recipe
 from dit_studio.engine import device as devices
-from dit_studio.engine.benchmark import Figures
 from dit_studio.engine.benchmark_data import write_images
+from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.engine.latents_encoding import Encoded, encode, load_latents
 from dit_studio.engine.latents_vae import find_vae, load_vae
 from dit_studio.model_settings import LatentsConfig, ModelConfig

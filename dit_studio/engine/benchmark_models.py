@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from dit_studio.engine import checkpoint, export_model
-from dit_studio.engine.benchmark import Figures
+from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.engine.interop_tensors import open_tensors
 from dit_studio.engine.model import DiT, sincos_position_embedding
 from dit_studio.errors import StudioError

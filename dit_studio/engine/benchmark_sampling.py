@@ -16,7 +16,7 @@ import torch
 from msgspec.structs import replace
 
 from dit_studio.engine import device as devices
-from dit_studio.engine.benchmark import Figures
+from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.engine.cache import open_cache
 from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, Progressed, write_weights
 from dit_studio.engine.demo_run import pixel_features

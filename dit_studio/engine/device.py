@@ -1,9 +1,11 @@
 """Which device computes, in which number format, and how much memory it has: the only file that names a device."""
 
+import itertools
+import os
 import platform
 import subprocess
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +155,25 @@ def memory_free(device: torch.device) -> int:
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     return min(psutil.virtual_memory().available, memory_total(device))
+
+
+def peak_bytes(device: torch.device, action: Callable[[], object]) -> int | None:
+    """The most bytes that an action's tensors took at one moment, above what was there; None where nobody counts."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        action()
+        torch.cuda.synchronize(device)
+        return int(torch.cuda.max_memory_allocated(device)) - before
+    if device.type != "cpu":
+        action()
+        return None
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler talks otherwise
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiled:
+        action()
+    events = profiled.profiler.kineto_results.events() if profiled.profiler else ()
+    changes = (event.nbytes() for event in events if event.name() == "[memory]")
+    return max(itertools.accumulate(changes), default=0)
 
 
 def _container_limit() -> list[int]:

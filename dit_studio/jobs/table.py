@@ -49,6 +49,10 @@ JOBS = {
     "check_export": "dit_studio.engine.export_model:check_export",  # model, weights, format -> ExportChecked
     # model, weights, path, format -> Progress…, Written
     "convert_model": "dit_studio.engine.export_model:convert_model",
+    # batches, tokens, heads, head_size -> Notice, Progress…, AttentionTimed…
+    "time_attention": "dit_studio.engine.benchmark_attention:time_attention",
+    # names, image_size, batch -> Notice, Progress…, FamilyTimed…
+    "time_family": "dit_studio.engine.benchmark_family:time_family",
     "train": "dit_studio.engine.training:train",  # recipe, folder, next_command, resume -> the events of a run
 }
 
