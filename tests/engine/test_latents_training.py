@@ -31,16 +31,19 @@ from dit_studio.events import (
     Command,
     EvaluationDone,
     Event,
+    JobState,
     Measured,
     ModelSummary,
     Notice,
     Preflight,
     PreviewSaved,
+    Progress,
     Reconstruction,
     SampleFrame,
     SampleModel,
     SamplesDrawn,
     SamplingStarted,
+    StateChanged,
     Validation,
 )
 from dit_studio.events import Metrics as StepMetrics
@@ -354,3 +357,22 @@ def test_without_its_vae_it_is_neither_described_nor_measured(tmp_path: Path, ru
     ):
         with pytest.raises(CheckpointError, match="The model draws latents, which its VAE turns into images"):
             list(job)
+
+
+def test_a_run_stopped_while_it_encodes_goes_on_from_there(tmp_path: Path) -> None:
+    tables = _tables(tmp_path, latents={"batch_size": 4}, train={"steps": 2})
+    RunFolder.create(tmp_path / "run", parse_recipe(tables))
+    encoding = [0]
+
+    def stop_while_encoding(_: bool) -> Command | None:
+        return Command.STOP if encoding[0] else None
+
+    events: list[Event] = []
+    for event in train(recipe=tables, folder=str(tmp_path / "run"), next_command=stop_while_encoding):
+        encoding[0] += isinstance(event, Progress) and event.stage == "Encoding images"
+        events.append(event)
+    assert isinstance(events[-1], StateChanged)
+    assert events[-1].state is JobState.STOPPED
+    assert not _losses(events)
+
+    assert len(_losses(_train(tmp_path / "run", tables, resume=True))) == 2
