@@ -6,12 +6,12 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton, QTableWidget
 from pytestqt.qtbot import QtBot
+from scripted import ScriptedLauncher
 
 from dit_studio.config import Recipe
-from dit_studio.events import CheckpointSaved, Failure, Progress, Validation
+from dit_studio.events import CheckpointSaved, ExportChecked, Validation
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
-from dit_studio.ui.train.checkpoint_files import ExportWeights
 from dit_studio.ui.train.checkpoints import CheckpointList
 
 WEIGHTS = b"averaged weights" * 1000
@@ -39,15 +39,11 @@ class Answers:
     def __init__(self) -> None:
         self.questions: list[str] = []
         self.says_yes = True
-        self.file: Path | None = None
         self.shown: list[Path] = []
 
     def confirm(self, question: str, _action: str) -> bool:
         self.questions.append(question)
         return self.says_yes
-
-    def choose_file(self, _name: str) -> Path | None:
-        return self.file
 
 
 @pytest.fixture
@@ -56,9 +52,11 @@ def answers() -> Answers:
 
 
 @pytest.fixture
-def checkpoints(qtbot: QtBot, run: Path, answers: Answers) -> CheckpointList:
+def checkpoints(qtbot: QtBot, run: Path, answers: Answers, launcher: ScriptedLauncher) -> CheckpointList:
     widget = CheckpointList(
-        confirm=answers.confirm, choose_file=answers.choose_file, show_path=lambda path: answers.shown.append(path)
+        launcher,  # type: ignore[arg-type]
+        confirm=answers.confirm,
+        show_path=lambda path: answers.shown.append(path),
     )
     qtbot.addWidget(widget)
     widget.set_run(run)
@@ -170,42 +168,19 @@ def test_a_run_at_work_keeps_its_newest(checkpoints: CheckpointList, run: Path, 
     assert cells(checkpoints, 0) == ["1,500", "1,000"]
 
 
-def test_weights_are_exported(checkpoints: CheckpointList, tmp_path: Path, answers: Answers, qtbot: QtBot) -> None:
-    answers.file = tmp_path / "mine.safetensors"
+def test_a_checkpoint_is_exported_in_a_dialog(
+    checkpoints: CheckpointList, launcher: ScriptedLauncher, run: Path, qtbot: QtBot
+) -> None:
+    launcher.answers["check_export"] = [ExportChecked(format="facebook")]
     checkpoints.show_step(1000)
-    press(checkpoints, "Export weights…")
-    qtbot.waitUntil(lambda: "Exported." in says(checkpoints))
-    qtbot.waitUntil(lambda: all(button.isEnabled() for button in checkpoints.findChildren(QPushButton)))
-    assert answers.file.read_bytes() == WEIGHTS
-    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["mine.safetensors"]
-
-
-def test_missing_weights_are_said(checkpoints: CheckpointList, run: Path, answers: Answers, qtbot: QtBot) -> None:
-    answers.file = run / "mine.safetensors"
-    (run / "checkpoints/step-0001000/ema.safetensors").unlink()
-    checkpoints.show_step(1000)
-    press(checkpoints, "Export weights…")
-    qtbot.waitUntil(lambda: "is missing. Choose another checkpoint." in says(checkpoints))
-    qtbot.waitUntil(lambda: all(button.isEnabled() for button in checkpoints.findChildren(QPushButton)))
-    assert not answers.file.exists()
-
-
-def test_an_export_that_is_cancelled_leaves_nothing(run: Path, tmp_path: Path) -> None:
-    job = ExportWeights(run / "checkpoints/step-0000500", tmp_path / "mine.safetensors")
-    job.cancel()
-    assert list(job.events()) == []
-    assert not (tmp_path / "mine.safetensors").exists()
-    assert not list(tmp_path.glob(".*.tmp"))
-
-
-def test_an_export_to_nowhere_fails_with_a_sentence(run: Path, tmp_path: Path) -> None:
-    job = ExportWeights(run / "checkpoints/step-0000500", tmp_path / "missing" / "mine.safetensors")
-    (failure,) = job.events()
-    assert isinstance(failure, Failure)
-    assert "cannot be written" in failure.message
-    good = list(ExportWeights(run / "checkpoints/step-0000500", tmp_path / "good.safetensors").events())
-    assert isinstance(good[-1], Progress)
-    assert good[-1].done == good[-1].total == len(WEIGHTS)
+    press(checkpoints, "Export…")
+    assert checkpoints.export is not None
+    qtbot.waitUntil(checkpoints.export.export.isEnabled)  # type: ignore[union-attr]
+    params = {"model": str(run / "checkpoints/step-0001000"), "weights": "ema", "format": "facebook"}
+    assert launcher.calls[-1] == ("check_export", params)
+    assert Path(checkpoints.export.path.text()).name == "run-step-0001000.pt"
+    checkpoints.close_export()
+    assert checkpoints.export is None
 
 
 def test_every_control_can_be_named_and_reached(checkpoints: CheckpointList) -> None:

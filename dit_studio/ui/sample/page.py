@@ -21,6 +21,7 @@ from dit_studio.sweep import open_sweep
 from dit_studio.ui.sample.branching import Branching
 from dit_studio.ui.sample.comparing import Comparing
 from dit_studio.ui.sample.export_menu import ExportMenu
+from dit_studio.ui.sample.export_model_dialog import ExportModelDialog
 from dit_studio.ui.sample.frames import Frames
 from dit_studio.ui.sample.history import HistoryPanel
 from dit_studio.ui.sample.lineage import Place
@@ -51,7 +52,7 @@ class SamplePage(QWidget):
 
     def __init__(self, settings: Settings, launcher: Launcher, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings = settings
+        self._settings, self._launcher = settings, launcher
         self.history = SampleHistory(samples_dir())
         self.session = SampleSession(launcher, self)
         self.exports = ExportMenu(launcher)
@@ -92,6 +93,8 @@ class SamplePage(QWidget):
             self._settings.save_form("sample_columns", {"sizes": self._columns.sizes()})
         self.exports.status.close_jobs()
         self.opening.close_job()
+        for dialog in self.findChildren(ExportModelDialog):
+            dialog.close_jobs()
         self.session.close()
 
     # --------------------------------------------------------------------------------------------- drawing
@@ -282,6 +285,12 @@ class SamplePage(QWidget):
         picker = self.set_up.model
         self.opening.show_known(picker.path, picker.weights_name)
 
+    def _export_model(self) -> None:
+        picker = self.set_up.model
+        name = self.session.model.name if self.session.model is not None else Path(picker.path).stem
+        dialog = ExportModelDialog(self._launcher, picker.path, picker.weights_name, name=name, parent=self)
+        dialog.open()
+
     def _on_model_failed(self, failure: Failure) -> None:
         self.set_up.show_failure(failure)
         self._show_base()
@@ -371,6 +380,7 @@ class SamplePage(QWidget):
         set_up.stop_asked.connect(session.stop)
         set_up.model_chosen.connect(self._load)
         set_up.menu.known_asked.connect(self._show_what_is_known)
+        set_up.menu.export_asked.connect(self._export_model)
         self.opening.known.connect(self._load_known)
         self.opening.loading.connect(set_up.show_loading)
         self.opening.failed.connect(self._on_model_failed)

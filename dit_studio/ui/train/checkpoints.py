@@ -8,7 +8,6 @@ from PySide6.QtCore import QCoreApplication, Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QFileDialog,
     QGridLayout,
     QHeaderView,
     QPushButton,
@@ -20,18 +19,18 @@ from PySide6.QtWidgets import (
 )
 
 from dit_studio.errors import StudioError
-from dit_studio.events import CheckpointSaved, Event, Failure, Progress, Validation
+from dit_studio.events import CheckpointSaved, Validation
+from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
-from dit_studio.ui.bridge import JobThread
 from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.export_model_dialog import ExportModelDialog, ExportModelDialogs
 from dit_studio.ui.train.amounts import count, memory
-from dit_studio.ui.train.checkpoint_files import ExportWeights, SavedCheckpoint, delete_checkpoint, saved_checkpoints
+from dit_studio.ui.train.checkpoint_files import SavedCheckpoint, delete_checkpoint, saved_checkpoints
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import Caption, EmptyState, Title, button, describe, row
 
 Confirm = Callable[[str, str], bool]  # a question, and what the button says that does it
-ChooseFile = Callable[[str], Path | None]  # a proposed name -> where to write, None: nowhere
 
 _COLUMNS = ("Step", "Validation", "Size", "Saved")
 _VALIDATION = _COLUMNS.index("Validation")
@@ -43,11 +42,6 @@ _TOOLTIPS = (
 )
 
 
-def ask_for_weights_file(name: str) -> Path | None:
-    chosen, _ = QFileDialog.getSaveFileName(None, "Export weights", name, "Weights (*.safetensors)")
-    return Path(chosen) if chosen else None
-
-
 class CheckpointList(QWidget):
     """The newest first. Resume is for whoever listens; all else is done here."""
 
@@ -57,28 +51,29 @@ class CheckpointList(QWidget):
 
     def __init__(
         self,
+        launcher: Launcher,
         parent: QWidget | None = None,
         *,
         confirm: Confirm | None = None,
-        choose_file: ChooseFile = ask_for_weights_file,
+        export_dialogs: ExportModelDialogs | None = None,
         show_path: Callable[[Path], None] | None = None,
     ) -> None:
         super().__init__(parent)
         dialogs = Dialogs()
         self._confirm = confirm or dialogs.confirm
         self._show_path = show_path or dialogs.show_path
-        self._choose_file = choose_file
+        self._launcher, self._export_dialogs = launcher, export_dialogs
         self._folder: Path | None = None
         self._shown: list[SavedCheckpoint] = []
         self._validations: dict[int, float] = {}
-        self._export: JobThread | None = None
+        self.export: ExportModelDialog | None = None
         self._table = QTableWidget(0, len(_COLUMNS))
         self._message = Caption()
         self._pages = QStackedWidget()
         self._resume = button("Resume from here", "Go on training from this checkpoint.")
         self._sample = button("Sample", "Draw images from this checkpoint on the Sample page.")
         self._evaluate = button("Evaluate", "Measure this checkpoint's images on the Evaluate page.")
-        self._save = button("Export weights…", "Copy the averaged (EMA) weights to a .safetensors file.")
+        self._save = button("Export…", "Write it as a published file, a diffusers folder or a file of DiT Studio.")
         self._open = button("Open folder", "Show the checkpoint's files.")
         self._delete = button("Delete…", "Delete this checkpoint for ever.", kind="danger")
         self._refresh_timer = QTimer(self, singleShot=True, interval=0)
@@ -151,7 +146,6 @@ class CheckpointList(QWidget):
     def _update_buttons(self) -> None:
         for action in (self._resume, self._sample, self._evaluate, self._save, self._open, self._delete):
             action.setEnabled(self._chosen() is not None)
-        self._save.setEnabled(self._save.isEnabled() and self._export is None)
 
     def _resume_chosen(self) -> None:
         if chosen := self._chosen():
@@ -190,37 +184,22 @@ class CheckpointList(QWidget):
 
     def _export_chosen(self) -> None:
         chosen = self._chosen()
-        if chosen is None or self._folder is None or self._export is not None:
+        if chosen is None or self._folder is None:
             return
-        target = self._choose_file(f"{self._folder.name}-{chosen.path.name}.safetensors")
-        if target is None:
-            return
-        self._say("Exporting…")
-        self._export = JobThread(ExportWeights(chosen.path, target), self)
-        self._export.received.connect(self._on_export_received)
-        self._export.ended.connect(self._on_export_ended)
-        self._export.start()
-        self._update_buttons()
+        name = f"{self._folder.name}-{chosen.path.name}"
+        self.export = ExportModelDialog(
+            self._launcher, str(chosen.path), "ema", name=name, parent=self, dialogs=self._export_dialogs
+        )
+        self.export.finished.connect(self._forget_export)
+        self.export.open()
 
-    def _on_export_received(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, Failure):
-                self._say(f"{event.message} {event.remedy}".strip())
-            elif isinstance(event, Progress) and event.total:
-                is_done = event.done == event.total
-                self._say("Exported." if is_done else f"Exporting… {100 * event.done // event.total} %")
-
-    def _on_export_ended(self) -> None:
-        if self._export is not None:
-            self._export.deleteLater()
-            self._export = None
-        self._update_buttons()
+    def _forget_export(self) -> None:
+        self.export = None
 
     def close_export(self) -> None:
         """Give up an export that is under way, and wait for its thread."""
-        if self._export is not None:
-            self._export.cancel()
-            self._export.wait()
+        if self.export is not None:
+            self.export.reject()
 
     def _say(self, text: str) -> None:
         self._message.setText(text)
