@@ -55,7 +55,7 @@ class TrainPage(QWidget):
         self.set_up = SetUp(settings, launcher, self._dialogs)
         self.run_bar, self.plots, self.log = RunBar(), TrainPlots(), RunLog(self._dialogs)
         self.facts, self.previews = RunFacts(), PreviewWall()
-        self.checkpoints = CheckpointList(confirm=self._dialogs.confirm, show_path=self._dialogs.show_path)
+        self.checkpoints = CheckpointList(launcher, confirm=self._dialogs.confirm, show_path=self._dialogs.show_path)
         self.failure_card, self.notice = MessageCard(), MessageCard()
         self._shown_failure: Failure | None = None
         self._build()
