@@ -9,6 +9,7 @@ import json
 import math
 import pickle
 import re
+import struct
 import sys
 import warnings
 import zipfile
@@ -30,6 +31,19 @@ _DTYPES = {
 _ANOTHER = "Choose another file."
 _AVERAGED = ("ema", "model_ema", "ema_state_dict")
 _RAW = ("model", "state_dict", "model_state_dict", "module")
+_UNREADABLE = (
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+)  # fmt: skip  what damaged bytes make of a reader
 _PREFIXES = ("module.", "_orig_mod.")
 
 
@@ -69,7 +83,7 @@ class TensorFile:
         try:
             with self.path.open("rb") as file:
                 file.seek(place.offset)
-                count = file.readinto(memoryview(flat.numpy())) if len(flat) else 0
+                count = file.readinto(flat.numpy().data) if len(flat) else 0
         except OSError as error:
             raise CheckpointError(f"{self.path} cannot be read: {error.strerror or error}.", remedy=_ANOTHER) from error
         if count != len(flat):
@@ -155,10 +169,11 @@ def _unpickled(path: Path, location: str) -> Any:
             return torch.load(path, map_location=location, weights_only=True, mmap=mapped or None)
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+    except _UNREADABLE as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(
-            f"{path} cannot be read: it is truncated, damaged or nothing that torch wrote ({reason}).", remedy=_ANOTHER
+            f"{path} cannot be read: a pickle that is truncated, damaged or nothing that torch wrote ({reason}).",
+            remedy=_ANOTHER,
         ) from error
 
 

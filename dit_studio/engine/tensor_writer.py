@@ -35,5 +35,5 @@ def write_tensors(
     for name, shape in shapes.items():
         tensor = read(name).contiguous()
         assert tuple(tensor.shape) == shape, f"{name}: {tuple(tensor.shape)}, not {shape}"
-        file.write(memoryview(tensor.numpy()).cast("B"))
+        file.write(tensor.numpy().data.cast("B"))
         yield name
