@@ -284,6 +284,17 @@ def test_names_at_points_lie_over_nothing(full: Curves) -> None:
     assert all(room.contains(rect) for rect in rects)
 
 
+def test_many_hundred_points_have_no_names(curves: Curves) -> None:
+    plan = made.sources_plan()
+    points = tuple(msgspec.structs.replace(plan.points[0], index=index, labels=(f"n{index}",)) for index in range(101))
+    curves.show_plan(msgspec.structs.replace(plan, points=points))
+    for index in range(101):
+        curves.add(index, made.sources_results()[1])
+    QApplication.processEvents()
+    choose(curves, "Metric", RECALL)
+    assert shown_names(curves) == []
+
+
 def test_a_long_name_at_a_point_is_cut_in_its_middle(curves: Curves) -> None:
     plan = made.sources_plan()
     first = msgspec.structs.replace(plan.points[0], labels=("a folder of images with a name that never ends, 2",))

@@ -19,7 +19,7 @@ from dit_studio.ui.evaluate.curve_items import (
     reach,
     ring_item,
 )
-from dit_studio.ui.evaluate.label_places import Anchor, corners, free_anchor, rect_at, sides, slid
+from dit_studio.ui.evaluate.label_places import Anchor, Covered, corners, free_anchor, rect_at, sides, slid
 from dit_studio.ui.evaluate.line_marks import mark_of
 from dit_studio.ui.evaluate.plot_lines import Picture, PlotPoint
 from dit_studio.ui.train.axes import NumberAxis
@@ -148,20 +148,14 @@ class CurveView(pg.GraphicsView):
 
     def _place_labels(self) -> None:
         """Put every text where nothing else stands; the names of points that find no place are hidden."""
-        taken, dots = self._place_floor_labels(), [self._dot(point) for point in self._spots]
+        texts, dots = Covered(self._place_floor_labels()), Covered(map(self._dot, self._spots))
         for mark in (mark for line in self.lines for mark in line.marks):
-            taken.append(self._put(mark, sides(mark.size, reach()), [*taken, *dots]))
+            self._put(mark, sides(mark.size, reach()), texts, dots)
         for name in (name for line in self.lines for name in line.names):
-            others = [dot for dot in dots if not dot.intersects(self._dot(name.point))]
-            place = self.pixel(name.point)
-            anchor = free_anchor(place, name.size, corners(), taken=[*taken, *others], room=self._room())
-            name.item.setVisible(anchor is not None)
-            if anchor is not None:
-                taken.append(self._put(name, [anchor], []))
+            name.item.setVisible(self._put_if_free(name, texts, dots))
         if (floor := self.floor_name) is not None:
             floor.item.setText(self._elided(floor.point.text))
-            anchors = slid(self.pixel(floor.point), floor.size, 2 * reach(), self._room())
-            self._put(floor, anchors, [*taken, *dots])
+            self._put(floor, slid(self.pixel(floor.point), floor.size, 2 * reach(), self._room()), texts, dots)
 
     def _place_floor_labels(self) -> list[QRectF]:
         """Floors are labelled at the left edge, wherever that is, in the room that there is; what that covers."""
@@ -173,12 +167,29 @@ class CurveView(pg.GraphicsView):
             covered.append(rect_at(self.box.mapViewToScene(label.pos()), size, (0.0, 1.0)))
         return covered
 
-    def _put(self, text: PointText, anchors: Sequence[Anchor], taken: list[QRectF]) -> QRectF:
-        """Put a text where nothing else stands, or else where it may stand first; what it covers."""
+    def _put(self, text: PointText, anchors: Sequence[Anchor], texts: Covered, dots: Covered) -> None:
+        """Put a text where nothing else stands, or else where it may stand first."""
         place, size = self.pixel(text.point), text.size
-        anchor = free_anchor(place, size, anchors, taken=taken, room=self._room()) or anchors[0]
+
+        def is_taken(rect: QRectF) -> bool:
+            return texts.meets(rect) or dots.meets(rect)
+
+        anchor = free_anchor(place, size, anchors, room=self._room(), is_taken=is_taken) or anchors[0]
         text.item.setAnchor(anchor)
-        return rect_at(place, size, anchor)
+        texts.add(rect_at(place, size, anchor))
+
+    def _put_if_free(self, name: PointText, texts: Covered, dots: Covered) -> bool:
+        """Put a name at a corner of its point, if there is one where nothing else stands."""
+        place, size, own = self.pixel(name.point), name.size, self._dot(name.point)
+
+        def is_taken(rect: QRectF) -> bool:
+            return texts.meets(rect) or dots.meets(rect, but_for=own)
+
+        anchor = free_anchor(place, size, corners(), room=self._room(), is_taken=is_taken)
+        if anchor is not None:
+            name.item.setAnchor(anchor)
+            texts.add(rect_at(place, size, anchor))
+        return anchor is not None
 
     def _dot(self, point: PlotPoint) -> QRectF:
         """What a point covers."""

@@ -1,9 +1,10 @@
 """Where words beside points stand, so that none lies over another."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSizeF
 
+_SQUARE = 32  # pixels
 _FAR = 4  # lines that a long text may be away from its point
 Anchor = tuple[float, float]  # the place of a text that lies on its point, from its upper left corner, in its sizes
 
@@ -32,11 +33,38 @@ def rect_at(place: QPointF, size: QSizeF, anchor: Anchor) -> QRectF:
 
 
 def free_anchor(
-    place: QPointF, size: QSizeF, anchors: Sequence[Anchor], *, taken: Iterable[QRectF], room: QRectF
+    place: QPointF, size: QSizeF, anchors: Sequence[Anchor], *, room: QRectF, is_taken: Callable[[QRectF], bool]
 ) -> Anchor | None:
     """The first with which a text lies in the room and over nothing that is taken; None if there is none."""
     for anchor in anchors:
         rect = rect_at(place, size, anchor)
-        if room.contains(rect) and not any(rect.intersects(other) for other in taken):
+        if room.contains(rect) and not is_taken(rect):
             return anchor
     return None
+
+
+class Covered:
+    """What is covered, kept by squares of the plot, so that of many things only those nearby are looked at."""
+
+    def __init__(self, rects: Iterable[QRectF] = ()) -> None:
+        self._squares: dict[tuple[int, int], list[QRectF]] = {}
+        for rect in rects:
+            self.add(rect)
+
+    def add(self, rect: QRectF) -> None:
+        for square in _squares(rect):
+            self._squares.setdefault(square, []).append(rect)
+
+    def meets(self, rect: QRectF, *, but_for: QRectF | None = None) -> bool:
+        """Whether a rectangle lies over any; those that touch `but_for` do not count."""
+        return any(
+            rect.intersects(other) and (but_for is None or not but_for.intersects(other))
+            for square in _squares(rect)
+            for other in self._squares.get(square, ())
+        )
+
+
+def _squares(rect: QRectF) -> Iterator[tuple[int, int]]:
+    for column in range(int(rect.left() // _SQUARE), int(rect.right() // _SQUARE) + 1):
+        for line in range(int(rect.top() // _SQUARE), int(rect.bottom() // _SQUARE) + 1):
+            yield column, line

@@ -20,6 +20,7 @@ from dit_studio.ui.evaluate.plot_lines import (
     reference_of,
 )
 
+_MOST_NAMED = 100  # points; the names of more would lie over one another
 TITLE = "Precision against recall"
 
 
@@ -39,7 +40,7 @@ def precision_recall_picture(plan: EvaluationPlan, results: Results, place: int)
             if shown is None:
                 breaks.append(len(found))
             else:
-                found.append(replace(shown, name=point.labels[place] if plan.axes else point.label))
+                found.append(replace(shown, name=_name(plan, point, place)))
         lines.append(PlotLine(name=name, points=tuple(found), breaks=tuple(breaks)))
     return Picture(
         lines=tuple(line for line in lines if line.points),
@@ -48,6 +49,13 @@ def precision_recall_picture(plan: EvaluationPlan, results: Results, place: int)
         is_connected=not axis_names(plan, place),
         floor_point=_floor(results) if results else None,
     )
+
+
+def _name(plan: EvaluationPlan, point: EvaluationPoint, place: int) -> str:
+    """What tells it from the others of its line."""
+    if len(plan.points) > _MOST_NAMED:
+        return ""
+    return point.labels[place] if plan.axes else point.label
 
 
 def _point(point: EvaluationPoint | None, result: EvaluationResult, first: EvaluationResult) -> PlotPoint | None:
