@@ -405,3 +405,10 @@ def test_a_plot_of_equal_values_has_a_range() -> None:
     ):
         assert "nan" not in svg
         ElementTree.fromstring(svg)
+
+
+@pytest.mark.parametrize(("count", "named"), [(100, True), (101, False)])
+def test_more_than_a_hundred_marks_have_no_names(count: int, named: bool) -> None:
+    marks = tuple(Mark(x=float(x), y=0.5, label="", name=f"n{x}") for x in range(count))
+    svg = scatter_plot([Series(name="", marks=marks)], title="t", titles=("x", "y"), floor=None)
+    assert (">n0<" in svg) is named

@@ -284,7 +284,7 @@ def test_names_at_points_lie_over_nothing(full: Curves) -> None:
     assert all(room.contains(rect) for rect in rects)
 
 
-def test_many_hundred_points_have_no_names(curves: Curves) -> None:
+def test_more_than_a_hundred_points_have_no_names(curves: Curves) -> None:
     plan = made.sources_plan()
     points = tuple(msgspec.structs.replace(plan.points[0], index=index, labels=(f"n{index}",)) for index in range(101))
     curves.show_plan(msgspec.structs.replace(plan, points=points))

@@ -22,6 +22,7 @@ _WIDTH, _HEIGHT = 480, 270  # of a plot of lines
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 14, 46
 _BAR, _LABEL_LETTERS = 26, 26  # pixels a bar, letters of a label
 _LETTER, _LINE = 6.6, 10  # pixels, about, at 12 pixels: the width of a letter, its height
+_MOST_NAMED = 100  # marks of a plot; the names of more would lie over one another
 _ARM, _DOT = 5, 3.5  # pixels, half of a cross and of a dot
 
 
@@ -165,14 +166,15 @@ def _names(marks: Sequence[Mark], across: _Scale, up: _Scale) -> list[str]:
     parts: list[str] = []
     dots = [_Box(across(mark.x) - _DOT, up(mark.y) + _DOT, 2 * _DOT, 2 * _DOT) for mark in marks]
     taken: list[_Box] = []
-    for mark, dot in zip(marks, dots, strict=True):
+    named = [(mark, dot) for mark, dot in zip(marks, dots, strict=True) if mark.name]
+    for mark, dot in named if len(named) <= _MOST_NAMED else ():
         text, base = _short(mark.name), up(mark.y) - _ARM
         width = len(text) * _LETTER
         others = [*taken, *(other for other in dots if not other.meets(dot))]
         sides = [_Box(left, base, width, _LINE) for left in (across(mark.x) + _ARM, across(mark.x) - _ARM - width)]
         inside = [box for box in sides if box.left >= _LEFT and box.left + width <= _WIDTH]
         free = [box for box in inside if not any(box.meets(other) for other in others)]
-        if text and free:
+        if free:
             taken.append(free[0])
             parts.append(f'<text {_TEXT} x="{free[0].left:.2f}" y="{base:.2f}">{escape(text)}</text>')
     return parts
