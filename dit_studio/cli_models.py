@@ -67,7 +67,9 @@ def inspect_model(options: argparse.Namespace) -> int:
         say(f"  {name}: {value}")
     for question in event.questions:
         likely = f"; likely {question.likely}" if question.likely else ""
-        say(f"  {'open' if question.is_open else 'asked'}: {question.name}{likely}. {question.text} {question.why}")
+        say(
+            f"  {'open' if question.is_open and not event.description else 'asked'}: {question.name}{likely}. {question.text} {question.why}"
+        )
     for warning in event.warnings:
         say(f"warning: {warning}")
     described = json.loads(event.description) if event.description else {}

@@ -27,7 +27,8 @@ _STAGE = "Reading the weights"
 def open_model(path: str, answers: dict[str, str]) -> Generator[Progress | ModelOpened, None, None]:
     """Say what a model's file holds and what it does not tell, and check every number of it.
 
-    With every question answered it is remembered what the file means, so that it can be used where it lies.
+    With every question answered it is remembered what the file means, so that it can be used where it lies; without an
+    answer that is what is said of it.
     Raises: CheckpointError if it cannot be read safely, is no DiT, lacks tensors or has others, or holds NaN.
     """
     place = Path(path).expanduser()
@@ -36,6 +37,9 @@ def open_model(path: str, answers: dict[str, str]) -> Generator[Progress | Model
         return
     source = open_source(place)
     reading = read(source, answers)
+    if not answers and (known := _known(source)) is not None:
+        yield _opened(path, reading, known)
+        return
     if reading.open_questions:
         yield _opened(path, reading, None)
         return
@@ -104,14 +108,8 @@ def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def _described(source: Source) -> ModelDescription:
-    kept = remembered(source.path)
-    if kept is not None:
-        try:
-            description = msgspec.json.decode(kept, type=ModelDescription)
-        except msgspec.DecodeError:
-            description = None  # of another version of this program
-        if description is not None:
-            return msgspec.structs.replace(description, weights=source.file.weights)
+    if (known := _known(source)) is not None:
+        return known
     reading = read(source, {})
     if reading.open_questions:
         asked = reading.open_questions[0]
@@ -120,6 +118,15 @@ def _described(source: Source) -> ModelDescription:
             remedy=f"Open it on the Sample page, or add --assume {asked.name}={asked.likely or 'VALUE'}.",
         )
     return reading.describe()
+
+
+def _known(source: Source) -> ModelDescription | None:
+    """What is remembered of it; None if it was never opened, changed since, or was opened by another version."""
+    try:
+        description = msgspec.json.decode(remembered(source.path) or b"", type=ModelDescription)
+    except msgspec.DecodeError:
+        return None
+    return msgspec.structs.replace(description, weights=source.file.weights)
 
 
 def _check(source: Source, description: ModelDescription) -> Generator[Progress, None, None]:

@@ -175,13 +175,19 @@ def check_names_and_shapes(source: Source, expected: dict[str, tuple[int, ...]])
     there = source.pieces.keys() | ({"pos_embed"} if source.format == "diffusers" else set())
     missing, extra = sorted(expected.keys() - there), sorted((there - expected.keys()) | set(source.left_over))
     if missing or extra:
-        what = f"lacks {missing[0]}" if missing else f"has {extra[0]} too many"
+        what = " and ".join(
+            [f"lacks {_some(missing)}"] * bool(missing) + [f"has {_some(extra)} too many"] * bool(extra)
+        )
         raise CheckpointError(
             f"{source.file.path} is of another shape: it {what} ({len(missing)} missing, {len(extra)} left over).",
             remedy=_ANOTHER,
         )
     for name in source.pieces:
         _check_shape(source, name, expected[name])
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
 def _check_shape(source: Source, name: str, wanted: tuple[int, ...]) -> None:
