@@ -66,10 +66,9 @@ def inspect_model(options: argparse.Namespace) -> int:
     for name, value in event.facts:
         say(f"  {name}: {value}")
     for question in event.questions:
+        state = "open" if question.is_open and not event.description else "asked"
         likely = f"; likely {question.likely}" if question.likely else ""
-        say(
-            f"  {'open' if question.is_open and not event.description else 'asked'}: {question.name}{likely}. {question.text} {question.why}"
-        )
+        say(f"  {state}: {question.name}{likely}. {question.text} {question.why}")
     for warning in event.warnings:
         say(f"warning: {warning}")
     described = json.loads(event.description) if event.description else {}
