@@ -395,7 +395,7 @@ def test_every_option_of_a_request_has_its_help(capsys: pytest.CaptureFixture[st
         (["sample", "{run}", "--out", "s", "--like", "{recipe}"], 1, "is not a PNG"),
         (["sample", "{run}", "--out", "s", "--device", "tpu"], 2, "tpu"),
         (["sample", "{data}", "--out", "s"], 1, "holds no model"),
-        (["sample", "model.pt", "--out", "s"], 1, "is a pickle"),
+        (["sample", "model.pt", "--out", "s"], 1, "model.pt does not exist"),
         (["inspect", "/nowhere"], 1, "/nowhere"),
         (["benchmark", "everything"], 2, "everything"),
         (["demo", "--minutes", "-1"], 2, "above 0"),
@@ -426,7 +426,7 @@ def test_a_change_that_cannot_be_leaves_the_run_as_it_was(trained: Path) -> None
 
 def test_a_failure_is_an_answer_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["sample", "nowhere", "--out", "x", "--json"]) == 1
-    assert "holds no model" in str(last_line(capsys)["error"])
+    assert "does not exist" in str(last_line(capsys)["error"])
 
 
 def test_inspecting_a_run_and_its_checkpoint(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:

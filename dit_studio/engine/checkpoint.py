@@ -253,8 +253,9 @@ def weights_file(path: Path, weights: str) -> Path:
     if not file.is_file():
         if other.is_file():
             raise _other_weights(path, weights)
+        what = "holds no model" if path.exists() else "does not exist"
         raise CheckpointError(
-            f"{path} holds no model.", remedy="Choose a run, a checkpoint, a weight file or a diffusers folder."
+            f"{path} {what}.", remedy="Choose a run, a checkpoint, a weight file or a diffusers folder."
         )
     return file
 

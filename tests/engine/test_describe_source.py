@@ -183,7 +183,7 @@ def test_what_cannot_be_used_is_a_sentence(run: Path, tmp_path: Path) -> None:
         ("statistics.npz", "fake", "holds no images"), ("no.npz", "real", "no.npz"), ("empty", "real", "empty"),
         ("one", "fake", "only one image"), ("nowhere", "real", "does not exist"), ("model.pt", "fake", "pickle"),
         ("model.pt", "real", "is a model"), ("runs/tiny/checkpoints/step-0000010", "real", "is a model"),
-        ("hollow", "fake", "holds no model"), ("runs/tiny/checkpoints/step-0000011", "fake", "no model"),
+        ("hollow", "fake", "holds no model"), ("runs/tiny/checkpoints/step-0000011", "fake", "does not exist"),
     ]  # fmt: skip
     for name, role, words in cases:
         with pytest.raises(StudioError) as caught:
