@@ -6,9 +6,11 @@ rows first; `extra` tokens that stand for no patch may follow them: they see all
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from dit_studio.engine import device
@@ -110,11 +112,11 @@ class GroupedAttention(nn.Module):
 class WindowAttention(nn.Module):
     """A patch sees the patches in a square around it, cut at the border, and the extra tokens.
 
-    A large grid is cut into tiles, whose queries look, through a mask, at the keys around them: memory and time grow
-    with N·window², not with N².
+    A large grid is cut into tiles, whose queries look, through a mask, at the keys around them: time grows with
+    N·window², not with N², and no more is kept for the backward pass than queries, keys and values.
     """
 
-    visible: Tensor  # (N + extra, N + extra), or with tiles (tiles, 1, patches of a tile, keys)
+    visible: Tensor  # (N + extra, N + extra), or with tiles (rows of tiles, tiles of a row, 1, patches of a tile, keys)
 
     def __init__(self, *, grid_size: int, window: int, extra: int = 0) -> None:
         super().__init__()
@@ -129,68 +131,102 @@ class WindowAttention(nn.Module):
         """Shapes: each (B, H, grid² + extra, d) -> (B, H, grid² + extra, d)."""
         if self.tiles == 1:
             return attend(q, k, v, visible=self.visible)
-        patches = self.grid_size**2
-        seen = attend(self._tiled(q), self._around(k), self._around(v), visible=self.visible)
-        result = self._untiled(seen, batch=len(q))
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            result: Tensor = _GatheredTwice.apply(q, k, v, self)  # type: ignore[no-untyped-call]
+        else:
+            result = self.of_patches(q, k, v)
         if not self.extra:
             return result
-        return torch.cat([result, attend(q[:, :, patches:], k, v)], dim=2)
+        return torch.cat([result, attend(q[:, :, self.grid_size**2 :], k, v)], dim=2)
 
     def pairs(self, tokens: int) -> int:
         grid, reach = self.grid_size, self.reach
         along = sum(min(grid, place + reach + 1) - max(0, place - reach) for place in range(grid))
         return along**2 + self.extra * (2 * tokens - self.extra)
 
+    def of_patches(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What the patches see. Shapes: each (B, H, grid² + extra, d) -> (B, H, grid², d)."""
+        parts = device.parts_of_heads(q.device, q.shape[1])
+        return torch.cat([
+            torch.cat([self.of_row(row, *self.pieces(row, *heads)) for row in range(self.tiles)], dim=2)
+            for heads in zip(*(x.chunk(parts, dim=1) for x in (q, k, v)), strict=True)
+        ], dim=1)  # fmt: skip
+
+    def pieces(self, row: int, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, ...]:
+        """What a row of tiles takes, as views: its queries, the keys and values around it, and those of extra tokens.
+
+        Shapes: each (B, H, grid² + extra, d) -> (B, H, …, d).
+        """
+        grid, top, bottom = self.grid_size, row * self.tile, min(self.grid_size, (row + 1) * self.tile)
+        around = slice(max(0, top - self.reach) * grid, min(grid, bottom + self.reach) * grid)
+        extra = slice(grid * grid, None)
+        return q[:, :, top * grid : bottom * grid], k[:, :, around], v[:, :, around], k[:, :, extra], v[:, :, extra]
+
+    def of_row(self, row: int, q: Tensor, k: Tensor, v: Tensor, extra_k: Tensor, extra_v: Tensor) -> Tensor:
+        """What a row of tiles sees, of its `pieces`. Shapes: (B, H, …, d) -> (B, H, rows · grid, d)."""
+        batch, heads, tile, tiles = *q.shape[:2], self.tile, self.tiles
+        rows, beyond = q.shape[2] // self.grid_size, tiles * tile - self.grid_size
+        q = F.pad(torch.unflatten(q, 2, (rows, -1)), (0, 0, 0, beyond, 0, tile - rows)).flatten(0, 1)
+        q = torch.unflatten(q, 2, (tiles, tile)).permute(2, 0, 1, 3, 4).flatten(2, 3)  # (tiles, B·H, tile², d)
+        around = self._around(row, k, extra_k), self._around(row, v, extra_v)
+        seen = attend(q, *around, visible=self.visible[row])  # (tiles, B·H, tile², d)
+        seen = seen.reshape(tiles, batch, heads, tile, tile, -1).permute(1, 2, 3, 0, 4, 5).flatten(3, 4)
+        return seen[:, :, :rows, : self.grid_size].flatten(2, 3)
+
+    def _around(self, row: int, k: Tensor, extra: Tensor) -> Tensor:
+        """Gather what each tile of a row sees. Shapes: (B, H, …, d) -> (tiles, B·H, side² + extra, d)."""
+        side, beyond = self.tile + 2 * self.reach, self.tiles * self.tile - self.grid_size
+        k = torch.unflatten(k, 2, (-1, self.grid_size))
+        above = max(0, self.reach - row * self.tile)  # rows that lie beyond the grid
+        k = F.pad(k, (0, 0, self.reach, self.reach + beyond, above, side - above - k.shape[2])).flatten(0, 1)
+        k = k.unfold(2, side, self.tile).permute(2, 0, 1, 4, 3).flatten(2, 3)
+        return torch.cat([k, extra.flatten(0, 1).expand(self.tiles, -1, -1, -1)], dim=2) if self.extra else k
+
     def _visible(self) -> Tensor:
         """What sees what. Its places lie on the CPU, also where a model is built without memory: it is in no file."""
         places = torch.arange(self.tiles * self.tile, device="cpu").view(self.tiles, self.tile)
         if self.tiles == 1:
             both = _on_both_axes((places[:, :, None] - places[:, None, :]).abs() <= self.reach)
-            return F.pad(both[0], (0, self.extra, 0, self.extra), value=True)
+            return F.pad(both[0, 0], (0, self.extra, 0, self.extra), value=True)
         around = places[:, :1] - self.reach + torch.arange(self.tile + 2 * self.reach, device="cpu")
         is_near = (places[:, :, None] - around[:, None, :]).abs() <= self.reach
         is_there = (around >= 0) & (around < self.grid_size)
         both = _on_both_axes(is_near & is_there[:, None, :])
         both = both | ~both.any(dim=-1, keepdim=True)  # of queries beyond the grid, so that nothing becomes NaN
-        return F.pad(both, (0, self.extra), value=True)[:, None]
+        return F.pad(both, (0, self.extra), value=True)[:, :, None]
 
-    def _tiled(self, q: Tensor) -> Tensor:
-        """Shapes: (B, H, grid² + extra, d) -> (tiles, B·H, tile², d); what lies beyond the grid is 0."""
-        q = self._grid(q, before=0).flatten(0, 1)  # (B·H, places, places, d)
-        q = q.reshape(len(q), self.tiles, self.tile, self.tiles, self.tile, -1)
-        return q.permute(1, 3, 0, 2, 4, 5).flatten(3, 4).flatten(0, 1)
 
-    def _around(self, k: Tensor) -> Tensor:
-        """What each tile sees. Shapes: (B, H, grid² + extra, d) -> (tiles, B·H, side² + extra, d)."""
-        side = self.tile + 2 * self.reach
-        grid = self._grid(k, before=self.reach).flatten(0, 1)
-        around = grid.unfold(1, side, self.tile).unfold(2, side, self.tile)  # (B·H, rows, columns, d, side, side)
-        around = around.permute(1, 2, 0, 4, 5, 3).flatten(3, 4).flatten(0, 1)
-        if not self.extra:
-            return around
-        extra = k[:, :, self.grid_size**2 :].flatten(0, 1)
-        return torch.cat([around, extra.expand(len(around), -1, -1, -1)], dim=2)
+class _GatheredTwice(torch.autograd.Function):
+    """A window's backward pass gathers the keys of each row of tiles anew, instead of keeping them all."""
 
-    def _grid(self, x: Tensor, *, before: int) -> Tensor:
-        """The patches as a grid of whole tiles, with an edge of so many zeros.
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, window: WindowAttention) -> Tensor:
+        ctx.save_for_backward(q, k, v)
+        ctx.window = window
+        return window.of_patches(q, k, v)
 
-        Shapes: (B, H, grid² + extra, d) -> (B, H, places, places, d).
-        """
-        after = before + self.tiles * self.tile - self.grid_size
-        x = torch.unflatten(x[:, :, : self.grid_size**2], 2, (self.grid_size, -1))
-        return F.pad(x, (0, 0, before, after, before, after))
-
-    def _untiled(self, seen: Tensor, *, batch: int) -> Tensor:
-        """Shapes: (tiles, B·H, tile², d) -> (B, H, grid², d)."""
-        tiles, tile, grid = self.tiles, self.tile, self.grid_size
-        seen = seen.reshape(tiles, tiles, batch, -1, tile, tile, seen.shape[-1])
-        seen = seen.permute(2, 3, 0, 4, 1, 5, 6).flatten(4, 5).flatten(2, 3)  # (B, H, places, places, d)
-        return seen[:, :, :grid, :grid].flatten(2, 3)
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        window, inputs = ctx.window, ctx.saved_tensors
+        results = [torch.zeros_like(x) for x in inputs]
+        parts = device.parts_of_heads(gradient.device, gradient.shape[1])
+        chunks = zip(*(x.chunk(parts, dim=1) for x in (*inputs, *results, gradient)), strict=True)
+        for q, k, v, of_q, of_k, of_v, of_result in chunks:
+            for row, part in enumerate(of_result.split(window.tile * window.grid_size, dim=2)):
+                pieces = [piece.detach().requires_grad_() for piece in window.pieces(row, q, k, v)]
+                with torch.enable_grad():
+                    seen = window.of_row(row, *pieces)
+                found = torch.autograd.grad(seen, pieces, part, allow_unused=True)
+                for whole, piece in zip(window.pieces(row, of_q, of_k, of_v), found, strict=True):
+                    if piece is not None:
+                        whole += piece
+        return *results, None
 
 
 def _on_both_axes(near: Tensor) -> Tensor:
-    """Shapes: along one axis (tiles, n, m) -> on the grid (tiles², n², m²)."""
-    return (near[:, None, :, None, :, None] & near[None, :, None, :, None, :]).flatten(4, 5).flatten(2, 3).flatten(0, 1)
+    """Shapes: along one axis (tiles, n, m) -> on the grid (tiles, tiles, n², m²)."""
+    return (near[:, None, :, None, :, None] & near[None, :, None, :, None, :]).flatten(4, 5).flatten(2, 3)
 
 
 def _tile_side(grid_size: int, window: int) -> int:

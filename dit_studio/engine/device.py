@@ -119,6 +119,12 @@ def prefers_plain_attention(q: torch.Tensor, *, keys: int | None = None) -> bool
     return q.device.type == "cpu" and q.dtype == torch.bfloat16 and scores <= _PLAIN_ATTENTION_SCORES
 
 
+def parts_of_heads(device: torch.device, heads: int) -> int:
+    """In how many parts window attention takes the heads: on a CPU one by one, so that what it gathers stays small;
+    elsewhere all at once, where a call costs more than its memory."""
+    return heads if device.type == "cpu" else 1
+
+
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done what it was told, so that a clock reads true."""
     if device.type == "cuda":
