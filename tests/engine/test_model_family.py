@@ -242,6 +242,7 @@ def test_sits_flow_is_trained_in_its_own_time() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore")  # of the compiler
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize("attention", ATTENTIONS, ids=lambda choice: choice["attention"])
 def test_a_compiled_model_is_the_same(block: str, attention: dict[str, Any]) -> None:
