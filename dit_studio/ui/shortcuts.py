@@ -30,6 +30,8 @@ _ON_THE_SAMPLE_PAGE = (
     ("xₜ and x̂₀, or one of them", "D"),
     ("Grid and image, or one of them", "G"),
     ("What guidance adds, or not", "U"),
+    ("Where the heads look, or not", "H"),
+    ("The patch that looks", "← →, ↑ ↓ on it"),
     ("The slider's axis: t, or log-SNR", "A"),
     ("Give a star", "S"),
     ("Pin for comparison", "C"),

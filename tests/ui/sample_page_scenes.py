@@ -6,21 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from attention_answers import seen
+from model_answers import HEADS, OBJECTIVE, SCALE, VAE, opened
 from PySide6.QtWidgets import QWidget
 from sample_films import Drawing, photographs, started
-from sample_history_scenes import make_entry, make_history, record_of
+from sample_history_scenes import DIGITS, make_entry, make_history, record_of
 from sample_setup_scenes import example_model
 from scripted import Script, ScriptedLauncher, Step
 
-from dit_studio.events import CellDrawn, CellFailed, CellStarted, Failure
+from dit_studio.events import CellDrawn, CellFailed, CellStarted, ExportChecked, Failure
 from dit_studio.places import samples_dir
 from dit_studio.sample_request import SampleRequest
 from dit_studio.ui.main_window import MainWindow
+from dit_studio.ui.sample.export_model_dialog import ExportModelDialog
+from dit_studio.ui.sample.model_sheet import ModelSheet
 from dit_studio.ui.sample.page import SamplePage
 from dit_studio.ui.settings import Settings
 
 _NAMES = ("temple", "flower")
-_MODEL = example_model(_NAMES, image_size=32)
+_MODEL = example_model(_NAMES, image_size=32, patch_size=2, depth=12, num_heads=6)
 _REQUEST = SampleRequest(classes=(0, 1), count=8, steps=50, cfg=4.0, seed=12)
 _DIED = Failure(
     message="The worker process ended in the middle of its work (it closed its output).",
@@ -124,6 +128,76 @@ def died(place: Path) -> QWidget:
     return _generated(place, lambda folder, **_: [*_frames(folder, 9), _DIED])[0]
 
 
+def attention(place: Path, *, heads: int = 6) -> QWidget:
+    make_entry(samples_dir(), "drawn", record_of(count=8, steps=50), side=32)
+    window, page = _window(place)
+    launcher = page.attention._launcher
+    assert isinstance(launcher, ScriptedLauncher)
+    launcher.answers["describe_sampling"] = [msgspec.structs.replace(_MODEL, path=DIGITS.path, fingerprint="")]
+    launcher.answers["see_attention"] = lambda **params: [seen(**params, heads=heads, grid=16, elsewhere=0.2)]
+    page.session.model_loaded.connect(lambda: page.stage.seek(38))
+    page.stage.heads.setChecked(True)
+    return window
+
+
+def attention_of_sixteen(place: Path) -> QWidget:
+    return attention(place, heads=16)
+
+
+def attention_of_another(place: Path) -> QWidget:
+    (place / "digits").mkdir()
+    model = msgspec.structs.replace(DIGITS, path=str(place / "digits"))
+    make_entry(samples_dir(), "drawn", record_of(count=8, steps=50, model=model), side=32)
+    window, page = _window(place)
+    page.stage.heads.setChecked(True)
+    return window
+
+
+def model_sheet(place: Path) -> QWidget:
+    file = place / "DiT-XL-2-256x256.pt"
+    sheet = ModelSheet(file, lambda _start: "")
+    warning = "The weights are stored as float16; they are converted to float32."
+    sheet.show_opened(opened(str(file), OBJECTIVE, HEADS, VAE, SCALE, warnings=(warning,)), {"vae": "someone/vae"})
+    return sheet
+
+
+def export_model(place: Path, *, form: int = 0) -> QWidget:
+    def checked(format: str, **_: str) -> Script:  # noqa: A002
+        return [_CHECKED[format]]
+
+    launcher = ScriptedLauncher(answers={"check_export": checked})
+    dialog = ExportModelDialog(launcher, "/runs/x", "ema", name="landscapes-B4 · step 20,000")  # type: ignore[arg-type]
+    dialog.form.setCurrentIndex(form)
+    dialog.path.setText(str(place / "landscapes.pt"))
+    (place / "landscapes.pt").write_bytes(b"old")
+    return dialog
+
+
+def export_refused(place: Path) -> QWidget:
+    return export_model(place, form=2)
+
+
+_CHECKED = {
+    "facebook": ExportChecked(
+        format="facebook",
+        notes=(
+            "Outputs will differ a little: the published code computes the timestep's frequencies over 128, and every "
+            "norm's eps is 1e-6.",
+            "The file holds tensors alone: not the number of heads (12), the classes' names, the noise schedule or the "
+            "VAE.",
+        ),
+        size_bytes=522_000_000,
+    ),
+    "diffusers": ExportChecked(
+        format="diffusers",
+        problems=(
+            "Its blocks are cross-attention, and diffusers' DiT knows adaln-zero alone.",
+            "It has QK-norm, and diffusers' DiT has not.",
+        ),
+    ),
+}
+
+
 SAMPLE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "sample-empty": empty,
     "sample-live": live,
@@ -133,4 +207,10 @@ SAMPLE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "sample-compared": compared,
     "sample-swept": swept,
     "sample-died": died,
+    "sample-attention": attention,
+    "sample-attention-16": attention_of_sixteen,
+    "sample-attention-other": attention_of_another,
+    "sample-model-sheet": model_sheet,
+    "sample-export-model": export_model,
+    "sample-export-refused": export_refused,
 }

@@ -51,9 +51,9 @@ def make_page(qtbot: QtBot, settings: Settings) -> Iterator[MakePage]:
 
 def sheet_of(page: SamplePage, qtbot: QtBot) -> ModelSheet:
     """The sheet, once it asks."""
-    qtbot.waitUntil(lambda: page.opening.sheet is not None and bool(page.opening.sheet.rows))
-    assert page.opening.sheet is not None
-    return page.opening.sheet
+    qtbot.waitUntil(lambda: page.model.opening.sheet is not None and bool(page.model.opening.sheet.rows))
+    assert page.model.opening.sheet is not None
+    return page.model.opening.sheet
 
 
 def put(sheet: ModelSheet, name: str, answer: str) -> None:
@@ -87,7 +87,7 @@ def test_the_sheet_has_the_likely_answers_and_opening_is_remembered(
     assert page.set_up.model.path == str(file)
     page.open_model(file)
     qtbot.waitUntil(lambda: is_loaded(page, file))
-    assert page.opening.sheet is None, "it is asked once"
+    assert page.model.opening.sheet is None, "it is asked once"
 
 
 def test_an_open_question_without_an_answer_keeps_the_model_closed(
@@ -145,16 +145,16 @@ def test_a_model_that_tells_everything_is_not_asked(make_page: MakePage, qtbot: 
     )
     page.open_model(file)
     qtbot.waitUntil(lambda: is_loaded(page, file))
-    assert page.opening.sheet is None
+    assert page.model.opening.sheet is None
 
 
 def test_a_warning_is_shown_before_the_model_is_used(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
     warning = "The weights are stored as float16; they are converted to float32."
     page = make_page(open_model=lambda path, **_: [opened(path, warnings=(warning,), is_known=True)])
     page.open_model(weights_file(tmp_path))
-    qtbot.waitUntil(lambda: page.opening.sheet is not None and page.opening.sheet.open_button.isEnabled())
-    assert page.opening.sheet is not None
-    assert warning in [label.text() for label in page.opening.sheet.findChildren(QLabel)]
+    qtbot.waitUntil(lambda: page.model.opening.sheet is not None and page.model.opening.sheet.open_button.isEnabled())
+    assert page.model.opening.sheet is not None
+    assert warning in [label.text() for label in page.model.opening.sheet.findChildren(QLabel)]
 
 
 def test_what_is_known_is_shown_again_and_can_be_changed(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_file_that_changed_is_not_used_as_before_when_the_window_opens(
     settings.save_form("sample model", {"path": str(weights_file(tmp_path)), "weights": "ema"})
     page = make_page(open_model=asking(HEADS))
     qtbot.waitUntil(lambda: "has changed since" in page.set_up.model.message.text())
-    assert page.opening.sheet is None
+    assert page.model.opening.sheet is None
     page.set_up.menu.known.trigger()
     sheet_of(page, qtbot).open_button.click()
     qtbot.waitUntil(lambda: page.session.model is not None)
@@ -289,9 +289,13 @@ def test_what_cannot_be_opened_is_a_card_with_a_sentence(
     message = page.set_up.model.message
 
     def is_said() -> bool:
-        if page.opening.sheet is not None and page.opening.sheet.rows and not page.opening.sheet.problem:
-            page.opening.sheet.open_button.click()
-        said = page.opening.sheet.problem if page.opening.sheet is not None else message.text()
+        if (
+            page.model.opening.sheet is not None
+            and page.model.opening.sheet.rows
+            and not page.model.opening.sheet.problem
+        ):
+            page.model.opening.sheet.open_button.click()
+        said = page.model.opening.sheet.problem if page.model.opening.sheet is not None else message.text()
         return "broken.pt" in said and words in said
 
     qtbot.waitUntil(is_said, timeout=30_000)

@@ -393,7 +393,7 @@ def test_tab_goes_through_the_stage_from_top_to_bottom(qtbot: QtBot) -> None:
         QTest.keyClick(window.windowHandle(), Qt.Key.Key_Tab)
         reached.append(QApplication.focusWidget())
     bar = stage.playback_bar
-    above = [stage.grid, stage.guidance, stage.every, stage.layout_button, stage.star, stage.compare]
+    above = [stage.grid, stage.guidance, stage.heads, stage.every, stage.layout_button, stage.star, stage.compare]
     below = [*stage.axis.buttons.values(), stage.scrubber, bar.play, bar.loop, bar.speed, stage.branch]
     assert reached == [*above, *below, before]
 

@@ -17,13 +17,13 @@ class OnStage:
 
     def __init__(self, history: SampleHistory, stage: Stage, exports: ExportMenu) -> None:
         self._history, self._stage, self._exports = history, stage, exports
-        self._is_live = False
+        self.is_live = False  # whether it is being drawn
         self.name = ""  # of the entry; "" while there is none
         self.film: Film | None = None
 
     def show_live(self, name: str, frames: Frames, branch: BranchPoint | None, class_names: Sequence[str]) -> None:
         """Show a film that grows."""
-        self.name, self.film, self._is_live = name, with_parent(self._history, frames, branch), True
+        self.name, self.film, self.is_live = name, with_parent(self._history, frames, branch), True
         self._stage.set_stars(set())
         self._stage.show_film(self.film, live=True, class_names=tuple(class_names), memory=frames.memory_text)
         self.show_exports()
@@ -33,7 +33,7 @@ class OnStage:
 
         Raises: DataError if it cannot be read.
         """
-        self._is_live = False
+        self.is_live = False
         was_shown = self.film is not None and self.name == name
         if was_shown:
             self._stage.film_ended()
@@ -46,7 +46,7 @@ class OnStage:
     def show(self, found: HistoryEntry, *, image: int = 0, step: int | None = None) -> None:
         """Show an entry. Raises: DataError if its film cannot be read."""
         self.film = film_of(self._history, found.name)
-        self.name, self._is_live = found.name, False
+        self.name, self.is_live = found.name, False
         self._stage.show_film(
             self.film,
             image=image,
@@ -58,7 +58,7 @@ class OnStage:
         self.show_exports()
 
     def clear(self) -> None:
-        self.name, self.film, self._is_live = "", None, False
+        self.name, self.film, self.is_live = "", None, False
         self._stage.show_film(None)
         self.show_exports()
 
@@ -99,6 +99,6 @@ class OnStage:
     def show_exports(self) -> None:
         """Offer the image that is picked; its own entry's film, without the parent's image beside it."""
         place = self.place(self._stage.current_image)
-        found = None if self._is_live or not place.entry else self._history.entry(place.entry)
+        found = None if self.is_live or not place.entry else self._history.entry(place.entry)
         film = own_film(self._history, place.entry) if found is not None and self.film is not None else None
         self._exports.show_entry(found, place.image, film)

@@ -13,20 +13,19 @@ from dit_studio.errors import StudioError
 from dit_studio.events import Failure, JobState, SampleModel, SettingsRefused
 from dit_studio.image_settings import read_settings
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import RunFolder, list_runs
+from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
-from dit_studio.places import runs_dir, samples_dir
+from dit_studio.places import samples_dir
 from dit_studio.sample_request import SampleRequest
 from dit_studio.sweep import open_sweep
+from dit_studio.ui.sample.attention import Attention
 from dit_studio.ui.sample.branching import Branching
+from dit_studio.ui.sample.chosen_model import ChosenModel
 from dit_studio.ui.sample.comparing import Comparing
 from dit_studio.ui.sample.export_menu import ExportMenu
-from dit_studio.ui.sample.export_model_dialog import ExportModelDialog
 from dit_studio.ui.sample.frames import Frames
 from dit_studio.ui.sample.history import HistoryPanel
 from dit_studio.ui.sample.lineage import Place
-from dit_studio.ui.sample.model_answers import must_be_asked
-from dit_studio.ui.sample.model_opening import ModelOpening
 from dit_studio.ui.sample.on_stage import OnStage
 from dit_studio.ui.sample.restore_sheet import RestoreSheet
 from dit_studio.ui.sample.session import SampleSession
@@ -52,7 +51,7 @@ class SamplePage(QWidget):
 
     def __init__(self, settings: Settings, launcher: Launcher, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings, self._launcher = settings, launcher
+        self._settings = settings
         self.history = SampleHistory(samples_dir())
         self.session = SampleSession(launcher, self)
         self.exports = ExportMenu(launcher)
@@ -60,9 +59,9 @@ class SamplePage(QWidget):
         self.entries, self.message = HistoryPanel(self.history), MessageCard()
         self.comparing = Comparing(self.history, self)
         self.on_stage = OnStage(self.history, self.stage, self.exports)
+        self.attention = Attention(launcher, self.history, self.stage, self.on_stage, self.exports.status, self)
         self.branching = Branching(self.history, self.set_up)
-        self.opening = ModelOpening(launcher, self.set_up.model.dialogs.folder, self)
-        self._loaded = ("", "ema")  # the model that was loaded last, and its weights
+        self.model = ChosenModel(launcher, self.session, self.set_up, self)
         self._build()
         self._connect()
         self.history.empty_trash()
@@ -73,8 +72,7 @@ class SamplePage(QWidget):
 
     def open_model(self, path: Path) -> None:
         """Sample from a run, a checkpoint or a file of weights."""
-        self.set_up.set_model(str(path))
-        self._load(str(path), self.set_up.model.weights_name)
+        self.model.open(str(path), "ema")
 
     def open_picture(self, path: Path) -> None:
         """Offer the settings inside a PNG, after showing what would change."""
@@ -92,9 +90,8 @@ class SamplePage(QWidget):
         if self._columns.count == 3:
             self._settings.save_form("sample_columns", {"sizes": self._columns.sizes()})
         self.exports.status.close_jobs()
-        self.opening.close_job()
-        for dialog in self.findChildren(ExportModelDialog):
-            dialog.close_jobs()
+        self.model.close_jobs()
+        self.attention.close_job()
         self.session.close()
 
     # --------------------------------------------------------------------------------------------- drawing
@@ -129,6 +126,7 @@ class SamplePage(QWidget):
         self.set_up.show_state(state, self._words(state))
         self.sweep.show_state(state)
         if state.is_active:
+            self.attention.give_way()
             return
         self.status_changed.emit("")
         folder = self.session.folder
@@ -213,8 +211,7 @@ class SamplePage(QWidget):
         self.set_up.set_request(request)
         picker = self.set_up.model
         if model and (model, weights) != (picker.path, picker.weights_name):
-            self.set_up.set_model(model, weights)
-            self._load(model, weights)
+            self.model.open(model, weights)
 
     def _on_deleted(self, name: str) -> None:
         if self.branching.point is not None and self.branching.point.entry == name:
@@ -260,47 +257,13 @@ class SamplePage(QWidget):
 
     # --------------------------------------------------------------------------------------------- the model
 
-    def _load(self, path: str, weights: str) -> None:
-        """Have a model loaded, once all is known of it."""
-        if not path:
-            return
-        self.session.forget_model()
-        self.set_up.show_loading("Loading the model")
-        self.opening.open(path, weights)
-        self._show_base()
-
-    def _load_known(self, path: str, weights: str) -> None:
-        self.set_up.show_loading("Loading the model")
-        self.session.load(path, weights)
-        self._show_base()
-
-    def _load_last(self) -> None:
-        """Back to the model that was there before another was to be opened."""
-        path, weights = self._loaded
-        self.set_up.set_model(path, weights)
-        if path:
-            self._load_known(path, weights)
-
-    def _show_what_is_known(self) -> None:
-        picker = self.set_up.model
-        self.opening.show_known(picker.path, picker.weights_name)
-
-    def _export_model(self) -> None:
-        picker = self.set_up.model
-        name = self.session.model.name if self.session.model is not None else Path(picker.path).stem
-        dialog = ExportModelDialog(self._launcher, picker.path, picker.weights_name, name=name, parent=self)
-        dialog.open()
-
-    def _on_model_failed(self, failure: Failure) -> None:
-        self.set_up.show_failure(failure)
-        self._show_base()
-
     def _on_model(self, model: SampleModel) -> None:
-        self.set_up.show_model(model)
-        self._loaded = (self.set_up.model.path, self.set_up.model.weights_name)
         if ended := self.branching.check(model):
             self._say(ended, "info")
         self._suggest_settings()
+
+    def _on_model_changed(self) -> None:
+        self.attention.show_model(self.session.model)
         self._show_base()
 
     def _suggest_settings(self) -> None:
@@ -316,18 +279,8 @@ class SamplePage(QWidget):
         self.sweep.set_base(self.set_up.request())
 
     def _open_remembered(self) -> None:
-        """The model that was open last, or the newest run that has something to sample from."""
-        path = self.set_up.model.path
-        if not path:
-            runs = [run.folder for run in list_runs(runs_dir()) if run.folder.checkpoints()]
-            path = str(runs[0].path) if runs else ""
-            if path:
-                self.set_up.set_model(path)
-        if path and must_be_asked(Path(path)):
-            message = f"{Path(path).name} has changed since it was opened."
-            self._on_model_failed(Failure(message=message, remedy="“What is known of it…” in its menu asks again."))
-        elif path and self.session.model is None:
-            self._load(path, self.set_up.model.weights_name)
+        """The model, and what was drawn last."""
+        self.model.open_remembered()
         newest = next((entry for entry in self.history.entries() if entry.sweep is None), None)
         if self.on_stage.film is None and newest is not None:
             self._obey(lambda: self.on_stage.show(newest))
@@ -366,10 +319,9 @@ class SamplePage(QWidget):
     def _connect(self) -> None:
         session, set_up, stage = self.session, self.set_up, self.stage
         session.state_changed.connect(self._on_state)
-        session.loading.connect(set_up.show_loading)
         session.waiting.connect(self._on_waiting)
-        session.model_loaded.connect(self._on_model)
-        session.model_failed.connect(self._on_model_failed)
+        self.model.loaded.connect(self._on_model)
+        self.model.changed.connect(self._on_model_changed)
         session.begun.connect(self._on_begun)
         session.grew.connect(self._on_grew)
         session.refused.connect(self._on_refused)
@@ -378,13 +330,7 @@ class SamplePage(QWidget):
         session.sweep_said.connect(self.sweep.add_events)
         set_up.generate_asked.connect(self._generate)
         set_up.stop_asked.connect(session.stop)
-        set_up.model_chosen.connect(self._load)
-        set_up.menu.known_asked.connect(self._show_what_is_known)
-        set_up.menu.export_asked.connect(self._export_model)
-        self.opening.known.connect(self._load_known)
-        self.opening.loading.connect(set_up.show_loading)
-        self.opening.failed.connect(self._on_model_failed)
-        self.opening.cancelled.connect(self._load_last)
+        self.attention.model_asked.connect(self.model.open)
         set_up.branch_cancelled.connect(self.branching.cancel)
         set_up.changed.connect(self._show_base)
         stage.branch_asked.connect(self._branch_from)

@@ -2,32 +2,31 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFocusEvent, QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QSplitter, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
+from dit_studio.ui.sample.attention_panel import AttentionPanel
 from dit_studio.ui.sample.axis_switch import AxisSwitch
 from dit_studio.ui.sample.film import Film
 from dit_studio.ui.sample.image_grid import ImageGrid
 from dit_studio.ui.sample.playback import Playback
 from dit_studio.ui.sample.playback_bar import LiveChip, PlaybackBar, tool
 from dit_studio.ui.sample.scrubber import Scrubber
+from dit_studio.ui.sample.stage_split import StageSplit
 from dit_studio.ui.sample.viewer import Viewer
 from dit_studio.ui.widgets.basics import Caption, ElidedLabel, EmptyState, button, describe, row
 from dit_studio.ui.widgets.flow import FlowLayout
 
 _ABOUT_BRANCH = "Go on from the xₜ of this step with another class, CFG, seed or sampler (B)."
 _ABOUT_GUIDANCE = "Show the predictions with and without the class, and what guidance adds (U)."
+_ABOUT_HEADS = "Show where each head of a block looks from a patch of the image, at this step (H)."
 _NOT_YET = "\nOff: the images are still being drawn."
-Layout = Literal["both", "grid", "image"]
-_LAYOUTS: tuple[Layout, ...] = ("both", "grid", "image")
 _REFRESH_MS = 16  # a growing film is painted at most this often
-_GRID_SHARE = 0.27  # of the height, at most, unless the user pulls at it
-_GRID_LEAST, _VIEWER_HEIGHT, _MOST_ICON = 90, 190, 20  # pixels
+_MOST_ICON = 20  # pixels
 _STEP_KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 _PAGE = 5  # steps that Shift and an arrow go
 _ENDS = {Qt.Key.Key_Home: 1, Qt.Key.Key_End: 10**9}
@@ -50,6 +49,7 @@ class Stage(QWidget):
         self._is_live, self._follows = False, False
         self._stars: set[int] = set()
         self.grid, self.viewer, self.scrubber = ImageGrid(), Viewer(), Scrubber()
+        self.attention = AttentionPanel()
         self.playback = Playback(self)
         self.playback_bar, self.live = PlaybackBar(self.playback), LiveChip()
         self._caption, self._readout, self._memory = (
@@ -68,11 +68,11 @@ class Stage(QWidget):
         )
         self.star = tool("star", "Star", "Keep this image among the favourites (S).", checkable=True)
         self.compare = tool("pin", "Pin for comparison", "Pin this image in the comparison (C).")
-        self._pages, self._split, self._lower = QStackedWidget(), QSplitter(Qt.Orientation.Vertical), QWidget()
+        self.heads = tool("attention", "Attention", _ABOUT_HEADS, checkable=True)
+        self._pages, self._pictures, self._lower = QStackedWidget(), QStackedWidget(), QWidget()
+        self._split = StageSplit(self.grid, self._lower, self._pictures)
         self._refresh_timer = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._is_stale = False
-        self._layout: Layout = "both"
-        self._is_split_by_user = False
         self._build(extra)
         self._connect()
         self.show_film(None)
@@ -116,8 +116,10 @@ class Stage(QWidget):
         self.grid.show_film(film, class_names, self._image)
         self.viewer.show_film(film)
         self._step = min(step or 10**9, max(self._steps_done(), 1))
+        has_many = film is not None and film.images > 1
+        self.layout_button.setVisible(has_many)
         self._show_all()
-        self._divide()
+        self._split.show_one_or_many(has_many=has_many)
 
     def film_grew(self) -> None:
         """Frames or finished images arrived."""
@@ -179,7 +181,12 @@ class Stage(QWidget):
             widget.setVisible(has_steps)
         self._caption.setText(self.grid.caption(self._image))
         self.live.setVisible(self._is_live)
-        self.guidance.setVisible(self.viewer.has_guidance)
+        self.heads.setVisible(has_steps)
+        shows_heads = has_steps and self.heads.isChecked()
+        self._pictures.setCurrentWidget(self.attention if shows_heads else self.viewer)
+        self._memory.setVisible(not shows_heads)
+        self._split.let_grid_give_way(gives_way=shows_heads)
+        self.guidance.setVisible(self.viewer.has_guidance and not shows_heads)
         self.branch.setVisible(has_steps)
         self.branch.setEnabled(not self._is_live)
         self.branch.setToolTip(_ABOUT_BRANCH + (_NOT_YET if self._is_live else ""))
@@ -193,6 +200,8 @@ class Stage(QWidget):
         self.scrubber.setValue(self._step)
         self._readout.setText(self.scrubber.text)
         self.viewer.show_step(self._image, self._step)
+        picture = self._film.picture("x_start", self._image, self._step) if self._film else None
+        self.attention.show_moment(self._film, self._image, self._step, picture)
         plane = "x_t" if self.viewer.focus == "x_t" else "x_start"
         self.grid.set_step(self._step, plane=plane, is_at_step=self.every.isChecked() and not self.follows)
 
@@ -200,27 +209,6 @@ class Stage(QWidget):
         is_starred = self._image in self._stars
         self.star.setChecked(is_starred)
         self.star.setIcon(icon("star-filled", theme.current().curves[1]) if is_starred else icon("star"))
-
-    def _divide(self) -> None:
-        """Give the grid as much room as its images need, and no more than its share unless it is alone; once the user
-        has pulled at it, it stays as it is until the layout changes."""
-        has_many = self._film is not None and self._film.images > 1
-        self.grid.setVisible(has_many and self._layout != "image")
-        self.viewer.setVisible(not has_many or self._layout != "grid")
-        self.layout_button.setVisible(has_many)
-        height = self._split.height() - self._split.handleWidth()
-        wanted = height if self.viewer.isHidden() else self.grid.preferred_height(self.grid.width(), self._grid_limit())
-        if self._is_split_by_user and not self.viewer.isHidden():
-            return
-        self._split.setStretchFactor(0, 1 if self.viewer.isHidden() else 0)
-        self._split.setStretchFactor(1, 0 if self.viewer.isHidden() else 1)
-        self._split.setSizes([wanted, height - wanted])
-
-    def _grid_limit(self) -> int:
-        """How high the grid may be beside the viewer, which goes before it where there is little room."""
-        height, below = self._split.height(), self._lower.minimumSizeHint().height()
-        left = height - below + self.viewer.minimumSizeHint().height() - theme.scaled(_VIEWER_HEIGHT)
-        return max(min(round(height * _GRID_SHARE), left), _GRID_LEAST)
 
     # --------------------------------------------------------------------------------------------- the user
 
@@ -269,8 +257,16 @@ class Stage(QWidget):
     def _on_guidance_toggled(self, shows: bool) -> None:
         self.viewer.show_guidance(shows)
 
+    def _on_heads_toggled(self) -> None:
+        self._show_all()
+        self.attention.ask()
+
+    def _toggle_heads(self) -> None:
+        if self.heads.isVisible():
+            self.heads.toggle()
+
     def _toggle_guidance(self) -> None:
-        if self.viewer.has_guidance:
+        if self.guidance.isVisible():
             self.guidance.toggle()
 
     def _next_focus(self) -> None:
@@ -280,7 +276,8 @@ class Stage(QWidget):
     def _open(self, image: int) -> None:
         """Show an image alone; if it is that already, all of them again."""
         self.pick(image)
-        self._lay_out("both" if self._layout == "image" else "image")
+        self._split.open_alone()
+        self._keep_focus()
 
     def _ask_branch(self) -> None:
         if self.branch.isEnabled() and self._film is not None and self._film.points:
@@ -291,16 +288,13 @@ class Stage(QWidget):
         self.star_toggled.emit(self._image)
 
     def _next_layout(self) -> None:
-        self._lay_out(_LAYOUTS[(_LAYOUTS.index(self._layout) + 1) % len(_LAYOUTS)])
+        self._split.next_layout()
+        self._keep_focus()
 
-    def _lay_out(self, layout: Layout) -> None:
-        self._layout, self._is_split_by_user = layout, False
-        self._divide()
+    def _keep_focus(self) -> None:
+        """What had it may be hidden now."""
         if self.focusWidget() is None:
             self.scrubber.setFocus()
-
-    def _on_split(self) -> None:
-        self._is_split_by_user = not self.viewer.isHidden()
 
     def _on_refresh_timeout(self) -> None:
         if self._is_stale:
@@ -317,11 +311,11 @@ class Stage(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._divide()
+        self._split.divide()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._divide()
+        self._split.divide()
         if self._is_stale:
             self._take_in()
 
@@ -345,6 +339,7 @@ class Stage(QWidget):
             Qt.Key.Key_B: self._ask_branch,
             Qt.Key.Key_U: self._toggle_guidance,
             Qt.Key.Key_A: self.axis.choose_next,
+            Qt.Key.Key_H: self._toggle_heads,
         }
         self.playback.moved.connect(self._on_play_moved)
         self.scrubber.sought.connect(self.seek)
@@ -358,9 +353,9 @@ class Stage(QWidget):
         self.compare.clicked.connect(lambda: self.compare_asked.emit(self._image))
         self.every.toggled.connect(self._on_every_toggled)
         self.axis.chosen.connect(self.scrubber.set_axis)
-        self._split.splitterMoved.connect(self._on_split)
         self.layout_button.clicked.connect(self._next_layout)
         theme.theme_changed.connect(self._restyle)
+        self.heads.toggled.connect(self._on_heads_toggled)
         self.guidance.toggled.connect(self._on_guidance_toggled)
         self._refresh_timer.timeout.connect(self._on_refresh_timeout)
 
@@ -378,11 +373,13 @@ class Stage(QWidget):
         layout = QVBoxLayout(self._lower)
         layout.setContentsMargins(0, 4, 0, 0)
         layout.setSpacing(8)
-        above = (self.guidance, self.every, self.layout_button, self.star, self.compare)
+        above = (self.guidance, self.heads, self.every, self.layout_button, self.star, self.compare)
         about = row(self._caption, *above, space=4)
         about.setStretch(0, 1)
         layout.addLayout(about)
-        layout.addWidget(self.viewer, 1)
+        for pictures in (self.viewer, self.attention):
+            self._pictures.addWidget(pictures)
+        layout.addWidget(self._pictures, 1)
         readout = row(self._readout, self.live, self.axis)
         readout.setStretch(0, 1)
         layout.addLayout(readout)
@@ -394,10 +391,6 @@ class Stage(QWidget):
         layout.addLayout(bar)
         readouts = (self.live, *self.axis.buttons.values())
         below = (*readouts, self.scrubber, *self.playback_bar.controls, self.branch, *extras)
-        self._split.addWidget(self.grid)
-        self._split.addWidget(self._lower)
-        self._split.setStretchFactor(1, 1)
-        self._split.setChildrenCollapsible(False)
         text = "Choose a model and classes on the left, then press Generate. Every step out of the noise is shown here."
         self._pages.addWidget(EmptyState(icon("sample", "muted"), "Nothing drawn yet", text))
         self._pages.addWidget(self._split)
@@ -405,12 +398,12 @@ class Stage(QWidget):
         page.setContentsMargins(0, 0, 0, 0)
         page.addWidget(self._pages)
         self._size_icons()
-        self._guide_keys((self.grid, *above, *below))
+        self._guide_keys((self.grid, *above, *self.attention.controls, *below))
 
     def _guide_keys(self, controls: Sequence[QWidget]) -> None:
-        """Tab goes through these in this order; arrows step in all but the grid, which has its own."""
+        """Tab goes through these in this order; arrows step in all but the grid and the heads, which have their own."""
         for first, second in pairwise(controls):
             self.setTabOrder(first, second)
         for control in controls:
-            if control is not self.grid:
+            if control not in (self.grid, *self.attention.controls):
                 control.installEventFilter(self)
