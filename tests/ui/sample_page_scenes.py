@@ -7,19 +7,16 @@ from typing import Any
 
 import msgspec
 from attention_answers import seen
-from model_answers import HEADS, OBJECTIVE, SCALE, VAE, opened
 from PySide6.QtWidgets import QWidget
 from sample_films import Drawing, photographs, started
 from sample_history_scenes import DIGITS, make_entry, make_history, record_of
 from sample_setup_scenes import example_model
 from scripted import Script, ScriptedLauncher, Step
 
-from dit_studio.events import CellDrawn, CellFailed, CellStarted, ExportChecked, Failure
+from dit_studio.events import CellDrawn, CellFailed, CellStarted, Failure
 from dit_studio.places import samples_dir
 from dit_studio.sample_request import SampleRequest
 from dit_studio.ui.main_window import MainWindow
-from dit_studio.ui.sample.export_model_dialog import ExportModelDialog
-from dit_studio.ui.sample.model_sheet import ModelSheet
 from dit_studio.ui.sample.page import SamplePage
 from dit_studio.ui.settings import Settings
 
@@ -153,51 +150,6 @@ def attention_of_another(place: Path) -> QWidget:
     return window
 
 
-def model_sheet(place: Path) -> QWidget:
-    file = place / "DiT-XL-2-256x256.pt"
-    sheet = ModelSheet(file, lambda _start: "")
-    warning = "The weights are stored as float16; they are converted to float32."
-    sheet.show_opened(opened(str(file), OBJECTIVE, HEADS, VAE, SCALE, warnings=(warning,)), {"vae": "someone/vae"})
-    return sheet
-
-
-def export_model(place: Path, *, form: int = 0) -> QWidget:
-    def checked(format: str, **_: str) -> Script:  # noqa: A002
-        return [_CHECKED[format]]
-
-    launcher = ScriptedLauncher(answers={"check_export": checked})
-    dialog = ExportModelDialog(launcher, "/runs/x", "ema", name="landscapes-B4 · step 20,000")  # type: ignore[arg-type]
-    dialog.form.setCurrentIndex(form)
-    dialog.path.setText(str(place / "landscapes.pt"))
-    (place / "landscapes.pt").write_bytes(b"old")
-    return dialog
-
-
-def export_refused(place: Path) -> QWidget:
-    return export_model(place, form=2)
-
-
-_CHECKED = {
-    "facebook": ExportChecked(
-        format="facebook",
-        notes=(
-            "Outputs will differ a little: the published code computes the timestep's frequencies over 128, and every "
-            "norm's eps is 1e-6.",
-            "The file holds tensors alone: not the number of heads (12), the classes' names, the noise schedule or the "
-            "VAE.",
-        ),
-        size_bytes=522_000_000,
-    ),
-    "diffusers": ExportChecked(
-        format="diffusers",
-        problems=(
-            "Its blocks are cross-attention, and diffusers' DiT knows adaln-zero alone.",
-            "It has QK-norm, and diffusers' DiT has not.",
-        ),
-    ),
-}
-
-
 SAMPLE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "sample-empty": empty,
     "sample-live": live,
@@ -210,7 +162,4 @@ SAMPLE_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "sample-attention": attention,
     "sample-attention-16": attention_of_sixteen,
     "sample-attention-other": attention_of_another,
-    "sample-model-sheet": model_sheet,
-    "sample-export-model": export_model,
-    "sample-export-refused": export_refused,
 }

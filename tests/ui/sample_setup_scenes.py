@@ -13,15 +13,29 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 from example_runs import make_runs
+from model_answers import HEADS, OBJECTIVE, SCALE, VAE, opened
 from PIL import Image
 from PySide6.QtWidgets import QApplication, QWidget
+from scripted import Script, ScriptedLauncher
 
-from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Failure, JobState, SampleFrame, SampleModel
+from dit_studio.events import (
+    CellDrawn,
+    CellFailed,
+    CellStarted,
+    Event,
+    ExportChecked,
+    Failure,
+    JobState,
+    SampleFrame,
+    SampleModel,
+)
 from dit_studio.image_settings import FoundSettings, RefusedSetting
 from dit_studio.places import runs_dir
 from dit_studio.sample_request import ModelReference, SampleRequest
 from dit_studio.ui import theme
 from dit_studio.ui.app import make_app
+from dit_studio.ui.sample.export_model_dialog import ExportModelDialog
+from dit_studio.ui.sample.model_sheet import ModelSheet
 from dit_studio.ui.sample.restore_sheet import RestoreSheet
 from dit_studio.ui.sample.set_up import SampleSetUp
 from dit_studio.ui.sample.sweep_tab import SweepTab
@@ -188,6 +202,51 @@ def sweep_drawing(place: Path) -> QWidget:
     return result
 
 
+def model_sheet(place: Path) -> QWidget:
+    file = place / "DiT-XL-2-256x256.pt"
+    sheet = ModelSheet(file, lambda _start: "")
+    warning = "The weights are stored as float16; they are converted to float32."
+    sheet.show_opened(opened(str(file), OBJECTIVE, HEADS, VAE, SCALE, warnings=(warning,)), {"vae": "someone/vae"})
+    return sheet
+
+
+def export_model(place: Path, *, form: int = 0) -> QWidget:
+    def checked(format: str, **_: str) -> Script:  # noqa: A002
+        return [_CHECKED[format]]
+
+    launcher = ScriptedLauncher(answers={"check_export": checked})
+    dialog = ExportModelDialog(launcher, "/runs/x", "ema", name="landscapes-B4 · step 20,000")  # type: ignore[arg-type]
+    dialog.form.setCurrentIndex(form)
+    dialog.path.setText(str(place / "landscapes.pt"))
+    (place / "landscapes.pt").write_bytes(b"old")
+    return dialog
+
+
+def export_refused(place: Path) -> QWidget:
+    return export_model(place, form=2)
+
+
+_CHECKED = {
+    "facebook": ExportChecked(
+        format="facebook",
+        notes=(
+            "Outputs will differ a little: the published code computes the timestep's frequencies over 128, and every "
+            "norm's eps is 1e-6.",
+            "The file holds tensors alone: not the number of heads (12), the classes' names, the noise schedule or the "
+            "VAE.",
+        ),
+        size_bytes=522_000_000,
+    ),
+    "diffusers": ExportChecked(
+        format="diffusers",
+        problems=(
+            "Its blocks are cross-attention, and diffusers' DiT knows adaln-zero alone.",
+            "It has QK-norm, and diffusers' DiT has not.",
+        ),
+    ),
+}
+
+
 SETUP_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "setup-empty": empty,
     "setup-ready": ready,
@@ -196,6 +255,9 @@ SETUP_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "setup-thousand": thousand,
     "setup-failed": failed,
     "restore": restored,
+    "model-sheet": model_sheet,
+    "model-export": export_model,
+    "model-export-refused": export_refused,
     "sweep-empty": sweep_empty,
     "sweep-wrong": sweep_wrong,
     "sweep-drawing": sweep_drawing,
