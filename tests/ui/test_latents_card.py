@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QComboBox, QLabel
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
 from test_data_card import summary
@@ -182,3 +182,31 @@ def test_settings_of_other_kinds_are_not_shown(made: Make) -> None:
         for name in ("num_kv_heads", "window"):
             assert form.editor(name).isVisibleTo(form) == (name in shown)
     assert LatentsConfig().vae == ""
+
+
+def test_what_is_predicted_brings_along_what_it_goes_with(made: Make) -> None:
+    set_up, _ = made()
+    objective = set_up.forms["diffusion"].editor("objective")
+    assert isinstance(objective, QComboBox)
+    objective.setCurrentText("flow")
+    recipe = set_up.recipe()
+    assert recipe is not None
+    assert (recipe.diffusion.objective, recipe.model.learn_sigma, recipe.sample.sampler) == (
+        "flow",
+        False,
+        "flow-euler",
+    )
+    assert "Learned variance is now off" in set_up.model.fitted.text()
+    assert "drawn by flow-euler" in set_up.model.fitted.text()
+    assert "Prediction (the velocity of a flow), not as published" in set_up.model._dialog.view.accessibleDescription()
+    objective.setCurrentText("v")
+    recipe = set_up.recipe()
+    assert recipe is not None
+    assert (recipe.diffusion.objective, recipe.sample.sampler) == ("v", "ddim")
+
+
+def test_the_drawing_follows_settings_that_are_not_possible(made: Make) -> None:
+    set_up, _ = made()
+    set_up.change({"model": {"patch_size": 5, "rope": True}})
+    assert set_up.recipe() is None
+    assert "RoPE" in set_up.model._dialog.view.accessibleDescription()

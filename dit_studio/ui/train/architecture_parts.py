@@ -94,8 +94,8 @@ def _block(model: ModelConfig) -> tuple[tuple[Part, ...], tuple[int, ...]]:
 def _attention(model: ModelConfig, *, is_joined: bool) -> Part:
     heads = model.num_heads or 1
     details = {
-        "full": f"{heads} heads, every patch to every patch",
-        "grouped": f"{heads} heads share {model.num_kv_heads} of keys and values",
+        "full": f"{heads} heads, all patches",
+        "grouped": f"{heads} heads, {model.num_kv_heads} key/value",
         "window": f"{heads} heads, {model.window} × {model.window} patches",
     }
     extras = [name for name, is_on in (("RoPE", model.rope), ("QK-norm", model.qk_norm)) if is_on]

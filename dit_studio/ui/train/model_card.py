@@ -2,9 +2,8 @@
 
 from PySide6.QtWidgets import QWidget
 
-from dit_studio.config import Recipe
 from dit_studio.events import Event, Failure, ModelSummary
-from dit_studio.model_settings import ModelConfig
+from dit_studio.model_settings import DiffusionConfig, ModelConfig
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.architecture_dialog import ArchitectureDialog
@@ -29,16 +28,29 @@ class ModelCard(Card):
             "Trained numbers · multiply-adds of one forward pass of one image · tokens of an image · "
             "memory to train at this batch size and precision, and to draw previews, estimated · the paper's row."
         )
-        self.changes = Caption()
+        self.changes, self.fitted = Caption(), Caption()
+        self.fitted.hide()
         self.architecture = button("Architecture…", "Draw the model as it is chosen here.", icon=icon("layout"))
         self._dialog = ArchitectureDialog(self)
         self.architecture.clicked.connect(self._dialog.open_beside)
-        for widget in (self.form, self.changes, noise, self._cost, self.architecture):
+        for widget in (self.form, self.changes, noise, self.fitted, self._cost, self.architecture):
             self.body.addWidget(widget)
         for form in (self.form, self.diffusion):
             form.changed.connect(self.fit_forms)
         self.fit_forms()
         self.show_changes()
+
+    def fit_objective(self) -> str:
+        """The variance is learned with the noise alone. Says what was changed for it; "" if nothing was."""
+        objective = self.diffusion.values().get("objective", "epsilon")
+        if objective == "epsilon" or not self.form.values().get("learn_sigma"):
+            return ""
+        self.form.set_values({"learn_sigma": False})
+        return "Learned variance is now off: it is learned with the noise alone."
+
+    def say_fitted(self, words: str) -> None:
+        self.fitted.setText(words)
+        self.fitted.setVisible(bool(words))
 
     def fit_forms(self) -> None:
         """Show the settings that mean something in the chosen kind of model."""
@@ -50,9 +62,10 @@ class ModelCard(Card):
             self.diffusion.set_shown(name, is_logit_normal)
         self.diffusion.set_shown("min_snr_gamma", self.diffusion.values().get("loss_weight") == "min-snr")
 
-    def show_architecture(self, recipe: Recipe, seen: Input) -> None:
-        """Draw the model of a recipe in the window of the drawing."""
-        self._dialog.show_architecture(architecture_of(recipe.model, recipe.diffusion, seen))
+    def show_architecture(self, seen: Input) -> None:
+        """Draw the model as it stands in the forms, whatever else is wrong with the recipe."""
+        model, diffusion = ModelConfig(**self.form.values()), DiffusionConfig(**self.diffusion.values())
+        self._dialog.show_architecture(architecture_of(model, diffusion, seen))
 
     def show_changes(self) -> None:
         """What is not the preset's, which a closed form hides."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from dit_studio.config import Recipe, parse_recipe, recipe_to_tables
+from dit_studio.config import DataConfig, Recipe, parse_recipe, recipe_to_tables
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event
 from dit_studio.jobs.launch import Launcher
@@ -65,6 +65,7 @@ class SetUp(QWidget):
             "evaluate": self.training.evaluate,
         }
         self._problems: list[Problem] = []
+        self._objective: str | None = None
         self._questions = Questions(launcher, self)
         self._retry = QShortcut(QKeySequence("Ctrl+Return"), self)  # that of Start, while the checks keep it off
         self._retry.setEnabled(False)
@@ -158,7 +159,7 @@ class SetUp(QWidget):
     def _connect(self) -> None:
         for section, form in self.forms.items():
             if section != "data":  # its card says so itself
-                form.changed.connect(self._on_changed)
+                form.changed.connect(self._on_diffusion_edited if section == "diffusion" else self._on_changed)
         self.data.changed.connect(self._on_changed)
         self.data.opened.connect(lambda path: self.preflight.propose_name(path.stem))
         self.preflight.named.connect(self._save)
@@ -179,6 +180,7 @@ class SetUp(QWidget):
         self.preflight.name.setText(str(self._settings.form("run").get("name", "")))
         self.training.start.look_at(str(self.training.form.values().get("start_from", "")), takes="nothing")
         self.latents.look()
+        self._objective = self.model.diffusion.values().get("objective")
         self._problems = self._find_problems()
         self.preflight.show_impossible()
         self.model.show_changes()
@@ -186,6 +188,7 @@ class SetUp(QWidget):
     def _on_changed(self) -> None:
         self.latents.look()
         self.training.start.look_at(str(self.training.form.values().get("start_from", "")))
+        self._objective = self.model.diffusion.values().get("objective")
         self._save()
         self._problems = self._find_problems()
         self._ask()
@@ -199,6 +202,22 @@ class SetUp(QWidget):
         self.change({section: tables[section] for section in ("model", "diffusion", "latents", "sample")})
         if taken_of_it == "all":
             self.change({"data": {name: tables["data"][name] for name in ("image_size", "color")}})
+
+    def _on_diffusion_edited(self) -> None:
+        if self.model.diffusion.values().get("objective") != self._objective:
+            self._fit_objective()
+        self._on_changed()
+
+    def _fit_objective(self) -> None:
+        """What a person chose to predict brings the settings along that it alone goes with."""
+        said = [self.model.fit_objective()]
+        is_flow = self.model.diffusion.values().get("objective") == "flow"
+        sampler = self.training.sample.values().get("sampler")
+        if is_flow != (sampler == "flow-euler"):
+            fitting = "flow-euler" if is_flow else "ddim"
+            self.training.sample.set_values({"sampler": fitting})
+            said.append(f"Previews are now drawn by {fitting}.")
+        self.model.say_fitted(" ".join(words for words in said if words))
 
     def _save(self) -> None:
         for section, form in self.forms.items():
@@ -230,12 +249,12 @@ class SetUp(QWidget):
     def _ask(self) -> None:
         recipe = self.recipe()
         self.model.show_changes()
+        self.model.show_architecture(self._input())
         if recipe is None:
             self._questions.withdraw("describe_model")
             self.model.show_answer(None)
         else:
             self.model.show_waiting()
-            self.model.show_architecture(recipe, self._input(recipe))
             self._questions.ask(
                 "describe_model",
                 delay_ms=DESCRIBE_DELAY_MS,
@@ -255,13 +274,14 @@ class SetUp(QWidget):
         if is_back and self.preflight.has_failed and self.preflight.seconds_since_answer() > RECHECK_AFTER_SECONDS:
             self.check_again()
 
-    def _input(self, recipe: Recipe) -> Input:
+    def _input(self) -> Input:
         """What the model sees; of latents a VAE is taken to be the usual one until it says otherwise."""
-        classes = len(self.data.summary.classes) if self.data.summary and recipe.data.classes != "none" else 0
-        if recipe.latents.vae:
+        data = DataConfig(**self.data.form.values())
+        classes = len(self.data.summary.classes) if self.data.summary and data.classes != "none" else 0
+        if self.latents.form.values().get("vae"):
             factor, channels = self.latents.geometry_of_latents
-            return Input(size=recipe.data.image_size // factor, channels=channels, is_latent=True, classes=classes)
-        return Input(size=recipe.data.image_size, channels=1 if recipe.data.color == "grey" else 3, classes=classes)
+            return Input(size=data.image_size // factor, channels=channels, is_latent=True, classes=classes)
+        return Input(size=data.image_size, channels=1 if data.color == "grey" else 3, classes=classes)
 
     def _ask_preflight(self, recipe: Recipe | None) -> None:
         if recipe is None or self.data.summary is None:
