@@ -13,11 +13,13 @@ from pytestqt.qtbot import QtBot
 from dit_studio.config import parse_recipe
 from dit_studio.events import JobState
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.model_settings import ModelConfig
 from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.runs import page as page_module
 from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.page import RunsPage
+from dit_studio.ui.train.model_words import model_name
 
 
 class Answers:
@@ -94,6 +96,10 @@ def test_a_model_that_is_not_its_presets_says_so(page: RunsPage, qtbot: QtBot) -
     RunFolder.create(runs_dir() / "changed", parse_recipe({"model": model}))
     _show(qtbot, page, 1)
     assert _column(page, 6) == ["XXS/4, changed"]
+    assert model_name(ModelConfig(block="in-context", attention="window", window=3, rope=True, norm="rms")) == (
+        "XXS/2, in-context, window 3, RoPE, RMSNorm"
+    )
+    assert model_name(ModelConfig(preset="S/2", attention="grouped")) == "S/2, 1 key/value head"
     needed = page.fontMetrics().horizontalAdvance("XXS/4, changed")
     assert page.table.columnWidth(6) > needed
     tooltip = page.table.model().index(0, 6).data(Qt.ItemDataRole.ToolTipRole)

@@ -31,6 +31,7 @@ from dit_studio.ui.widgets.scrolling import Scrolling
 
 RUN_LIMIT = len(theme.DARK.curves)  # as many as there are colours
 _SMOOTHING = 0.9
+_COLUMN = 96  # pixels at a font scale of 100 %: the least width of a column of settings
 _PLOT_HEIGHT = 140  # pixels at a font scale of 100 %, at least
 
 
@@ -204,6 +205,7 @@ def _make_table() -> QTableWidget:
     table.verticalHeader().hide()
     header = table.horizontalHeader()
     header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    header.setMinimumSectionSize(theme.scaled(_COLUMN))
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     describe(table, "Settings of the runs compared", "One line a setting, one column a run.")
