@@ -58,6 +58,7 @@ def sheet_of(page: SamplePage, qtbot: QtBot) -> ModelSheet:
 
 def put(sheet: ModelSheet, name: str, answer: str) -> None:
     editor = next(line.editor for line in sheet.rows if line.question.name == name)
+    assert editor.isEnabled()
     if isinstance(editor, QComboBox):
         editor.setCurrentText(answer)
     else:

@@ -76,6 +76,7 @@ class ModelSheet(QDialog):
         self._warnings.setText("\n".join(opened.warnings))
         self._warnings.setVisible(bool(opened.warnings))
         self._asked.setVisible(bool(self.rows))
+        self._asked.setEnabled(True)
         self._guide_tab()
         self._show_readiness()
 
