@@ -23,7 +23,7 @@ from dit_studio.sample_request import SampleRequest
 from dit_studio.ui.sample.heat import heat_over
 from dit_studio.ui.sample.page import SamplePage
 from dit_studio.ui.settings import Settings
-from tests.engine.foreign_models import LIKELY, published_state
+from tests.engine.foreign_models import LIKELY, published_state, write_pipeline
 
 MakePage = Callable[..., SamplePage]
 DRAWER = msgspec.structs.replace(MODEL, depth=12, num_heads=6, patch_size=2, fingerprint="")  # a grid of 8 × 8
@@ -162,6 +162,24 @@ def test_nothing_is_asked_while_the_panel_is_closed_or_the_images_are_drawn(make
     assert asked(page) == []
 
 
+def test_a_branch_looks_into_the_trajectory_that_the_step_belongs_to(make_page: MakePage, qtbot: QtBot) -> None:
+    page = make_page()
+    draw(page, qtbot)
+    parent = page.history.entries()[0]
+    page.stage.pick(1)
+    page.stage.seek(3)
+    page.stage.branch.click()
+    page.set_up.bar.generate.click()
+    qtbot.waitUntil(lambda: len(page.history.entries()) == 2 and not page.session.is_busy)
+    branch = next(entry for entry in page.history.entries() if entry.name != parent.name)
+    page.stage.heads.click()
+    for step, expected in ((2, (str(parent.path), 1, 2)), (5, (str(branch.path), 0, 3))):
+        page.stage.seek(step)
+        qtbot.waitUntil(lambda: bool(asked(page)) and not page.stage.attention._soon.isActive())
+        qtbot.waitUntil(lambda: shows_maps(page))
+        assert tuple(asked(page)[-1][name] for name in ("folder", "image", "step")) == expected
+
+
 def test_images_of_another_model_say_which_is_needed_and_open_it(
     make_page: MakePage, qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -270,3 +288,20 @@ def test_a_published_model_shows_its_heads_and_exports_them(
     qtbot.waitUntil(lambda: "Saved maps.png" in page.exports.status.text(), timeout=30_000)
     with Image.open(tmp_path / "maps.png") as picture:
         assert picture.width > 300
+
+
+def test_a_model_in_latents_shows_its_heads_over_the_latents_and_the_image(
+    make_page: MakePage, qtbot: QtBot, tmp_path: Path, engine: Launcher
+) -> None:
+    write_pipeline(tmp_path / "pipeline")
+    page = make_page(engine)
+    page.open_model(tmp_path / "pipeline")
+    draw(page, qtbot)
+    page.stage.heads.click()
+    view = page.stage.attention.view
+    for step, side in ((2, 8), (5, 16)):  # latents, and at the last step the decoded image
+        page.stage.seek(step)
+        qtbot.waitUntil(lambda: view.titles == ["Mean", "Head 1", "Head 2"] and not view._is_stale, timeout=30_000)
+        assert {cell.pixels.shape for cell in view._cells} == {(side, side, 3)}
+    click(page, qtbot, 15)
+    qtbot.waitUntil(lambda: "From row 4, column 4" in page.stage.attention.text, timeout=30_000)

@@ -178,7 +178,7 @@ def test_a_checkpoint_is_exported_in_a_dialog(
     qtbot.waitUntil(checkpoints.export.export.isEnabled)  # type: ignore[union-attr]
     params = {"model": str(run / "checkpoints/step-0001000"), "weights": "ema", "format": "facebook"}
     assert launcher.calls[-1] == ("check_export", params)
-    assert Path(checkpoints.export.path.text()).name == "run-step-0001000.pt"
+    assert Path(checkpoints.export.path.text()).name == "run-step-0001000-ema.pt"
     checkpoints.close_export()
     assert checkpoints.export is None
 

@@ -75,7 +75,7 @@ def test_what_the_format_cannot_express_is_said_before_anything_is_written(
     assert not dialog.export.isEnabled(), "not before it was looked at"
     qtbot.waitUntil(lambda: PROBLEM in dialog.text)
     assert not dialog.export.isEnabled()
-    assert Path(dialog.path.text()).name == "landscapes-step-20,000-diffusers"
+    assert Path(dialog.path.text()).name == "landscapes-step-20000-ema-diffusers"
     assert {job for job, _ in launcher.calls} == {"check_export"}
 
 
@@ -106,6 +106,18 @@ def test_a_file_that_is_there_is_replaced_only_after_it_was_said(
     assert "mine.pt is there already" in dialog.text
     dialog.path.setText(str(tmp_path / "other.pt"))
     assert dialog.export.text() == "Export"
+
+
+def test_a_chosen_name_stays_and_takes_the_ending_of_the_format(make_dialog: MakeDialog) -> None:
+    dialog = make_dialog(scripted(), file=lambda *_: "/somewhere/mine.pt")
+    dialog.weights.setCurrentText("Raw")
+    assert Path(dialog.path.text()).name == "landscapes-step-20000-raw.pt"
+    dialog._choose.click()
+    for words, name in (("DiT Studio, .safetensors", "mine.safetensors"), ("Published, .pt", "mine.pt")):
+        choose(dialog, words)
+        assert dialog.path.text() == f"/somewhere/{name}"
+    choose(dialog, "diffusers folder")
+    assert dialog.path.text() == "/somewhere/mine"
 
 
 def test_cancel_ends_the_export_and_leaves_the_dialog(make_dialog: MakeDialog, qtbot: QtBot) -> None:
@@ -178,6 +190,6 @@ def test_a_published_file_becomes_a_diffusers_folder(
     said = " ".join(label.text() for label in dialog.findChildren(QLabel))
     assert "the transformer alone is written" in said
     dialog.export.click()
-    qtbot.waitUntil(lambda: "Saved landscapes-step-20,000-diffusers" in dialog.text, timeout=30_000)
-    model = DiTTransformer2DModel.from_pretrained(tmp_path / "landscapes-step-20,000-diffusers")
+    qtbot.waitUntil(lambda: "Saved landscapes-step-20000-raw-diffusers" in dialog.text, timeout=30_000)
+    model = DiTTransformer2DModel.from_pretrained(tmp_path / "landscapes-step-20000-raw-diffusers")
     assert model.config.num_layers == 2

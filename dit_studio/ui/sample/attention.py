@@ -71,17 +71,21 @@ class Attention(QObject):
 
     def _look(self) -> None:
         self._job.drop()
-        try:
-            params = self._params()
-        except StudioError as error:
-            self._panel.show_problem(str(error))
-            return
+        params = self._asked()
         if params is not None:
             self._panel.show_busy("Looking")
             self._job.run(self._launcher.call("see_attention", **params))
 
+    def _asked(self) -> dict[str, Any] | None:
+        """What is to be computed; None after saying why nothing can be."""
+        try:
+            return self._params()
+        except StudioError as error:
+            self._panel.show_problem(str(error))
+            return None
+
     def _params(self) -> dict[str, Any] | None:
-        """What is to be computed; None after saying why nothing can be. Raises: DataError."""
+        """Raises: DataError if an entry cannot be read."""
         if self._on_stage.film is None or not self._on_stage.film.points:
             return None
         place = self._on_stage.place(self._stage.current_image, self._stage.current_step)
@@ -141,7 +145,7 @@ class Attention(QObject):
     # --------------------------------------------------------------------------------------------- taking along
 
     def _export(self) -> None:
-        params = self._params()
+        params = self._asked()
         if params is None:
             return
         name = f"attention-image{params['image'] + 1}-step{params['step']}-block{params['block'] + 1}.png"

@@ -92,7 +92,8 @@ class ChosenModel(QObject):
 
     def _export(self) -> None:
         picker, model = self._set_up.model, self._session.model
-        name = model.name if model is not None else Path(picker.path).stem
+        first = model.name.partition(" · ")[0] if model is not None else Path(picker.path).stem
+        name = f"{first} step {model.step}" if model is not None and model.step else first
         ExportModelDialog(self._launcher, picker.path, picker.weights_name, name=name, parent=self._window).open()
 
     def _connect(self) -> None:

@@ -69,10 +69,10 @@ class ExportModelDialog(QDialog):
         parent: QWidget | None = None,
         dialogs: ExportModelDialogs | None = None,
     ) -> None:
-        """`name` begins the name of the file."""
+        """`name` begins the name of the file, before that of the weights."""
         super().__init__(parent)
         self._launcher, self._model, self._dialogs = launcher, model, dialogs or ExportModelDialogs()
-        self._name = _NOT_IN_NAMES.sub("-", name).strip("-") or "model"
+        self._name = _NOT_IN_NAMES.sub("-", name.replace(",", "")).strip("-") or "model"
         self._checking, self._writing = OneJob(self), OneJob(self)
         self._checked: ExportChecked | None = None
         self._written: Path | None = None
@@ -121,13 +121,18 @@ class ExportModelDialog(QDialog):
         return form
 
     def _on_form(self) -> None:
-        if not self._is_typed:
-            self.path.setText(str(self._suggested()))
+        self.path.setText(str(self._with_ending(Path(self.path.text())) if self._is_typed else self._suggested()))
         self._check()
+
+    def _with_ending(self, path: Path) -> Path:
+        """What a person chose, with the ending of the format instead of another's."""
+        endings = {form.ending for form in _FORMS if form.ending}
+        return path.with_suffix(self._form().ending) if path.suffix in endings else path
 
     def _suggested(self) -> Path:
         form = self._form()
-        return self._place / f"{self._name}{'-diffusers' * (form.format == 'diffusers')}{form.ending}"
+        kind = "-diffusers" if form.format == "diffusers" else ""
+        return self._place / f"{self._name}-{self.weights.currentData()}{kind}{form.ending}"
 
     def _check(self) -> None:
         self._checked, self._written = None, None
@@ -166,7 +171,7 @@ class ExportModelDialog(QDialog):
             chosen = self._dialogs.folder(str(self._place))
             chosen = str(Path(chosen) / self._suggested().name) if chosen else ""
         if chosen:
-            self._place = Path(chosen).parent
+            self._place, self._is_typed = Path(chosen).parent, True
             self.path.setText(chosen)
 
     def _on_typed(self) -> None:
@@ -242,7 +247,7 @@ class ExportModelDialog(QDialog):
 
     def _connect(self) -> None:
         self.form.currentIndexChanged.connect(self._on_form)
-        self.weights.currentIndexChanged.connect(self._check)
+        self.weights.currentIndexChanged.connect(self._on_form)
         self.path.textEdited.connect(self._on_typed)
         self.path.textChanged.connect(self._on_path)
         self._choose.clicked.connect(self._on_choose)
