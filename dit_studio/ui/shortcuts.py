@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from dit_studio.ui.widgets.basics import Heading, Title, button
+from dit_studio.ui.widgets.basics import Heading, Title, button, describe
+from dit_studio.ui.widgets.scrolling import Scrolling
 
 _EVERYWHERE = (
     ("Start training", "Ctrl+Return"),
@@ -49,6 +50,8 @@ _ON_THE_EVALUATE_PAGE = (
     ("History: compare, go on, export", "C, G, E"),
 )
 
+_MOST_OF_THE_SCREEN = 0.7
+
 
 class ShortcutSheet(QDialog):
     """What the keys do; Escape closes it."""
@@ -71,8 +74,21 @@ class ShortcutSheet(QDialog):
         layout.setContentsMargins(24, 24, 24, 24)
         layout.setSpacing(16)
         layout.addWidget(Heading("Keyboard shortcuts"))
-        layout.addLayout(columns)
+        layout.addWidget(self._scrolling(columns), 1)
         layout.addWidget(close, alignment=Qt.AlignmentFlag.AlignRight)
+
+    def _scrolling(self, columns: QHBoxLayout) -> Scrolling:
+        """All of it, as high as the screen lets it be; the arrow keys scroll."""
+        content = QWidget()
+        columns.setContentsMargins(0, 0, 8, 0)
+        content.setLayout(columns)
+        result = Scrolling(content)
+        result.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        describe(result, "Keyboard shortcuts", "What the keys do; the arrow keys scroll.")
+        room = self.screen().availableSize()
+        height = content.sizeHint().height()
+        result.setMinimumHeight(min(height, round(_MOST_OF_THE_SCREEN * room.height())))
+        return result
 
 
 def _column(title: str, shortcuts: Sequence[tuple[str, str]]) -> QGridLayout:

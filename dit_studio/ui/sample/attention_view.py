@@ -205,6 +205,8 @@ class AttentionView(QWidget):
         below = QRect(box.left(), box.bottom() + 3, max(box.width(), 1), self._line_height())
         if box.left() == 0 and self._cells:
             below.setWidth(box.width() + 2 * _GAP)
+        if painter.fontMetrics().horizontalAdvance(title) > below.width():
+            title = title.rpartition("Head ")[2]  # its number alone
         text = painter.fontMetrics().elidedText(title, Qt.TextElideMode.ElideRight, below.width())
         painter.drawText(below, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop, text)
 
