@@ -139,6 +139,15 @@ def test_cancel_goes_back_to_the_model_before(make_page: MakePage, qtbot: QtBot,
     assert remembered(second) is None
 
 
+def test_cancel_without_a_model_before_leaves_none(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
+    page = make_page(open_model=asking(HEADS))
+    page.open_model(weights_file(tmp_path))
+    sheet_of(page, qtbot).cancel.click()
+    assert page.set_up.model.path == ""
+    assert page.set_up.why_not() == "choose a model first."
+    assert not page.set_up.menu.isEnabled()
+
+
 def test_a_model_that_tells_everything_is_not_asked(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
     file = weights_file(tmp_path)
     page = make_page(

@@ -22,6 +22,7 @@ from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.scrolling import Scrolling
 
 _FORM = "request"  # what the settings file calls it
+_NO_MODEL = "choose a model first."
 _MOST_RECENT = 8  # models from outside the runs that are offered again
 
 
@@ -42,7 +43,7 @@ class SampleSetUp(QWidget):
         super().__init__(parent)
         self._settings = settings
         self._model: SampleModel | None = None
-        self._model_problem = "choose a model first."
+        self._model_problem = _NO_MODEL
         self.model, self.classes, self.options = ModelPicker(dialogs), ClassPicker(), OptionsCard()
         self.menu, self.branch, self.bar = ModelMenu(), BranchBanner(), GenerateBar()
         self._wanted_classes: tuple[int, ...] | None = None  # of a request whose model is still to come
@@ -103,6 +104,8 @@ class SampleSetUp(QWidget):
         self.model.set_model(path, weights)
         self.menu.setEnabled(bool(path))
         self._remember_model()
+        if not path:
+            self._lose_model(_NO_MODEL)
 
     def show_loading(self, text: str, done: int = 0, total: int | None = None) -> None:
         self._lose_model("the model is being loaded.")
