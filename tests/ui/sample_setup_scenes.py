@@ -13,11 +13,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 from example_runs import make_runs
-from model_answers import HEADS, OBJECTIVE, SCALE, VAE, opened
+from model_answers import HEADS, OBJECTIVE, SCALE, VAE, opened, weights_file
 from PIL import Image
 from PySide6.QtWidgets import QApplication, QWidget
 from scripted import Script, ScriptedLauncher
 
+from dit_studio.class_names import imagenet_names
 from dit_studio.events import (
     CellDrawn,
     CellFailed,
@@ -114,6 +115,20 @@ def thousand(place: Path) -> QWidget:
     names = tuple(f"kind of thing number {number}" for number in range(1000))
     result.show_model(example_model(names, thumbnail_size=0, data=b"", has_null_class=False))
     result.classes.search.setText("thing number 1")
+    return result
+
+
+def foreign(place: Path) -> QWidget:
+    """A published model, its class found by another name than its own."""
+    result = _set_up(place)
+    file = weights_file(place)
+    result.set_model(str(file))
+    published = {
+        "name": "DiT-XL-2-256x256", "step": 0, "image_size": 256, "latent_size": 32, "parameters": 675_129_632,
+        "origin": file.name, "vae": "stabilityai/sd-vae-ft-ema", "thumbnail_size": 0, "data": b"",
+    }  # fmt: skip
+    result.show_model(example_model(imagenet_names(), **published))
+    result.classes.search.setText("red panda")
     return result
 
 
@@ -253,6 +268,7 @@ SETUP_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "setup-drawing": drawing,
     "setup-wrong": wrong,
     "setup-thousand": thousand,
+    "setup-foreign": foreign,
     "setup-failed": failed,
     "restore": restored,
     "model-sheet": model_sheet,
