@@ -1,22 +1,17 @@
 """Where Tab goes through a part of a page that is built anew while the page is there."""
 
-from collections.abc import Iterator
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 
 def lead_tab(before: QWidget, part: QWidget) -> None:
-    """Let Tab go from a control through a part, in the order that it was built in: what is built later comes last."""
+    """Let Tab go from a control through a part, in the order that it was built in: what is built later comes last.
+
+    QWidget.nextInFocusChain is not asked: PySide takes what it gives for a child of the widget asked, and what was so
+    chained to a card goes with it, the layouts and menus of the whole page among it.
+    """
     last = before
-    for control in list(_controls(before, part)):
-        QWidget.setTabOrder(last, control)
-        last = control
-
-
-def _controls(start: QWidget, part: QWidget) -> Iterator[QWidget]:
-    now = start.nextInFocusChain()
-    while now is not None and now is not start:
-        if part.isAncestorOf(now) and now.focusPolicy() & Qt.FocusPolicy.TabFocus:
-            yield now
-        now = now.nextInFocusChain()
+    for control in part.findChildren(QWidget):
+        if control.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            QWidget.setTabOrder(last, control)
+            last = control
