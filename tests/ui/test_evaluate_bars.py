@@ -116,7 +116,7 @@ def test_the_floor_is_said_in_each_panel(bars: Bars) -> None:
     bars.set_results(sources())
     floors = panels(bars)["FD-random-500 ↓"].group.floors
     assert [(floor.low, floor.high) for floor in floors] == [(1.5, 1.5)]
-    words = "floor 1.5: real against real, 250 against 250, fewer than the bars: may lie too high"
+    words = "floor 1.5: real against real, 250 each, fewer than the bars: may lie too high"
     assert words in seen(panels(bars)["FD-random-500 ↓"])
 
 

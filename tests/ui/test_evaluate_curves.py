@@ -126,9 +126,7 @@ def test_the_floor_is_drawn_under_every_curve_with_its_label(full: Curves) -> No
         assert low <= value <= high
         assert view(full).box.viewRange()[1][0] < low
         (label,) = view(full).labels
-        assert (
-            label.toPlainText() == f"floor {value}: real against real, 250 against 250, fewer than the points{reading}"
-        )
+        assert label.toPlainText() == f"floor {value}: real against real, 250 each, fewer than the points{reading}"
 
 
 def test_intervals_are_bars_around_the_points(full: Curves) -> None:
@@ -313,7 +311,7 @@ def test_the_floor_of_precision_and_recall_says_that_it_is_of_fewer_images(full:
     QApplication.processEvents()
     floor_name = view(full).floor_name
     assert floor_name is not None
-    text = "floor: real against real, 250 against 250, fewer than the points"
+    text = "floor: real against real, 250 each, fewer than the points"
     assert floor_name.item.toPlainText() == text
 
 

@@ -207,3 +207,22 @@ def test_a_plan_with_failed_points_can_be_gone_on_with(qtbot: QtBot) -> None:
         bar.show_state(JobState.FINISHED, words)
         assert bar.buttons["go_on"].isVisibleTo(bar) == is_offered
         assert bar.text == words
+
+
+def test_what_failed_is_said_even_where_nothing_can_be_measured_anew(qtbot: QtBot) -> None:
+    bar = EvaluateBar()
+    qtbot.addWidget(bar)
+    bar.set_why_not("checkpoint = 960 is gone.")
+    bar.show_state(JobState.FINISHED, "5 of 25 points could not be measured; the results say why.")
+    assert bar.text == "5 of 25 points could not be measured; the results say why. checkpoint = 960 is gone."
+
+
+def test_going_on_leaves_the_keyboard_at_pause(qtbot: QtBot) -> None:
+    bar = EvaluateBar()
+    qtbot.addWidget(bar)
+    with qtbot.waitActive(bar):
+        bar.show()
+    bar.show_state(JobState.PAUSED)
+    bar.buttons["go_on"].setFocus()
+    bar.show_state(JobState.RUNNING)
+    assert bar.buttons["pause"].hasFocus()

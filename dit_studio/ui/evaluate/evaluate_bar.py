@@ -35,12 +35,13 @@ BUTTONS = {
 }
 _TOOLTIPS = _Labels(
     evaluate="Measure what is chosen above (Ctrl+Return).",
-    go_on="Go on where it was left: what is drawn and measured is not done again.",
+    go_on="Go on where it was left: what is drawn and measured is not done again (Ctrl+P).",
     pause="Hold at the next step; what is measured and every whole batch of images is kept (Ctrl+P).",
     stop="End at the next step; what is measured and every whole batch of images is kept (Ctrl+.). "
     "Pressed again: end at once.",
 )
-KEYS = {"Ctrl+Return": "evaluate", "Ctrl+P": "pause", "Ctrl+.": "stop"}  # of the page, whatever it shows
+# Of the page, whatever it shows; of several buttons the one that is there.
+KEYS = {"Ctrl+Return": ("evaluate",), "Ctrl+P": ("pause", "go_on"), "Ctrl+.": ("stop",)}
 _ONE_LINE = 400  # pixels at a font scale of 100 %
 _ICONS = _Labels(evaluate="play", go_on="resume", pause="pause", stop="stop")
 
@@ -113,15 +114,24 @@ class EvaluateBar(QFrame):
         labels = BUTTONS[self._state]
         if self._state is JobState.FINISHED and self._said:  # points failed, and can be tried again
             labels = labels._replace(go_on="Go on")
+        had_focus = any(widget.hasFocus() for widget in self.buttons.values())
         for key, text in labels._asdict().items():
             self._show_button(key, text)
+        if had_focus:
+            self._keep_focus()
         can_start = bool(BUTTONS[self._state].evaluate)
         why_not = self._why_not if can_start else ""
         self.buttons["evaluate"].setEnabled(not why_not)
         if why_not:
             self.buttons["evaluate"].setToolTip(f"{_TOOLTIPS.evaluate}\nOff: {why_not}")
-        line = why_not or self._said
+        line = " ".join(words for words in (self._said, why_not) if words)
         self._line.setText(line[:1].upper() + line[1:])
+
+    def _keep_focus(self) -> None:
+        """Where the button that was pressed goes, what takes its place has the keyboard, and never Stop."""
+        shown = [self.buttons[key] for key in ("pause", "go_on", "evaluate") if self.buttons[key].isVisibleTo(self)]
+        if shown and not any(widget.hasFocus() for widget in shown):
+            shown[0].setFocus()
 
     def _show_button(self, key: str, text: str) -> None:
         widget = self.buttons[key]

@@ -15,3 +15,10 @@ def beside(floor: MetricResult, n_fake: int, what: str) -> str:
     is_more = floor.n_fake > n_fake
     reading = f": may lie too {'low' if is_more else 'high'}" if floor.metric in _FALLING else ""
     return f", {'more' if is_more else 'fewer'} than {what}{reading}"
+
+
+def halves(floor: MetricResult) -> str:
+    """Of how many images the two halves are: "250 each", "250 against 249"."""
+    if floor.n_real == floor.n_fake:
+        return f"{floor.n_fake:,} each"
+    return f"{floor.n_real:,} against {floor.n_fake:,}"

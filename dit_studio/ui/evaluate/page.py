@@ -385,7 +385,7 @@ class EvaluatePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._columns)
-        press_by_keys(self, {keys: self.set_up.bar.buttons[name] for keys, name in KEYS.items()})
+        press_by_keys(self, {keys: [self.set_up.bar.buttons[name] for name in names] for keys, names in KEYS.items()})
 
 
 _WORDS = {

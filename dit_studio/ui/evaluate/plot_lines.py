@@ -8,7 +8,7 @@ from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult, Metric, MetricResult
 from dit_studio.figures import figure_text, images_text, interval_of, short
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
-from dit_studio.ui.evaluate.floor_words import beside
+from dit_studio.ui.evaluate.floor_words import beside, halves
 from dit_studio.ui.evaluate.plan_axis import axis_names, axis_title, axis_values
 
 Range = tuple[float, float]
@@ -131,7 +131,7 @@ def floors(results: Results, metric: Metric, *, what: str = "the points") -> lis
     low = min([*values, *(interval.low for interval in around if interval)])
     high = max([*values, *(interval.high for interval in around if interval)])
     level = " to ".join(dict.fromkeys([short(min(values)), short(max(values))]))
-    images = f", {found[0].n_real:,} against {found[0].n_fake:,}" if found[0].n_fake else ""
+    images = f", {halves(found[0])}" if found[0].n_fake else ""
     reading = beside(found[0], generated_images(results, metric), what)
     return [Floor(low=low, high=high, text=f"floor {level}: real against real{images}{reading}")]
 

@@ -6,7 +6,7 @@ from dit_studio.evaluation_plan import EvaluationPlan, EvaluationPoint
 from dit_studio.evaluation_request import EvaluationResult
 from dit_studio.figures import interval_of
 from dit_studio.ui.evaluate.comparable import differences, figure_of, floor_of
-from dit_studio.ui.evaluate.floor_words import beside
+from dit_studio.ui.evaluate.floor_words import beside, halves
 from dit_studio.ui.evaluate.plan_axis import axis_names
 from dit_studio.ui.evaluate.plot_lines import (
     Picture,
@@ -81,5 +81,5 @@ def _floor(results: Results) -> PlotPoint | None:
     if precision is None or recall is None or precision.value is None or recall.value is None:
         return None
     reading = beside(precision, generated_images(results, "precision"), "the points")
-    text = f"floor: real against real, {precision.n_real:,} against {precision.n_fake:,}{reading}"
+    text = f"floor: real against real, {halves(precision)}{reading}"
     return PlotPoint(index=-1, x=recall.value, y=precision.value, text=text)

@@ -388,4 +388,4 @@ class SamplePage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._columns)
-        press_by_keys(self, {"Ctrl+Return": self.set_up.bar.generate, "Ctrl+.": self.set_up.bar.stop})
+        press_by_keys(self, {"Ctrl+Return": [self.set_up.bar.generate], "Ctrl+.": [self.set_up.bar.stop]})

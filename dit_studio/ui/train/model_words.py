@@ -20,7 +20,7 @@ def kinds(model: ModelConfig) -> list[str]:
     """What of its kind the published DiT has otherwise: ["in-context", "window 7"]."""
     resolved = resolve_model(model)
     attention = {"grouped": counted(resolved.num_kv_heads or 1, "key/value head"), "window": f"window {model.window}"}
-    words = [model.block] if model.block != "adaln-zero" else []
+    words: list[str] = [model.block] if model.block != "adaln-zero" else []
     words += [attention[model.attention]] if model.attention != "full" else []
     words += ["learned positions"] if model.position != "sincos" else []
     switches = (("RoPE", model.rope), ("QK-norm", model.qk_norm), ("RMSNorm", model.norm == "rms"),
