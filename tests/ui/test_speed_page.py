@@ -13,7 +13,7 @@ from scripted import Script, ScriptedLauncher
 from speed_scenes import ATTENTION, FAMILY, timed
 
 from dit_studio.errors import ConfigError
-from dit_studio.events import Failure, Progress
+from dit_studio.events import Failure, Notice, Progress
 from dit_studio.speed_settings import AttentionSizes, FamilySizes, batch_sizes, family_members
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.speed.bars import SHARE
@@ -135,7 +135,7 @@ def test_models_are_named_as_the_family_has_them() -> None:
 
 
 def test_the_table_is_copied_and_saved(opened: Open, qtbot: QtBot, tmp_path: Path) -> None:
-    panel = opened(time_family=FAMILY).family
+    panel = opened(time_family=[Notice(message="Measured in bf16."), *FAMILY]).family
     measure(panel, qtbot)
     panel.copy.click()
     copied = QGuiApplication.clipboard().text().splitlines()
@@ -144,7 +144,24 @@ def test_the_table_is_copied_and_saved(opened: Open, qtbot: QtBot, tmp_path: Pat
     panel._choose_csv = lambda _parent, _name: str(tmp_path / "speed.csv")
     panel.save.click()
     with (tmp_path / "speed.csv").open(newline="") as file:
-        assert list(csv.reader(file))[4][-1] == "It needs 3.6 GB, and 2.1 GB are free."
+        heads, first, *_, last = csv.reader(file)
+    assert heads == ["name", "parameters", "gflops", "images_per_second", "memory_bytes", "note", "measured"]
+    assert first == ["S/2", "32956800", "6.06", "19.4", "310000000", "", "Measured in bf16."]
+    assert last[3:] == ["", "", "It needs 3.6 GB, and 2.1 GB are free.", "Measured in bf16."]
     panel._choose_csv = lambda _parent, _name: str(tmp_path / "no folder" / "x" / "speed.csv")
     panel.save.click()
     assert "cannot be written" in panel.message.text()
+
+
+def test_stopped_before_the_first_row_the_old_table_stays(opened: Open, qtbot: QtBot) -> None:
+    scripts: list[Script] = [
+        [Notice(message="Measured in fp32."), *ATTENTION],
+        [Progress(stage="plain", done=0), threading.Event()],
+    ]
+    panel = opened(time_attention=lambda **_: scripts.pop(0)).attention
+    measure(panel, qtbot)
+    panel.start.click()
+    panel.halt.click()
+    assert len(panel.model.rows) == len(ATTENTION)
+    assert panel._measured.text() == "Measured in fp32."
+    assert opened().attention._measured.text() == "Measured in fp32.", "it is kept with the figures"

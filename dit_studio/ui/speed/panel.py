@@ -18,7 +18,7 @@ from dit_studio.ui.icons import icon
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.speed.bars import BarModel, BarTable
-from dit_studio.ui.speed.csv_file import ask_for_csv, write_csv
+from dit_studio.ui.speed.csv_file import ask_for_csv, rows_of, write_csv
 from dit_studio.ui.widgets.basics import BusyBar, Caption, EmptyState, button, row
 from dit_studio.ui.widgets.form import Form
 from dit_studio.ui.widgets.message import MessageCard
@@ -53,8 +53,11 @@ class SpeedPanel(QWidget):
         self._params, self._choose_csv = params, choose_csv
         self.form, self.model, self.table = form, model, BarTable(model, name)
         self.message, self._busy, self._why_not = MessageCard(), BusyBar(), Caption()
+        self._measured = Caption()  # how what is shown was measured
         self._job = OneJob(self)
         self._is_elsewhere_busy = False
+        self._is_new = False  # nothing of this measurement is shown yet
+        self._how: Notice | None = None  # it is measured
         self._build(empty)
         self.form.set_values(settings.form(job))
         self._read_kept()
@@ -70,17 +73,11 @@ class SpeedPanel(QWidget):
         self._show_state()
 
     def measure(self) -> None:
-        try:
-            params = self._params(self.form.values())
-        except ConfigError as error:
-            for problem in error.problems:
-                self.form.show_problem(problem)
-            return
-        if self.form.problems() or self.is_busy or self._is_elsewhere_busy:
+        if self.form.problems() or self._contradiction() or self.is_busy or self._is_elsewhere_busy:
             return
         self.message.clear()
-        self.model.clear()
-        self._job.run(self._launcher.call(self._job_name, **params))
+        self._is_new = True
+        self._job.run(self._launcher.call(self._job_name, **self._params(self.form.values())))
         self._busy.show_progress("Starting")
         self._show_state()
         self.busy_changed.emit()
@@ -102,16 +99,26 @@ class SpeedPanel(QWidget):
                     self._busy.show_progress(event.stage, event.done, event.total)
                     self.status_changed.emit(f"measuring: {event.stage}")
                 case AttentionTimed() | FamilyTimed():
-                    self.model.put(event)
-                    self._show_state()
+                    self._put(event)
                 case Failure():
                     self.message.show_failure(event)
+                case Notice(level="info"):
+                    self._how = event
                 case Notice():
                     self.message.show_notice(event.message, level=event.level)
 
+    def _put(self, event: Timed) -> None:
+        """The first row of a measurement takes the place of what was shown before."""
+        if self._is_new:
+            self._is_new = False
+            self.model.clear()
+        self.model.put(event)
+        self._show_state()
+
     def _on_ended(self) -> None:
         self._busy.finish()
-        self._keep()
+        if not self._is_new:
+            self._keep()
         self._show_state()
         self.status_changed.emit("")
         self.busy_changed.emit()
@@ -122,7 +129,7 @@ class SpeedPanel(QWidget):
 
     def _show_state(self) -> None:
         problems = self.form.problems()
-        why_not = problems[0].message if problems else ""
+        why_not = problems[0].message if problems else self._contradiction()
         if self._is_elsewhere_busy and not self.is_busy:
             why_not = "The other measurement is under way; two at once would spoil each other."
         self.start.setEnabled(not why_not and not self.is_busy)
@@ -130,8 +137,20 @@ class SpeedPanel(QWidget):
         self._why_not.setText(why_not)
         self._why_not.setVisible(bool(why_not))
         self._pages.setCurrentIndex(1 if self.model.rows or self.is_busy else 0)
+        self._measured.setText(self._how.message if self._how and self.model.rows else "")
+        self._measured.setVisible(bool(self._measured.text()))
         for action in (self.copy, self.save):
             action.setEnabled(bool(self.model.rows))
+
+    def _contradiction(self) -> str:
+        """What is typed and cannot be measured, shown at its field; "" if all can."""
+        try:
+            self._params(self.form.values())
+        except ConfigError as error:
+            for problem in error.problems:
+                self.form.show_problem(problem)
+            return error.problems[0].message
+        return ""
 
     # --------------------------------------------------------------------------------------------- what is kept
 
@@ -142,10 +161,11 @@ class SpeedPanel(QWidget):
     def _keep(self) -> None:
         if not self.model.rows:
             return
+        lines = [*([self._how] if self._how else []), *self.model.rows]
         try:
             with naming_disk_errors(self._kept):
                 self._kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._kept, b"".join(events.encode(line) + b"\n" for line in self.model.rows))
+            write_atomically(self._kept, b"".join(events.encode(line) + b"\n" for line in lines))
         except StudioError as error:
             self.message.show_notice(f"The figures are not kept. {error}", level="warning")
 
@@ -158,10 +178,12 @@ class SpeedPanel(QWidget):
         for event in found:
             if isinstance(event, AttentionTimed | FamilyTimed):
                 self.model.put(event)
+            elif isinstance(event, Notice):
+                self._how = event
 
     def _save(self) -> None:
         if path := self._choose_csv(self, f"{self._name.lower().replace(' ', '-')}.csv"):
-            failure = write_csv(Path(path), self.model.lines())
+            failure = write_csv(Path(path), rows_of(self.model.rows, self._how.message if self._how else ""))
             self.message.show_notice(failure or f"Saved as {path}.", level="error" if failure else "info")
 
     # --------------------------------------------------------------------------------------------- set-up
@@ -189,6 +211,6 @@ class SpeedPanel(QWidget):
         self.form.setMaximumWidth(theme.scaled(_FORM_WIDTH))
         layout.addWidget(self.form)
         layout.addLayout(row(self.start, self.halt, None, self.copy, self.save))
-        for part in (self._why_not, self._busy, self.message):
+        for part in (self._why_not, self._busy, self.message, self._measured):
             layout.addWidget(part)
         layout.addWidget(self._pages, 1)

@@ -15,7 +15,7 @@ from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.reconstruction_dialog import ReconstructionDialog
-from dit_studio.ui.widgets.basics import WholeText, button
+from dit_studio.ui.widgets.basics import BREAK, WholeText, breakable, button, set_property
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.form import Form
@@ -58,7 +58,7 @@ class LatentsCard(Card):
 
     @property
     def facts(self) -> str:
-        return self._facts.text()
+        return self._facts.text().replace(BREAK, "")
 
     def use_vae(self, name: str) -> None:
         """Train in the latents of this VAE."""
@@ -75,7 +75,7 @@ class LatentsCard(Card):
         self._job.drop()
         self._soon.stop()
         self._fetch.hide()
-        self._facts.setText("Looking at the VAE." if name else _PIXELS)
+        self._say("Looking at the VAE." if name else _PIXELS)
         if name:
             self._soon.start()
 
@@ -94,10 +94,10 @@ class LatentsCard(Card):
         for event in events:
             if isinstance(event, VaeDescribed):
                 self.vae = event
-                self._facts.setText(facts_of(event))
+                self._say(facts_of(event))
                 self.described.emit()
             elif isinstance(event, Failure):
-                self._facts.setText(f"{event.message} {event.remedy}".strip())
+                self._say(f"{event.message} {event.remedy}".strip(), role="problem")
                 self._fetch.setVisible(not Path(self._asked).exists() and "/" in self._asked)
 
     def _choose(self) -> None:
@@ -107,11 +107,15 @@ class LatentsCard(Card):
     def _check(self) -> None:
         recipe = self._recipe()
         if recipe is None or not recipe.data.path:
-            self._facts.setText("Open a folder of images first, and mend what is marked red.")
+            self._say("Open a folder of images first, and mend what is marked red.", role="problem")
             return
         if self._dialog is None:
             self._dialog = ReconstructionDialog(self._launcher, self)
         self._dialog.ask(recipe_to_tables(recipe))
+
+    def _say(self, words: str, *, role: str = "caption") -> None:
+        self._facts.setText(breakable(words))
+        set_property(self._facts, "role", role)
 
     def _build(self) -> None:
         choose = button("Folder…", "Choose the folder of a diffusers AutoencoderKL.", icon=icon("folder"))

@@ -24,6 +24,7 @@ class ModelCard(Card):
         noise = Disclosure(self.diffusion, "Show or hide the noise schedule and what the model predicts.")
         noise.set_summary("Diffusion")
         self._cost = Caption("Its cost is shown here.")
+        self._is_counted = False
         self._cost.setToolTip(
             "Trained numbers · multiply-adds of one forward pass of one image · tokens of an image · "
             "memory to train at this batch size and precision, and to draw previews, estimated · the paper's row."
@@ -76,11 +77,14 @@ class ModelCard(Card):
     def show_waiting(self) -> None:
         """The cost shown is that of other settings, and the new one is on its way."""
         self._cost.setEnabled(False)
+        if not self._is_counted:
+            self._cost.setText("Its cost is being counted.")
 
     def show_answer(self, answer: Event | None) -> None:
         """What the model costs, or why that is not known."""
         self._cost.setEnabled(True)
         if isinstance(answer, ModelSummary):
+            self._is_counted = True
             self._cost.setText(cost_line(answer))
         elif isinstance(answer, Failure):
             self._cost.setText(f"{answer.message} {answer.remedy}".strip())

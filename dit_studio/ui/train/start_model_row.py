@@ -11,7 +11,7 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.icons import icon
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.train.dialogs import Dialogs
-from dit_studio.ui.widgets.basics import WholeText, button, row
+from dit_studio.ui.widgets.basics import BREAK, WholeText, breakable, button, row, set_property
 
 _DELAY_MS = 400
 
@@ -45,7 +45,7 @@ class StartModelRow(QWidget):
 
     @property
     def words(self) -> str:
-        return self._words.text()
+        return self._words.text().replace(BREAK, "")
 
     def look_at(self, path: str, *, takes: Literal["all", "shape", "nothing"] = "all") -> None:
         """Read what the model is, soon; an empty path is none. A recipe names its own images, and takes the shape; what
@@ -80,8 +80,9 @@ class StartModelRow(QWidget):
                 asked = "; ".join(question.text for question in event.questions if question.is_open)
                 self._say(f"{event.title} does not tell everything: {asked} Open it on the Sample page first.")
             elif isinstance(event, Failure):
-                self._say(f"{event.message} {event.remedy}".strip())
+                self._say(f"{event.message} {event.remedy}".strip(), role="problem")
 
-    def _say(self, words: str) -> None:
-        self._words.setText(words)
+    def _say(self, words: str, *, role: str = "caption") -> None:
+        self._words.setText(breakable(words))
+        set_property(self._words, "role", role)
         self._words.setVisible(bool(words))

@@ -1,5 +1,7 @@
 """Small widgets: labels by role, a combo box that ignores the wheel, a busy bar, an empty state."""
 
+import re
+
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import (
@@ -16,6 +18,14 @@ from PySide6.QtWidgets import (
 )
 
 _MOST_OF_A_BAR = 2**31 - 1  # of 32 bits; some downloads have more bytes
+
+
+BREAK = "\u200b"  # where a line may end, and nothing is seen
+
+
+def breakable(text: str) -> str:
+    """The same words; a long one, as a path or the name of a tensor, may end a line after its dots and dashes."""
+    return re.sub(r"\S{20,}", lambda word: re.sub(r"(?<=[./\\_-])(?=\w)", BREAK, word[0]), text)
 
 
 def set_property(widget: QWidget, name: str, value: object) -> None:
