@@ -20,11 +20,11 @@ from dit_studio.model_settings import PRESETS
 
 _CODE = "import sys; from dit_studio.engine.benchmark_models import run_step; run_step(*sys.argv[1:])"
 _STEPS = {  # name: (what is read, what is written, in which format), by their names in the folder
-    "load": ("DiT-random.pt", "", ""),
-    "to diffusers": ("DiT-random.pt", "pipeline", "diffusers"),
+    "load": ("DiT-XL-2-256x256.pt", "", ""),
+    "to diffusers": ("DiT-XL-2-256x256.pt", "pipeline", "diffusers"),
     "load of diffusers": ("pipeline", "", ""),
     "from diffusers": ("pipeline", "DiT-back.pt", "facebook"),
-    "to our own": ("DiT-random.pt", "own.safetensors", "studio"),
+    "to our own": ("DiT-XL-2-256x256.pt", "own.safetensors", "studio"),
     "load of our own": ("own.safetensors", "", ""),
 }
 STEPS = tuple(_STEPS)
@@ -42,8 +42,8 @@ def measure_models(preset: str = "B/2", *, steps: Sequence[str] = STEPS, folder:
 
 
 def _measure(folder: Path, preset: str, steps: Sequence[str]) -> Figures:
-    _in_a_process("write", str(folder / "DiT-random.pt"), preset)
-    size = (folder / "DiT-random.pt").stat().st_size
+    _in_a_process("write", str(folder / "DiT-XL-2-256x256.pt"), preset)
+    size = (folder / "DiT-XL-2-256x256.pt").stat().st_size
     lines = [f"DiT-{preset}, random weights: {size / 1e9:.2f} GB. Peak memory above the imports', over that size:"]
     values: dict[str, float | str] = {"preset": preset, "size_bytes": float(size)}
     for name in steps:
@@ -54,7 +54,7 @@ def _measure(folder: Path, preset: str, steps: Sequence[str]) -> Figures:
         key = name.replace(" ", "_")
         values |= {f"{key}_peak": round(peak / size, 3), f"{key}_seconds": round(seconds, 2)}
         lines.append(f"  {name:<18} {peak / size:5.2f} ×   {seconds:6.1f} s")
-    _check_same(folder / "DiT-random.pt", folder / "DiT-back.pt")
+    _check_same(folder / "DiT-XL-2-256x256.pt", folder / "DiT-back.pt")
     lines.append("  There and back it is the same, bit for bit.")
     return Figures(lines=lines, values=values)
 

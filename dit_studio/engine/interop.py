@@ -40,7 +40,11 @@ def open_model(path: str, answers: dict[str, str]) -> Generator[Progress | Model
     if not answers and (known := _known(source)) is not None:
         yield _opened(path, reading, known)
         return
-    if reading.open_questions:
+    if reading.open_questions:  # what no answer mends is said before a question is asked
+        if answers:
+            _check_shapes(source, _as_likely(reading))
+        else:
+            yield from _check(source, _as_likely(reading))
         yield _opened(path, reading, None)
         return
     description = reading.describe()
@@ -112,10 +116,12 @@ def _described(source: Source) -> ModelDescription:
         return known
     reading = read(source, {})
     if reading.open_questions:
+        _check_shapes(source, _as_likely(reading))
         asked = reading.open_questions[0]
         raise CheckpointError(
             f"{source.path} does not tell everything: {asked.text}",
-            remedy=f"Open it on the Sample page, or add --assume {asked.name}={asked.likely or 'VALUE'}.",
+            remedy="Open it on the Sample page, or add --assume "
+            f"{asked.name}={asked.likely or 'VALUE'}, as to dit-studio inspect {source.path}.",
         )
     return reading.describe()
 
@@ -129,11 +135,16 @@ def _known(source: Source) -> ModelDescription | None:
     return msgspec.structs.replace(description, weights=source.file.weights)
 
 
+def _check_shapes(source: Source, description: ModelDescription) -> dict[str, tuple[int, ...]]:
+    """The shapes of the model's weights. Raises: CheckpointError if those of the file are others."""
+    shapes = shapes_of(model_without_memory(description, source.file.path))
+    check_names_and_shapes(source, shapes)
+    return shapes
+
+
 def _check(source: Source, description: ModelDescription) -> Generator[Progress, None, None]:
     """Names, shapes, and every number, a tensor at a time."""
-    model = model_without_memory(description, source.file.path)
-    check_names_and_shapes(source, shapes_of(model))
-    names, read_weight = list(model.state_dict()), reader(source, description)
+    names, read_weight = list(_check_shapes(source, description)), reader(source, description)
     for done, name in enumerate(names):
         yield Progress(stage=_STAGE, done=done, total=len(names), unit="tensors")
         read_weight(name)

@@ -9,18 +9,27 @@ import msgspec
 
 from dit_studio.engine.checkpoint import LatentSpace, ModelDescription
 from dit_studio.engine.interop_pipeline import class_names, read_scheduler
-from dit_studio.engine.interop_sizes import Family, Sizes, family_of, read_sizes, told_heads
+from dit_studio.engine.interop_sizes import (
+    Family,
+    Sizes,
+    family_of,
+    is_told_a_flow,
+    read_sizes,
+    told_heads,
+    told_preset,
+)
 from dit_studio.engine.interop_source import Source
 from dit_studio.engine.latents_vae import find_vae
 from dit_studio.errors import CheckpointError
 from dit_studio.events import Question
-from dit_studio.model_settings import DiffusionConfig
+from dit_studio.model_settings import PRESETS, DiffusionConfig
 from dit_studio.opened_models import name_of
 
 LIKELY_VAE = "stabilityai/sd-vae-ft-ema"  # its encoder is that of the published models; -mse differs in the decoder
 PIXELS = "pixels"
 _PIXEL_CHANNELS = (1, 3)
 _PUBLISHED_CHANNELS = 4
+_MOST_DIGITS = 6
 _OBJECTIVES = {
     "epsilon": "the noise, as DiT",
     "x0": "the image",
@@ -51,13 +60,19 @@ class Reading:
         sizes, values, file = self.sizes, self.values, self.source.file
         has_null, objective = values["null_class"] == "yes", values["objective"]
         classes = sizes.rows - has_null
-        return ModelDescription(
+        if classes < 1:
+            raise CheckpointError(
+                f"null_class = yes is not possible: the class table of {self.source.path} has {sizes.rows} row, and "
+                "one for a class is needed, too.",
+                remedy="Say no, or choose another file.",
+            )
+        description = ModelDescription(
             input_size=sizes.input_size,
             patch_size=sizes.patch_size,
             in_channels=sizes.in_channels,
             hidden_size=sizes.width,
             depth=sizes.depth,
-            num_heads=_whole(values, "num_heads", divides=sizes.width),
+            num_heads=_heads(values["num_heads"], sizes.width),
             mlp_ratio=sizes.mlp_ratio,
             class_dropout_prob=0.1 if has_null else 0.0,
             num_classes=classes,
@@ -72,6 +87,8 @@ class Reading:
             step=file.step,
             weights=file.weights,
         )
+        _check_limits(description, self.source.path)
+        return description
 
 
 def read(source: Source, answers: Mapping[str, str]) -> Reading:
@@ -83,7 +100,7 @@ def read(source: Source, answers: Mapping[str, str]) -> Reading:
     check_family(source, family, how)
     diffusion, objective = read_scheduler(source.pipeline)
     known = _known(source, sizes, family, objective)
-    questions = tuple(question for question in _all_questions(sizes) if question.name not in known)
+    questions = tuple(question for question in _all_questions(source, sizes) if question.name not in known)
     _check_answers(answers, known, questions)
     likely = {question.name: question.likely for question in questions if not question.is_open}
     return Reading(
@@ -93,20 +110,20 @@ def read(source: Source, answers: Mapping[str, str]) -> Reading:
         questions=questions,
         values={**likely, **known, **answers},
         diffusion=diffusion,
-        warnings=_warnings(source),
+        warnings=_warnings(source, sizes),
     )
 
 
 # ------------------------------------------------------------------------------------------------- questions
 
 
-def _all_questions(sizes: Sizes) -> tuple[Question, ...]:
+def _all_questions(source: Source, sizes: Sizes) -> tuple[Question, ...]:
     channels, heads = sizes.in_channels, sizes.likely_heads
     return (
         Question(
             name="objective",
             text="What does the model predict?",
-            likely="epsilon",
+            likely="sit" if is_told_a_flow(source) or name_of(source.path).startswith("SiT-") else "epsilon",
             choices=tuple(_OBJECTIVES),
             why="SiT and others have the same tensors, and mean something else: "
             + "; ".join(f"{name}: {meaning}" for name, meaning in _OBJECTIVES.items())
@@ -207,11 +224,19 @@ def check_family(source: Source, family: Family, how: str) -> None:
             remedy="Draw from it with its own code; SiT's own checkpoints can be opened.",
         )
     path, prediction = str(settings.get("path_type", "Linear")), str(settings.get("prediction", "velocity"))
-    if family == "SiT" and (path, prediction) != ("Linear", "velocity"):
+    if (family == "SiT" or "path_type" in settings) and (path, prediction) != ("Linear", "velocity"):
         raise CheckpointError(
             f"{file} is a SiT of path {path} that predicts the {prediction}; Linear and velocity alone are drawn here.",
             remedy="Choose a SiT that was trained with --path-type Linear --prediction velocity.",
         )
+
+
+def _check_limits(description: ModelDescription, path: Path) -> None:
+    """Raises: CheckpointError if a number is beyond what a description may say."""
+    try:
+        msgspec.convert(msgspec.to_builtins(description), ModelDescription)
+    except msgspec.ValidationError as error:
+        raise CheckpointError(f"{path} holds a model that cannot be used: {error}.") from error
 
 
 def _with_objective(diffusion: DiffusionConfig, objective: str) -> DiffusionConfig:
@@ -236,8 +261,15 @@ def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
     return LatentSpace(vae=found.name, channels=channels, factor=found.factor, scale=scale, shift=found.shift or 0.0)
 
 
-def _warnings(source: Source) -> tuple[str, ...]:
+def _warnings(source: Source, sizes: Sizes) -> tuple[str, ...]:
     said = []
+    told, found = told_preset(source), (sizes.width, sizes.depth, sizes.patch_size)
+    if told and (PRESETS[told][0], PRESETS[told][1], PRESETS[told][3]) != found:
+        width, depth, _, patch = PRESETS[told]
+        said.append(
+            f"Its settings name {source.file.settings['model']}, of width {width}, depth {depth} and patch {patch}; "
+            f"its tensors have width {found[0]}, depth {found[1]} and patch {found[2]}, which is what counts."
+        )
     stored = sorted(str(dtype).removeprefix("torch.") for dtype in source.dtypes if str(dtype) != "torch.float32")
     if stored:
         said.append(f"The weights are stored as {' and '.join(stored)}; they are converted to float32.")
@@ -248,11 +280,20 @@ def _warnings(source: Source) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _whole(values: Mapping[str, str], name: str, *, divides: int | None = None) -> int:
+def _heads(text: str, width: int) -> int:
+    if not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise CheckpointError(f"{text} is no number of heads: a whole number that divides the width, {width}.")
+    heads, divisors = int(text), [number for number in range(1, width + 1) if width % number == 0]
+    if heads not in divisors:
+        nearest = min(divisors, key=lambda number: (abs(number - heads), -number))
+        raise CheckpointError(f"{heads} heads do not divide a width of {width}; {nearest} would.")
+    return heads
+
+
+def _whole(values: Mapping[str, str], name: str) -> int:
     text = values[name]
-    limit = f"a whole number that divides {divides}" if divides else "a whole number from 1"
-    if not text.isdecimal() or int(text) < 1 or (divides or 0) % int(text):
-        raise CheckpointError(f"{name} = {text} is not possible: it takes {limit}.")
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
+        raise CheckpointError(f"{name} = {text} is not possible: it takes a whole number from 1.")
     return int(text)
 
 

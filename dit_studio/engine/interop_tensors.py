@@ -133,6 +133,7 @@ def _open_pickle(path: Path, weights: str) -> TensorFile:
     if not isinstance(contents, dict):
         raise CheckpointError(f"{path} holds a {type(contents).__name__}, and no weights by name.", remedy=_ANOTHER)
     state, chosen, has_both = _chosen_state(contents, weights, path)
+    _check_entries(state, path)
     places = {name: _place(tensor) for name, tensor in state.items() if isinstance(tensor, Tensor)}
     if any(place is None for place in places.values()):  # views of something, or an older torch: read as torch does
         whole, _, _ = _chosen_state(_unpickled(path, "cpu"), weights, path)
@@ -146,6 +147,22 @@ def _open_pickle(path: Path, weights: str) -> TensorFile:
         settings=_settings(contents),
         step=_step(contents, path),
     )
+
+
+def _check_entries(state: dict[Any, Any], path: Path) -> None:
+    """Raises: CheckpointError of a tensor whose name is no text, or that is not stored number by number."""
+    for name, tensor in state.items():
+        if not isinstance(tensor, Tensor):
+            continue
+        if not isinstance(name, str):
+            raise CheckpointError(
+                f"{path} holds a tensor under {name!r}, a {type(name).__name__}: weights have names.", remedy=_ANOTHER
+            )
+        if tensor.layout is not torch.strided:
+            raise CheckpointError(
+                f"{path} holds {name} as {str(tensor.layout).removeprefix('torch.')}; weights are dense.",
+                remedy="Save it with tensor.to_dense() where it comes from.",
+            )
 
 
 def _keeps_places(path: Path) -> bool:

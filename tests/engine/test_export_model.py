@@ -34,9 +34,9 @@ def checked(model: Path, format_: str) -> ExportChecked:
 
 
 def published_file(folder: Path, state: dict[str, Tensor] | None = None, **answers: str) -> Path:
-    torch.save(state or published_state(), folder / "DiT-tiny.pt")
-    list(open_model(str(folder / "DiT-tiny.pt"), LIKELY | answers))
-    return folder / "DiT-tiny.pt"
+    torch.save(state or published_state(), folder / "DiT-XL-2-256x256.pt")
+    list(open_model(str(folder / "DiT-XL-2-256x256.pt"), LIKELY | answers))
+    return folder / "DiT-XL-2-256x256.pt"
 
 
 def write_vae(folder: Path) -> str:
@@ -80,11 +80,11 @@ def test_published_to_diffusers_and_back_is_the_same_bit_for_bit(tmp_path: Path)
 
 def test_diffusers_to_published_and_back_is_the_same_bit_for_bit(tmp_path: Path) -> None:
     theirs = write_pipeline(tmp_path / "pipe").transformer.state_dict()
-    converted(tmp_path / "pipe", tmp_path / "DiT-flat.pt", "facebook")
-    state = torch.load(tmp_path / "DiT-flat.pt", weights_only=True)
+    converted(tmp_path / "pipe", tmp_path / "DiT-XL-2-256x256.pt", "facebook")
+    state = torch.load(tmp_path / "DiT-XL-2-256x256.pt", weights_only=True)
     assert {name: tuple(tensor.shape) for name, tensor in state.items()} == published_shapes()
-    list(open_model(str(tmp_path / "DiT-flat.pt"), LIKELY))
-    converted(tmp_path / "DiT-flat.pt", tmp_path / "again", "diffusers")
+    list(open_model(str(tmp_path / "DiT-XL-2-256x256.pt"), LIKELY))
+    converted(tmp_path / "DiT-XL-2-256x256.pt", tmp_path / "again", "diffusers")
     again = load_file(tmp_path / "again" / "transformer" / "diffusion_pytorch_model.safetensors")
     assert again.keys() == theirs.keys()
     for name, tensor in theirs.items():
@@ -106,9 +106,9 @@ def test_a_studio_file_keeps_everything(tmp_path: Path) -> None:
 
 def test_raw_weights_are_written_where_they_are_asked_for(tmp_path: Path) -> None:
     raw, averaged = published_state(1), published_state(2)
-    torch.save({"model": raw, "ema": averaged}, tmp_path / "DiT-a.pt")
+    torch.save({"model": raw, "ema": averaged}, tmp_path / "DiT-XL-2-256x256.pt")
     for weights, state in (("raw", raw), ("ema", averaged)):
-        converted(tmp_path / "DiT-a.pt", tmp_path / f"{weights}.safetensors", "facebook", weights)
+        converted(tmp_path / "DiT-XL-2-256x256.pt", tmp_path / f"{weights}.safetensors", "facebook", weights)
         found = load_file(tmp_path / f"{weights}.safetensors")
         assert torch.equal(found["final_layer.linear.weight"], state["final_layer.linear.weight"])
 

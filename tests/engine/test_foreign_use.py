@@ -38,8 +38,8 @@ def test_a_model_in_the_hubs_cache_is_called_as_its_repository(tmp_path: Path) -
     folder = tmp_path / "models--facebook--DiT-XL-2-256" / "snapshots" / "eab87f77"
     write_pipeline(folder)
     assert warm_model(str(folder), "ema").reference.name == "DiT-XL-2-256"
-    (tmp_path / "DiT-small.pt").symlink_to(_flat(tmp_path / "0123abcd.pt"))
-    *_, event = open_model(str(tmp_path / "DiT-small.pt"), {})
+    (tmp_path / "DiT-XL-2-256x256.pt").symlink_to(_flat(tmp_path / "0123abcd.pt"))
+    *_, event = open_model(str(tmp_path / "DiT-XL-2-256x256.pt"), {})
     assert isinstance(event, ModelOpened)
     assert "objective" not in {question.name for question in event.questions}, "its own name tells"
 
@@ -50,9 +50,9 @@ def _flat(file: Path) -> Path:
 
 
 def test_another_answer_is_another_model(tmp_path: Path) -> None:
-    file = write_pixels(tmp_path / "DiT-a.pt")
+    file = write_pixels(tmp_path / "DiT-XL-2-256x256.pt")
     first, mark = warm_model(str(file), "ema"), fingerprint(file)
-    assert first.reference.name == "DiT-a"
+    assert first.reference.name == "DiT-XL-2-256x256"
     assert (first.reference.fingerprint, first.loaded.config.num_heads) == (mark, 2)
     list(open_model(str(file), {"objective": "epsilon", "num_heads": "4", "null_class": "yes"}))
     second = warm_model(str(file), "ema")
@@ -83,7 +83,7 @@ def test_what_was_said_of_a_model_is_its_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("in_process", [True, False], ids=["here", "worker"])
 def test_the_jobs_say_what_they_found(tmp_path: Path, in_process: bool) -> None:
-    file = tmp_path / "DiT-a.pt"
+    file = tmp_path / "DiT-XL-2-256x256.pt"
     torch.save(published_state(channels=3, out=6), file)
     launcher = Launcher(in_process=in_process)
     try:

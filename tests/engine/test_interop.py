@@ -47,7 +47,7 @@ def outputs(loaded: LoadedModel, theirs: Any) -> tuple[Tensor, Tensor]:
     return loaded.model(x, t, y), theirs(x, timestep=t, class_labels=y).sample
 
 
-def write_flat(folder: Path, name: str = "DiT-tiny.pt", **sizes: int) -> tuple[Path, dict[str, Tensor]]:
+def write_flat(folder: Path, name: str = "DiT-XL-2-256x256.pt", **sizes: int) -> tuple[Path, dict[str, Tensor]]:
     state = published_state(**sizes)
     torch.save(state, folder / name)
     return folder / name, state
@@ -65,7 +65,7 @@ def test_a_published_file_is_read_and_computes_as_it_should(tmp_path: Path) -> N
     assert (found.hidden_size, found.depth, found.patch_size, found.in_channels) == (32, 2, 2, 4)
     assert (found.input_size, found.num_classes, found.class_dropout_prob, found.learn_sigma) == (8, 3, 0.1, True)
     assert (found.dialect, found.position, found.diffusion.objective, found.origin) == (
-        "facebook", "sincos", "epsilon", "DiT-tiny.pt",
+        "facebook", "sincos", "epsilon", "DiT-XL-2-256x256.pt",
     )  # fmt: skip
     loaded = load_model(file)
     assert loaded.config == found
@@ -141,9 +141,9 @@ def test_answers_are_remembered_for_the_file_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ({"num_heads": "5"}, "num_heads = 5 is not possible: it takes a whole number that divides 32"),
-        ({"num_heads": "0"}, "num_heads = 0 is not possible"),
-        ({"num_heads": "many"}, "num_heads = many is not possible"),
+        ({"num_heads": "5"}, "5 heads do not divide a width of 32; 4 would."),
+        ({"num_heads": "0"}, "0 heads do not divide a width of 32; 1 would."),
+        ({"num_heads": "many"}, "many is no number of heads: a whole number that divides the width, 32"),
         ({"objective": "noise"}, "objective = noise is not possible: it takes epsilon, x0, v, flow, sit"),
         ({"colour": "red"}, "colour is not asked of this model. It is asked"),
     ],
@@ -158,11 +158,12 @@ def test_answers_that_cannot_be_are_named(tmp_path: Path, answers: dict[str, str
 @pytest.mark.parametrize("wrap", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
 def test_what_wrappers_put_before_names_is_taken_off(tmp_path: Path, wrap: str) -> None:
     state = published_state()
-    torch.save({"ema": {wrap + name: tensor for name, tensor in state.items()}}, tmp_path / "DiT-a.pt")
-    model = load_model(tmp_path / "DiT-a.pt").model.state_dict()
+    torch.save({"ema": {wrap + name: tensor for name, tensor in state.items()}}, tmp_path / "DiT-XL-2-256x256.pt")
+    model = load_model(tmp_path / "DiT-XL-2-256x256.pt").model.state_dict()
     assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
-    save_file({wrap + name: tensor for name, tensor in state.items()}, tmp_path / "DiT-b.safetensors")
-    assert load_model(tmp_path / "DiT-b.safetensors").config.weights == "ema", "as it was asked for"
+    save_file({wrap + name: tensor for name, tensor in state.items()}, tmp_path / "b.safetensors")
+    opened(tmp_path / "b.safetensors", **LIKELY)
+    assert load_model(tmp_path / "b.safetensors").config.weights == "ema", "as it was asked for"
 
 
 def test_of_a_training_checkpoint_the_averaged_weights_are_taken_unless_the_raw_are_asked_for(tmp_path: Path) -> None:
@@ -185,8 +186,8 @@ def test_of_a_training_checkpoint_the_averaged_weights_are_taken_unless_the_raw_
 
 def test_a_file_in_the_form_before_archives_is_read(tmp_path: Path) -> None:
     state = published_state()
-    torch.save(state, tmp_path / "DiT-old.pt", _use_new_zipfile_serialization=False)
-    model = load_model(tmp_path / "DiT-old.pt").model.state_dict()
+    torch.save(state, tmp_path / "DiT-XL-2-256x256.pt", _use_new_zipfile_serialization=False)
+    model = load_model(tmp_path / "DiT-XL-2-256x256.pt").model.state_dict()
     assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
 
 
@@ -195,8 +196,8 @@ def test_views_and_transposed_storages_are_read_as_they_look(tmp_path: Path) -> 
     state["blocks.0.mlp.fc1.weight"] = state["blocks.0.mlp.fc1.weight"].t().contiguous().t()
     both = torch.randn(2, 32)
     state["blocks.0.mlp.fc2.bias"], state["blocks.1.mlp.fc2.bias"] = both
-    torch.save(state, tmp_path / "DiT-views.pt")
-    model = load_model(tmp_path / "DiT-views.pt").model.state_dict()
+    torch.save(state, tmp_path / "DiT-XL-2-256x256.pt")
+    model = load_model(tmp_path / "DiT-XL-2-256x256.pt").model.state_dict()
     assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
 
 
@@ -205,38 +206,38 @@ def test_an_archive_that_somebody_compressed_is_read_as_torch_reads_it(tmp_path:
     torch.save(state, tmp_path / "plain.pt")
     with (
         zipfile.ZipFile(tmp_path / "plain.pt") as plain,
-        zipfile.ZipFile(tmp_path / "DiT-small.pt", "w", zipfile.ZIP_DEFLATED) as small,
+        zipfile.ZipFile(tmp_path / "DiT-XL-2-256x256.pt", "w", zipfile.ZIP_DEFLATED) as small,
     ):
         for name in plain.namelist():
             small.writestr(name, plain.read(name))
-    model = load_model(tmp_path / "DiT-small.pt").model.state_dict()
+    model = load_model(tmp_path / "DiT-XL-2-256x256.pt").model.state_dict()
     assert all(torch.equal(model[name], tensor) for name, tensor in state.items())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_number_formats_are_converted_and_said(tmp_path: Path, dtype: torch.dtype) -> None:
     state = {name: tensor.to(dtype) for name, tensor in published_state().items()}
-    torch.save(state, tmp_path / "DiT-half.pt")
-    event = opened(tmp_path / "DiT-half.pt")
+    torch.save(state, tmp_path / "DiT-XL-2-256x256.pt")
+    event = opened(tmp_path / "DiT-XL-2-256x256.pt")
     assert event.warnings == (f"The weights are stored as {str(dtype)[6:]}; they are converted to float32.",)
     assert described(event).position == "sincos"
-    model = load_model(tmp_path / "DiT-half.pt").model.state_dict()
+    model = load_model(tmp_path / "DiT-XL-2-256x256.pt").model.state_dict()
     assert all(torch.equal(model[name], tensor.float()) for name, tensor in state.items())
 
 
 def test_a_learned_position_embedding_is_told_from_the_fixed_one(tmp_path: Path) -> None:
     state = published_state()
     state["pos_embed"] = torch.randn(state["pos_embed"].shape)
-    torch.save(state, tmp_path / "DiT-learned.pt")
-    loaded = load_model(tmp_path / "DiT-learned.pt")
+    torch.save(state, tmp_path / "DiT-XL-2-256x256.pt")
+    loaded = load_model(tmp_path / "DiT-XL-2-256x256.pt")
     assert loaded.config.position == "learned"
     assert torch.equal(loaded.model.pos_embed, state["pos_embed"])
 
 
 def test_a_model_of_pixels_without_no_class_and_with_a_fixed_variance(tmp_path: Path) -> None:
     torch.save({"model": published_state(channels=3, out=3, rows=3), "args": argparse.Namespace(num_classes=3)},
-               tmp_path / "DiT-pixels.pt")  # fmt: skip
-    event = opened(tmp_path / "DiT-pixels.pt")
+               tmp_path / "DiT-XL-2-256x256.pt")  # fmt: skip
+    event = opened(tmp_path / "DiT-XL-2-256x256.pt")
     found = described(event)
     assert {question.name for question in event.questions} == {"num_heads"}
     assert (found.num_classes, found.class_dropout_prob, found.learn_sigma, found.latents) == (3, 0.0, False, None)
@@ -251,12 +252,48 @@ def test_a_sit_is_told_its_own_time_and_its_velocity_points_to_the_image(tmp_pat
     found = described(opened(tmp_path / "0000010.pt", num_heads="2", vae="pixels"))
     assert (found.diffusion.objective, found.time) == ("flow", "sit")
     sit = load_model(tmp_path / "0000010.pt").model
-    torch.save(checkpoint["ema"], tmp_path / "DiT-same.pt")
-    opened(tmp_path / "DiT-same.pt", **LIKELY | {"objective": "flow"})
-    plain = load_model(tmp_path / "DiT-same.pt").model
+    torch.save(checkpoint["ema"], tmp_path / "same.pt")
+    opened(tmp_path / "same.pt", **LIKELY | {"objective": "flow"})
+    plain = load_model(tmp_path / "same.pt").model
     x, y = torch.randn(1, 4, 8, 8), torch.tensor([1])
     with torch.no_grad():
         torch.testing.assert_close(sit(x, torch.tensor([250.0]), y), -plain(x, torch.tensor([0.75]), y))
+
+
+FLOW = {"path_type": "Linear", "prediction": "velocity", "loss_weight": None}
+
+
+@pytest.mark.parametrize("args", [FLOW, {"train_eps": 0.0}, {"sample_eps": None}])
+def test_the_settings_of_a_flow_do_not_prove_a_dit(tmp_path: Path, args: dict[str, Any]) -> None:
+    torch.save(training_checkpoint(model="DiT-S/2", **args), tmp_path / "DiT-XL-2-256x256.pt")
+    event = opened(tmp_path / "DiT-XL-2-256x256.pt")
+    (asked,) = (question for question in event.questions if question.name == "objective")
+    assert (asked.is_open, asked.likely, event.description) == (True, "sit", "")
+    with pytest.raises(CheckpointError, match="What does the model predict"):
+        load_model(tmp_path / "DiT-XL-2-256x256.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "likely"),
+    [("DiT-my-flow.pt", "epsilon"), ("DiT-XL-2-256x256-mine.pt", "epsilon"), ("SiT-mine.pt", "sit"),
+     ("DiT-XL-2-256x256.pt", ""), ("DiT-XL-2-512x512.pt", "")],
+)  # fmt: skip
+def test_only_a_published_name_tells_what_is_predicted(tmp_path: Path, name: str, likely: str) -> None:
+    file, _ = write_flat(tmp_path, name)
+    asked = {question.name: question.likely for question in opened(file).questions if question.is_open}
+    assert asked == ({"objective": likely} if likely else {})
+
+
+def test_a_dit_of_a_path_that_is_not_drawn_is_refused(tmp_path: Path) -> None:
+    torch.save(training_checkpoint(model="DiT-S/2", path_type="VP", prediction="noise"), tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="of path VP that predicts the noise"):
+        opened(tmp_path / "a.pt")
+
+
+def test_settings_that_name_another_size_are_warned_about(tmp_path: Path) -> None:
+    torch.save(training_checkpoint(model="DiT-S/2"), tmp_path / "a.pt")
+    (warning,) = opened(tmp_path / "a.pt").warnings
+    assert "name DiT-S/2, of width 384, depth 12 and patch 2; its tensors have width 32, depth 2" in warning
 
 
 def test_siblings_that_cannot_be_drawn_from_are_refused(tmp_path: Path) -> None:
@@ -347,7 +384,12 @@ def test_another_transformer_of_diffusers_is_refused(tmp_path: Path) -> None:
     [
         ("transformer/config.json", {"sample_size": "large"}, "sample_size = 'large' is not possible"),
         ("transformer/config.json", {"sample_size": 7}, "A patch of 2 does not divide an image of 7"),
-        ("transformer/config.json", {"num_attention_heads": 3}, "num_heads = 3 is not possible"),
+        (
+            "transformer/config.json",
+            {"num_attention_heads": 3},
+            "says num_attention_heads × attention_head_dim = 3 × 16 = 48, and its tensors",
+        ),
+        ("transformer/config.json", {"num_layers": 3}, "says num_layers = 3, and its tensors have 2"),
         ("scheduler/scheduler_config.json", {"beta_schedule": "scaled_linear"}, "noise schedule scaled_linear"),
         ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "rescaled ones, is not known"),
         ("scheduler/scheduler_config.json", {"prediction_type": "score"}, "the prediction score is not known"),
@@ -416,8 +458,8 @@ def change(folder: Path, **tensors: Tensor | None) -> Path:
         state.pop(key, None)
         if tensor is not None:
             state[key] = tensor
-    torch.save(state, folder / "DiT-changed.pt")
-    return folder / "DiT-changed.pt"
+    torch.save(state, folder / "DiT-XL-2-256x256.pt")
+    return folder / "DiT-XL-2-256x256.pt"
 
 
 @pytest.mark.parametrize(
@@ -435,6 +477,13 @@ def change(folder: Path, **tensors: Tensor | None) -> Path:
         ({"final_layer__linear__weight": torch.zeros(48, 32)}, "gives 12 channels for 4"),
         ({"pos_embed": torch.zeros(1, 15, 32)}, "15 patches, which make no square image"),
         ({"pos_embed": None}, "lacks pos_embed, which tells the image size"),
+        ({"pos_embed": torch.zeros(())}, r"pos_embed is \(\), not \(1, patches, width\)"),
+        ({"pos_embed": torch.zeros(16)}, r"pos_embed is \(16,\), not \(1, patches, width\)"),
+        ({"y_embedder__embedding_table__weight": torch.zeros(())}, r"is \(\), not \(rows, width\)"),
+        ({"y_embedder__embedding_table__weight": torch.zeros(0, 32)}, r"is \(0, 32\), not \(rows, width\), each 1"),
+        ({"blocks__999999999__attn__qkv__weight": torch.zeros(1)}, "lacks blocks.2 and has blocks.999999999, of 3"),
+        ({f"blocks__{i}__a": torch.zeros(1) for i in range(2, 129)}, "has 129 blocks; 128 are the most"),
+        ({"blocks__1__mlp__fc1__bias": torch.ones(128).to_sparse()}, "fc1.bias as sparse_coo; weights are dense"),
         ({"y_embedder__embedding_table__weight": None}, "is no DiT: it lacks y_embedder.embedding_table.weight"),
     ],
 )  # fmt: skip
@@ -444,6 +493,34 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path, tensors: dict[str, Te
         opened(file)
     with pytest.raises(CheckpointError, match=words):
         load_model(file)
+
+
+def test_a_tensor_without_a_name_is_refused(tmp_path: Path) -> None:
+    torch.save(published_state() | {7: torch.zeros(1)}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="holds a tensor under 7, a int: weights have names"):
+        opened(tmp_path / "a.pt")
+
+
+def test_what_no_answer_mends_is_refused_before_a_question_is_asked(tmp_path: Path) -> None:
+    state = published_state()
+    state["blocks.1.attn.qkv.bias"][3] = float("nan")
+    torch.save(state, tmp_path / "asked.pt")
+    with pytest.raises(CheckpointError, match="1 of the 96 numbers"):
+        opened(tmp_path / "asked.pt")
+    del state["blocks.1.attn.qkv.bias"]
+    torch.save(state, tmp_path / "asked.pt")
+    for answers in ({}, {"num_heads": "2"}):
+        with pytest.raises(CheckpointError, match=r"lacks blocks\.1\.attn\.qkv\.bias"):
+            opened(tmp_path / "asked.pt", **answers)
+    with pytest.raises(CheckpointError, match="lacks blocks"):
+        load_model(tmp_path / "asked.pt")
+
+
+def test_a_class_table_of_one_row_has_no_room_for_no_class(tmp_path: Path) -> None:
+    file, _ = write_flat(tmp_path, rows=1)
+    assert described(opened(file)).num_classes == 1
+    with pytest.raises(CheckpointError, match=r"null_class = yes is not possible: the class table .* has 1 row"):
+        opened(file, null_class="yes")
 
 
 @pytest.mark.parametrize("contents", [torch.zeros(3), [1, 2], {"a": 1}, {}, {"a": torch.zeros(1)}])

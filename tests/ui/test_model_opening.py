@@ -236,7 +236,7 @@ def engine() -> Iterator[Launcher]:
 def test_a_published_file_is_asked_about_opened_and_drawn_from(
     make_page: MakePage, qtbot: QtBot, tmp_path: Path, engine: Launcher
 ) -> None:
-    file = tmp_path / "DiT-tiny.pt"
+    file = tmp_path / "DiT-XL-2-256x256.pt"
     torch.save(published_state(channels=3, out=6), file)
     page = make_page(engine)
     page.open_model(file)
@@ -248,7 +248,7 @@ def test_a_published_file_is_asked_about_opened_and_drawn_from(
     assert page.session.model is not None
     assert (page.session.model.num_heads, page.session.model.image_size) == (2, 8)
     facts = " ".join(label.text() for label in page.set_up.model.findChildren(QLabel))
-    assert "computes as facebook · from DiT-tiny.pt" in facts
+    assert "computes as facebook · from DiT-XL-2-256x256.pt" in facts
     page.set_up.options.set_values({"steps": 2, "count": 1})
     page.set_up.bar.generate.click()
     qtbot.waitUntil(lambda: [entry.entry.images for entry in page.history.entries()] == [1], timeout=30_000)
