@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 from safetensors.torch import load_file
@@ -118,6 +119,28 @@ def test_a_chosen_name_stays_and_takes_the_ending_of_the_format(make_dialog: Mak
         assert dialog.path.text() == f"/somewhere/{name}"
     choose(dialog, "diffusers folder")
     assert dialog.path.text() == "/somewhere/mine"
+
+
+@pytest.mark.parametrize("form", ["Published, .pt", "diffusers folder"])
+def test_no_path_that_is_typed_is_too_odd(make_dialog: MakeDialog, qtbot: QtBot, tmp_path: Path, form: str) -> None:
+    dialog = make_dialog(scripted(check_export=[ExportChecked(format="facebook", size_bytes=3)]))
+    choose(dialog, form)
+    qtbot.waitUntil(dialog.export.isEnabled)
+    (tmp_path / "file").touch()
+    typed = ("/", ".", "..", "~", "~/", "~nobody-of-that-name/x", "//", "/..", f"{tmp_path}/..", "")
+    for text in (*typed, "x" * 400, f"{tmp_path}/file/below", "/root/x"):
+        dialog.path.clear()
+        QTest.keyClicks(dialog.path, text)
+        dialog.form.currentIndexChanged.emit(0)
+        qtbot.waitUntil(lambda: dialog._checked is not None)
+        assert dialog.path.text() == text
+    for text in ("/", "..", "~nobody-of-that-name/x", ""):
+        dialog.path.setText(text)
+        assert not dialog.export.isEnabled()
+        assert "after its folder" in dialog.text
+    dialog.path.setText(str(tmp_path / "mine"))
+    assert dialog.export.isEnabled()
+    assert "after its folder" not in dialog.text
 
 
 def test_cancel_ends_the_export_and_leaves_the_dialog(make_dialog: MakeDialog, qtbot: QtBot) -> None:

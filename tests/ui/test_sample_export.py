@@ -32,7 +32,7 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.sample_history import SampleHistory
 from dit_studio.trajectory import evenly_spaced_steps
 from dit_studio.ui.sample.export_menu import ExportDialogs, ExportMenu
-from dit_studio.ui.sample.export_path import save_dialog
+from dit_studio.ui.sample.export_path import ExportPlace, file_at, save_dialog
 from dit_studio.ui.sample.export_status import ExportStatus
 from dit_studio.ui.sample.film import KeptFilm
 from dit_studio.ui.sample.movie_dialog import MovieDialog
@@ -317,6 +317,16 @@ def test_a_name_gets_its_ending(
     show(menu, history, "kept")
     choose(qtbot, menu, "Image…")
     assert launcher.calls[0][1]["path"] == str(tmp_path / path)
+
+
+@pytest.mark.parametrize("text", ["/", "", "..", "/..", "~nobody-of-that-name/x", "\ud800", "a\0b", "folder/"])
+def test_what_names_no_file_is_asked_for_again(text: str, tmp_path: Path) -> None:
+    typed = iter([text, str(tmp_path / ("x" * 400)), str(tmp_path / "a")] if text else [str(tmp_path / "a")])
+    place = ExportPlace(
+        will_write=lambda path: len(path.name) > 300, save_path=lambda *_: next(typed), confirm=lambda *_: False
+    )
+    assert place.ask("", "", ending="png", kinds="") == tmp_path / "a.png"
+    assert file_at(text, ".png") is None
 
 
 def test_a_file_is_not_replaced_unasked_when_its_ending_was_added(

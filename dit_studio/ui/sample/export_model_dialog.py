@@ -14,7 +14,7 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.ui import theme
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.sample.export_choices import combo
-from dit_studio.ui.sample.export_path import save_path
+from dit_studio.ui.sample.export_path import file_at, is_there, save_path
 from dit_studio.ui.train.amounts import count, memory
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import BusyBar, Caption, Title, WholeText, button, describe, row
@@ -121,13 +121,14 @@ class ExportModelDialog(QDialog):
         return form
 
     def _on_form(self) -> None:
-        self.path.setText(str(self._with_ending(Path(self.path.text())) if self._is_typed else self._suggested()))
+        self.path.setText(self._with_ending(self.path.text()) if self._is_typed else str(self._suggested()))
         self._check()
 
-    def _with_ending(self, path: Path) -> Path:
+    def _with_ending(self, text: str) -> str:
         """What a person chose, with the ending of the format instead of another's."""
         endings = {form.ending for form in _FORMS if form.ending}
-        return path.with_suffix(self._form().ending) if path.suffix in endings else path
+        path = Path(text)
+        return str(path.with_suffix(self._form().ending)) if path.suffix in endings else text
 
     def _suggested(self) -> Path:
         form = self._form()
@@ -178,17 +179,20 @@ class ExportModelDialog(QDialog):
         self._is_typed = True
 
     def _target(self) -> Path | None:
-        """With the ending of the format; None while nothing is said."""
-        text, ending = self.path.text().strip(), self._form().ending
-        if not text:
-            return None
-        path = Path(text).expanduser()
-        return path if path.suffix.lower() == ending or not ending else path.with_name(path.name + ending)
+        """With the ending of the format; None while no name is said."""
+        return file_at(self.path.text().strip(), self._form().ending)
+
+    def _about_target(self, target: Path | None, *, is_replaced: bool) -> str:
+        if target is None:
+            what = "file" if self._form().ending else "new folder"
+            return f"The destination is the path of no {what}. Write the {what}'s name after its folder."
+        return f"{target.name} is there already and is replaced." if is_replaced else ""
 
     def _show_readiness(self) -> None:
         target, is_possible = self._target(), self._checked is not None and not self._checked.problems
-        is_replaced = target is not None and target.is_file() and bool(self._form().ending) and not self._written
-        self._say(self._there, f"{target.name} is there already and is replaced." if target and is_replaced else "")
+        is_file = target is not None and is_there(target) and target.is_file()
+        is_replaced = is_file and bool(self._form().ending) and not self._written
+        self._say(self._there, self._about_target(target, is_replaced=is_replaced))
         self.export.setText("Replace" if is_replaced else "Export")
         self.export.setEnabled(is_possible and target is not None and not self.is_writing and self._written is None)
         for editor in (self.form, self.weights, self.path, self._choose):

@@ -1,5 +1,6 @@
 """Where an exported file goes: asked in the system's dialog, with the ending that its form has."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,30 @@ def save_dialog(title: str, suggested: str, kinds: str) -> QFileDialog:
 confirm: Confirm = Dialogs().confirm
 
 
+def file_at(text: str, ending: str) -> Path | None:
+    """The file, or with no ending the folder, that is meant by a path as it was typed; `ending`: with its dot.
+
+    None where it cannot be one: a path without a name, somebody's home that is not there.
+    """
+    try:
+        text.encode()
+        path = Path(text).expanduser()
+    except (RuntimeError, ValueError):
+        return None
+    is_folder = path.name in ("", "..") or (bool(ending) and text.endswith(("/", os.sep)))
+    if is_folder or "\0" in text:
+        return None
+    return path if not ending or path.suffix.lower() == ending else path.with_name(path.name + ending)
+
+
+def is_there(path: Path) -> bool:
+    """Whether something lies at a path; no, too, where that cannot be known: a locked folder, too long a name."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 class ExportPlace:
     """Asks for a file's path, first in the folder that the last one went to. Nothing is replaced unasked."""
 
@@ -45,10 +70,11 @@ class ExportPlace:
     def ask(self, title: str, suggested: str, *, ending: str, kinds: str) -> Path | None:
         """None if the user went back. `ending`: without its dot."""
         while chosen := self._save_path(title, str(self._folder / suggested), kinds):
-            typed = Path(chosen)
-            path = typed if typed.suffix.lower() == f".{ending}" else typed.with_name(f"{typed.name}.{ending}")
+            path = file_at(chosen, f".{ending}")
+            if path is None:
+                continue
             self._folder, suggested = path.parent, path.name
-            if self._may_write(path, typed):
+            if self._may_write(path, Path(chosen)):
                 return path
         return None
 
@@ -56,7 +82,7 @@ class ExportPlace:
         """Ask about a file that the dialog could not: it knew another name, or the file is yet to come."""
         if self._will_write(path):
             question = f"{path.name} is being exported already. Replace it with this one?"
-        elif path != typed and path.exists():
+        elif path != typed and is_there(path):
             question = f"{path.name} is there already in {path.parent}. Replace it?"
         else:
             return True
