@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +27,7 @@ from dit_studio.cli_convert import add_convert_options, run_convert
 from dit_studio.cli_download import add_download_options, model_place, run_download
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
 from dit_studio.cli_latents import add_vae_options, inspect_vae, is_vae
-from dit_studio.cli_models import add_assume_option, inspect_model
+from dit_studio.cli_models import add_assume_option, inspect_model, open_foreign
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
 from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_sample import add_sample_options, run_sample
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", dest="settings", action="append", default=[], metavar="section.key=value",
         help="change a setting of the recipe; --settings lists them",
     )  # fmt: skip
+    add_assume_option(train)
     train.add_argument("--settings", dest="list_settings", action="store_true", help="list every setting and end")
 
     add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
@@ -199,7 +201,9 @@ def _train(options: argparse.Namespace) -> int:
         raise UsageError("train takes a RECIPE.toml, or --resume RUN.")
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
-    recipe = _recipe(options.recipe, options, load=_load_recipe_and_start)
+    recipe = _recipe(options.recipe, options, load=partial(_load_recipe_and_start, assumed=options.assume))
+    if options.assume and not recipe.train.start_from:
+        raise UsageError("--assume is of the model that training starts from: set train.start_from, or leave it out.")
     name = Path(recipe.data.path).name or options.recipe.stem
     out = options.out or new_run_path(runs_dir(), name)
     _preflight(recipe_to_tables(recipe), out)
@@ -212,7 +216,7 @@ def _resume(options: argparse.Namespace) -> int:
     from dit_studio.files import write_atomically
     from dit_studio.jobs.run_folder import RunFolder
 
-    if options.recipe is not None or options.out is not None:
+    if options.recipe is not None or options.out is not None or options.assume:
         raise UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
     folder = RunFolder.open(options.resume)
     if options.settings or options.data:
@@ -242,12 +246,17 @@ def _whole_path(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-def _load_recipe_and_start(file: Path, *, settings: list[str]) -> Recipe:
-    """A new run's recipe; where it starts from a model, what it leaves out is as in that model."""
+def _load_recipe_and_start(file: Path, *, settings: list[str], assumed: list[str]) -> Recipe:
+    """A new run's recipe; where it starts from a model, what it leaves out is as in that model.
+
+    `assumed`: what that model does not tell of itself, where another program wrote it.
+    """
 
     def describe(path: Path) -> dict[str, Any]:
         from dit_studio.engine.fine_tune import describe_start
 
+        if path.exists():
+            open_foreign(path, assumed)
         return describe_start(path)
 
     return load_recipe_and_start(file, settings=settings, describe=describe, find=_find_start)

@@ -7,6 +7,7 @@ from dit_studio.cli_download import model_place
 from dit_studio.cli_job import follow
 from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_output import Ticker, answer, say
+from dit_studio.errors import RunError
 
 
 def add_convert_options(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +19,21 @@ def add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("dest", metavar="DEST", help="the file to write, .pt or .safetensors; of diffusers a new folder")
     add("--format", required=True, choices=["facebook", "diffusers", "studio"], help="in whose names")
     add("--weights", choices=["ema", "raw"], default="ema", help="averaged or raw (default: ema)")
+    add("--overwrite", action="store_true", help="write over a file that is there")
     add_assume_option(parser)
+
+
+def _check_free(dest: Path, model: Path, *, may_overwrite: bool) -> None:
+    """Raises: RunError if a file lies there; of the model itself and of folders the job says so."""
+    if dest.is_file() and not may_overwrite and dest.resolve() != model.resolve():
+        raise RunError(f"{dest} is there already.", remedy="Choose another name, or write over it with --overwrite.")
 
 
 def run_convert(options: argparse.Namespace) -> int:
     """Write the model, and return the exit status."""
     from dit_studio.engine.export_model import convert_model
 
+    _check_free(Path(options.dest).expanduser(), Path(options.model).expanduser(), may_overwrite=options.overwrite)
     open_foreign(options.model, options.assume)
     ticker = Ticker()
     (written,) = follow(convert_model(options.model, options.weights, options.dest, options.format), ticker)

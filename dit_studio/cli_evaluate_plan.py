@@ -13,7 +13,7 @@ from dit_studio.cli_job import until_stopped
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.cli_sample import typed_settings
 from dit_studio.config import fields_of
-from dit_studio.errors import ConfigError, Problem
+from dit_studio.errors import ConfigError, DataError, Problem
 from dit_studio.evaluation_plan import EvaluationPlan, open_evaluation, plan_model, plan_sources
 from dit_studio.evaluation_request import EvaluationOptions, EvaluationRequest, EvaluationResult, decode_result
 from dit_studio.events import PointDone, PointFailed, PointStarted, SettingsRefused
@@ -60,6 +60,8 @@ def _sample_of(options: argparse.Namespace, fake: str) -> SampleRequest | None:
     if is_model(Path(fake).expanduser()):
         return _model_settings(options, fake, typed)[0]
     if typed or options.classes is not None:
+        if not Path(fake).expanduser().exists():
+            raise DataError(f"{fake} does not exist.", remedy="Check the path, or choose another folder or model.")
         raise UsageError(f"{fake} is no model: leave out how its images are drawn, {', '.join(typed) or 'classes'}.")
     return None
 

@@ -20,7 +20,7 @@ def add_assume_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--assume", action="append", default=[], metavar="NAME=VALUE",
         help="what a model of another program does not tell: objective=epsilon, num_heads=16, vae=NAME or FOLDER; "
-        "inspect MODEL lists what is asked",
+        "inspect MODEL lists what is asked; it is remembered",
     )  # fmt: skip
 
 
@@ -59,9 +59,14 @@ def look_into(path: Path, answers: "Mapping[str, str]") -> ModelOpened:
 
 
 def inspect_model(options: argparse.Namespace) -> int:
-    """Say what a model's file holds, and return the exit status: also of one that leaves questions open."""
+    """Say what a model's file holds, and return the exit status: also of one that leaves questions open.
+
+    What --assume says of it is remembered.
+    """
     path: Path = options.path
-    event = look_into(path, parse_assumed(options.assume))
+    if options.assume:
+        open_foreign(path, options.assume)
+    event = look_into(path, {})
     say(f"{path}: {event.title} ({event.format}).")
     for name, value in event.facts:
         say(f"  {name}: {value}")

@@ -92,6 +92,7 @@ def test_one_folder_may_be_kept(
     [
         (["--fake", "RUN", "--fake", "RUN", "--over", "cfg=1,2"], 2, "--over takes one --fake"),
         (["--fake", "DIGITS", "--over", "cfg=1,2"], 2, "--over takes a model"),
+        (["--fake", "nowhere", "--steps", "3"], 1, "nowhere does not exist. Check the path"),
         (["--fake", "DIGITS", "--steps", "3"], 2, "is no model: leave out how its images are drawn, steps"),
         (["--fake", "RUN", "--over", "cfg=1,2", "--out", "a.json"], 2, "--keep DIR"),
         (["--fake", "RUN", "--over", "cfg"], 2, "--over cfg is not possible"),

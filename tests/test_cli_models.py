@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from dit_studio import cli
+from dit_studio.engine.checkpoint import read_description
 from tests.engine.foreign_models import published_state, small_vae, write_pipeline
 
 
@@ -57,6 +58,49 @@ def test_a_published_file_is_sampled_where_it_lies(tmp_path: Path, capsys: pytes
     assert status == 0, "it is remembered"
     assert "assumed" not in said
     assert len(list((tmp_path / "out").glob("*.png"))) == 2
+
+
+def test_what_inspect_is_told_is_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_pixels(tmp_path, "weights.pt")
+    status, _, said = run(capsys, "inspect", file, "--assume", "num_heads=4")
+    assert (status, "Add --assume objective=epsilon" in said) == (1, True)
+    status, answer, said = run(capsys, "inspect", file, "--assume", "objective=v", "--assume", "num_heads=4")
+    assert (status, answer["num_heads"], "null_class = yes is assumed" in said) == (0, 4, True)
+    assert read_description(Path(file)).diffusion.objective == "v"
+
+
+def test_training_is_told_what_its_start_does_not_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, recipe = write_pixels(tmp_path, "weights.pt"), tmp_path / "recipe.toml"
+    for number in range(8):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (20 * number, 50, 200)).save(tmp_path / "images" / f"{number}.png")
+    recipe.write_text(
+        f'[data]\npath = "{(tmp_path / "images").as_posix()}"\nvalidation_fraction = 0.0\n'
+        "[train]\nsteps = 1\nbatch_size = 4\npreview_every = 0\n"
+    )
+    words = ["train", str(recipe), "--out", str(tmp_path / "run")]
+    started = [*words, "--set", f"train.start_from={file}"]
+    status, _, said = run(capsys, *started)
+    assert (status, "Add --assume objective=epsilon" in said) == (1, True)
+    status, _, said = run(capsys, *words, "--assume", "objective=epsilon")
+    assert (status, "--assume is of the model that training starts from" in said) == (2, True)
+    status, answer, said = run(capsys, *started, "--assume", "objective=epsilon", "--assume", "num_heads=4")
+    assert (status, answer.get("state")) == (0, "finished"), said
+    status, _, said = run(capsys, "train", "--resume", str(tmp_path / "run"), "--assume", "objective=v")
+    assert (status, "--resume goes on" in said) == (2, True)
+
+
+def test_converting_does_not_write_over_a_file_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, target = write_pixels(tmp_path), tmp_path / "mine.safetensors"
+    target.write_bytes(b"dear to me")
+    words = ["convert", file, str(target), "--format", "studio"]
+    status, _, said = run(capsys, *words)
+    assert (status, f"{target} is there already" in said, "--overwrite" in said) == (1, True, True)
+    assert target.read_bytes() == b"dear to me"
+    assert run(capsys, *words, "--overwrite")[0] == 0
+    assert target.stat().st_size > 1000
+    status, _, said = run(capsys, "convert", file, file, "--format", "facebook")
+    assert (status, "is the model itself" in said) == (1, True)
 
 
 def test_converting_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

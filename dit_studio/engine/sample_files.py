@@ -40,14 +40,17 @@ def choose_classes(text: str, config: ModelDescription) -> tuple[int, ...]:
             chosen.append(config.class_names.index(called[0]))
         else:
             near = called or difflib.get_close_matches(word, config.class_names, n=1)
-            hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {_first_names(config.class_names)}."
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {_its_classes(config)}."
             raise ConfigError([Problem("sample.classes", f'The model has no class "{word}". {hint}', word)])
     return tuple(chosen)
 
 
-def _first_names(names: tuple[str, ...]) -> str:
+def _its_classes(config: ModelDescription) -> str:
+    names, last = config.class_names, config.num_classes - 1
+    if not names:
+        return f"classes without names: the numbers from 0 to {last:,}" if last else "no classes but number 0"
     more = f" and {len(names) - _NAMES_SAID:,} more" if len(names) > _NAMES_SAID else ""
-    return (", ".join(names[:_NAMES_SAID]) + more) or "no classes"
+    return ", ".join(names[:_NAMES_SAID]) + more
 
 
 def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Generator[Progress | Notice, None, None]:

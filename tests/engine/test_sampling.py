@@ -202,6 +202,10 @@ def test_classes_are_chosen_by_number_or_by_name() -> None:
     assert choose_classes("0, 1,sea", config) == (0, 1, 2)
     with pytest.raises(ConfigError, match="Did you mean sea"):
         choose_classes("see", config)
+    for count, words in ((3, "classes without names: the numbers from 0 to 2"), (1, "no classes but number 0")):
+        nameless = msgspec.structs.replace(CONFIG, class_names=(), num_classes=count)
+        with pytest.raises(ConfigError, match=f'no class "sea". It has {words}'):
+            choose_classes("sea", nameless)
 
 
 def test_imagenets_classes_are_known_by_their_other_names() -> None:
