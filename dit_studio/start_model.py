@@ -13,7 +13,14 @@ from msgspec.structs import replace
 
 from dit_studio.config import Recipe, check_recipe, parse_recipe, path_beside, read_settings, read_tables
 from dit_studio.errors import ConfigError, Problem
-from dit_studio.model_settings import PRESETS, DiffusionConfig, ModelConfig, resolve_model
+from dit_studio.model_settings import (
+    PRESETS,
+    DiffusionConfig,
+    LatentsConfig,
+    ModelConfig,
+    diffusion_problems,
+    resolve_model,
+)
 
 Description = Mapping[str, Any]
 COLORS = {1: "grey", 3: "rgb"}
@@ -28,7 +35,8 @@ _DIFFUSION = ("objective", "schedule", "timesteps", "beta_start", "beta_end")  #
 def recipe_from_start(recipe: Recipe, description: Description | str) -> Recipe:
     """The recipe with everything that the start model says of itself: shape, objective, latents, and its image size.
 
-    The classes, the image size and how labels are dropped may then be chosen anew.
+    The classes, the image size and how labels are dropped may then be chosen anew. A VAE that nothing told is a guess,
+    before which one that the recipe has chosen goes.
     """
     start = _values(description)
     diffusion = msgspec.convert(start["diffusion"], DiffusionConfig)
@@ -42,14 +50,22 @@ def recipe_from_start(recipe: Recipe, description: Description | str) -> Recipe:
         data=replace(recipe.data, image_size=size, color=color),
         model=_model(recipe.model, start),
         diffusion=diffusion,
-        latents=replace(
-            recipe.latents,
-            vae=latents["vae"] if latents else "",
-            scale=latents["scale"] if latents else None,
-            shift=latents["shift"] if latents else None,
-        ),
+        latents=_latents(recipe.latents, start),
         sample=replace(recipe.sample, sampler=sampler, steps=min(recipe.sample.steps, diffusion.timesteps)),
     )
+
+
+def _latents(latents: LatentsConfig, start: Description) -> LatentsConfig:
+    theirs = start.get("latents")
+    if latents.vae and _is_guessed(start):
+        return latents
+    numbers = {name: theirs[name] if theirs else None for name in ("scale", "shift")}
+    return replace(latents, vae=theirs["vae"] if theirs else "", **numbers)
+
+
+def _is_guessed(start: Description) -> bool:
+    """Whether nothing told in which VAE's latents it lives."""
+    return bool((start.get("latents") or {}).get("is_likely"))
 
 
 def find_start(name: str, beside: Path) -> Path:
@@ -101,12 +117,17 @@ def start_problems(recipe: Recipe, description: Description | str) -> Iterator[P
         said, is_ = getattr(recipe.diffusion, name), start["diffusion"].get(name, getattr(DiffusionConfig(), name))
         if said != is_:
             yield _otherwise(f"diffusion.{name}", said, is_)
+    weighted = diffusion_problems(recipe.diffusion, learn_sigma=model.learn_sigma)
+    yield from (problem for problem in weighted if problem.field == "diffusion.loss_weight")
     yield from _input_problems(recipe, start)
 
 
 def _defaults(tables: Mapping[str, Any], description: Description) -> Recipe:
     """What a recipe that starts from the model takes where it says nothing; a preset that it names counts whole."""
-    defaults = recipe_from_start(Recipe(), description)
+    latents, named = Recipe().latents, tables.get("latents")
+    if isinstance(named, Mapping) and named.get("vae"):
+        latents = replace(latents, vae=str(named["vae"]))
+    defaults = recipe_from_start(replace(Recipe(), latents=latents), description)
     model = tables.get("model")
     if isinstance(model, Mapping) and "preset" in model:
         defaults = replace(defaults, model=replace(defaults.model, **dict.fromkeys(_SIZES)))
@@ -135,7 +156,7 @@ def _input_problems(recipe: Recipe, start: Description) -> Iterator[Problem]:
         yield _otherwise("data.color", recipe.data.color, COLORS[channels])
     for name in ("scale", "shift"):
         said = getattr(recipe.latents, name)
-        if latents and said is not None and said != latents[name]:
+        if latents and not _is_guessed(start) and said is not None and said != latents[name]:
             yield _otherwise(f"latents.{name}", said, latents[name])
 
 

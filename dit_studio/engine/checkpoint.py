@@ -43,6 +43,7 @@ class LatentSpace(msgspec.Struct, frozen=True, kw_only=True):
     channels: Count = 4
     scale: float = 0.18215
     shift: float = 0.0
+    is_likely: bool = False  # nothing told which VAE it is: the likely one is taken
 
 
 class ModelDescription(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ def _said_of_vae(start: ModelDescription, wanted: ModelDescription) -> Iterator[
 def _check_fits(start: ModelDescription, wanted: ModelDescription, path: Path) -> None:
     """Raises: RunError if the two see other numbers; their shapes are the recipe's and were looked at before."""
     sizes = {"channels": (start.in_channels, wanted.in_channels)}
-    if start.latents and wanted.latents:
+    if start.latents and wanted.latents and not start.latents.is_likely:  # a guess is no reason to refuse
         for name in ("factor", "channels", "scale", "shift"):
             sizes[f"latent {name}"] = (getattr(start.latents, name), getattr(wanted.latents, name))
     for name, (then, now) in sizes.items():

@@ -55,6 +55,11 @@ class Reading:
     def open_questions(self) -> tuple[Question, ...]:
         return tuple(question for question in self.questions if question.name not in self.values)
 
+    @property
+    def _likely_vae(self) -> str:
+        """Empty where the file tells which it is, or nothing is likely."""
+        return next((question.likely for question in self.questions if question.name == "vae"), "")
+
     def describe(self) -> ModelDescription:
         """The model, as tensors and answers have it. Raises: CheckpointError if an answer cannot be."""
         sizes, values, file = self.sizes, self.values, self.source.file
@@ -80,7 +85,7 @@ class Reading:
             position=sizes.position,
             dialect="diffusers" if self.source.format == "diffusers" else "facebook",
             time="sit" if objective == "sit" else "studio",
-            latents=_latents(values, sizes.in_channels),
+            latents=_latents(values, sizes.in_channels, is_likely=values["vae"] == self._likely_vae),
             origin=name_of(self.source.path),
             diffusion=_with_objective(self.diffusion, objective),
             class_names=class_names(self.source.pipeline, classes),
@@ -244,14 +249,14 @@ def _with_objective(diffusion: DiffusionConfig, objective: str) -> DiffusionConf
     return msgspec.structs.replace(diffusion, objective=told)
 
 
-def _latents(values: Mapping[str, str], channels: int) -> LatentSpace | None:
+def _latents(values: Mapping[str, str], channels: int, *, is_likely: bool) -> LatentSpace | None:
     """The VAE's latents; None of pixels. What its config.json says goes before what was answered."""
     vae = values["vae"]
     if vae == PIXELS or channels in _PIXEL_CHANNELS:
         return None
     if not Path(vae).expanduser().exists():  # a name on the hub
         factor, scale = _whole(values, "latent_factor"), _number(values, "latent_scale")
-        return LatentSpace(vae=vae, channels=channels, factor=factor, scale=scale)
+        return LatentSpace(vae=vae, channels=channels, factor=factor, scale=scale, is_likely=is_likely)
     found = find_vae(vae)
     if found.channels != channels:
         raise CheckpointError(

@@ -19,7 +19,7 @@ from dit_studio.errors import CheckpointError, ConfigError, RunError
 from dit_studio.events import CheckStatus, Command, Event, Metrics, Notice, Validation
 from dit_studio.model_settings import DiffusionConfig
 from dit_studio.start_model import load_recipe_and_start, recipe_from_start, start_problems
-from tests.engine.foreign_models import LIKELY, training_checkpoint, write_pipeline
+from tests.engine.foreign_models import LIKELY, published_state, training_checkpoint, write_pipeline
 from tests.pictures import write_pictures
 
 TABLE = "y_embedder.embedding_table.weight"
@@ -77,6 +77,43 @@ def same_weights_but(one: DiT, other: DiT, *names: str) -> None:
     for name, tensor in one.state_dict().items():
         if name not in names:
             assert torch.equal(tensor, theirs[name]), name
+
+
+def test_a_guessed_vae_gives_way_to_the_one_that_was_chosen(tmp_path: Path) -> None:
+    file = tmp_path / "DiT-XL-2-256x256.pt"
+    torch.save(published_state(), file)
+    list(open_model(str(file), {"num_heads": "2", "null_class": "yes", "vae": LIKELY["vae"]}))
+    told = describe_start(file)
+    assert told["latents"]["is_likely"]
+    chosen = parse_recipe({"latents": {"vae": "my/vae", "scale": 0.5}})
+    assert recipe_from_start(chosen, told).latents == chosen.latents
+    assert recipe_from_start(Recipe(), told).latents.vae == LIKELY["vae"], "better than none"
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'[train]\nstart_from = "{file.as_posix()}"\n[latents]\nvae = "my/vae"\n')
+    loaded = load_recipe_and_start(recipe, describe=describe_start)
+    assert (loaded.latents.vae, loaded.latents.scale, loaded.latents.shift) == ("my/vae", None, None)
+    assert not list(start_problems(msgspec.structs.replace(loaded, latents=chosen.latents), told))
+    start = load_model(file)
+    mine = LatentSpace(vae="my/vae", factor=2, scale=0.5, shift=0.1)
+    assert "kept" in fine_tuned(start, latents=mine, class_names=("a", "b", "c"))[2].message
+    told["latents"]["is_likely"] = False
+    assert recipe_from_start(chosen, told).latents.vae == LIKELY["vae"]
+    with pytest.raises(RunError, match="was trained on channels = 4, and this run has 8"):
+        fine_tuned(start, latents=msgspec.structs.replace(mine, channels=8), in_channels=8)
+
+
+def test_min_snr_is_refused_of_a_flow_that_training_starts_from(tmp_path: Path) -> None:
+    flow = describe(learn_sigma=False, diffusion=DiffusionConfig(objective="flow"))
+    write_start(tmp_path / "flow.safetensors", flow)
+    (tmp_path / "recipe.toml").write_text(
+        '[train]\nstart_from = "flow.safetensors"\n[diffusion]\nloss_weight = "min-snr"\n'
+    )
+    with pytest.raises(ConfigError, match="min-snr is not possible"):
+        load_recipe_and_start(tmp_path / "recipe.toml", describe=describe_start)
+    recipe = recipe_from_start(Recipe(), describe_start(tmp_path / "flow.safetensors"))
+    both = msgspec.structs.replace(recipe.diffusion, loss_weight="min-snr")
+    problems = start_problems(msgspec.structs.replace(recipe, diffusion=both), msgspec.to_builtins(flow))
+    assert [problem.field for problem in problems] == ["diffusion.loss_weight"]
 
 
 # ------------------------------------------------------------------------------------------------- weights
