@@ -12,6 +12,7 @@ import torch
 from attention_answers import seen
 from PIL import Image
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from sample_answers import MODEL, drawn, held
 from scripted import Script, ScriptedLauncher
@@ -20,6 +21,7 @@ from dit_studio.engine.interop import open_model
 from dit_studio.events import Failure, Progress, SettingsRefused, Written
 from dit_studio.jobs.launch import Launcher
 from dit_studio.sample_request import SampleRequest
+from dit_studio.ui import theme
 from dit_studio.ui.sample.heat import heat_over
 from dit_studio.ui.sample.page import SamplePage
 from dit_studio.ui.settings import Settings
@@ -116,6 +118,43 @@ def test_arrow_keys_move_the_patch_and_the_other_keys_are_the_stage_s(make_page:
     assert not panel.isVisible()
 
 
+@pytest.fixture
+def _large_text(qapp: QApplication) -> Iterator[None]:
+    theme.apply_theme(qapp, "dark", theme.FONT_SCALES[1])
+    yield
+    theme.apply_theme(qapp, "dark")
+
+
+@pytest.mark.usefixtures("_large_text")
+@pytest.mark.parametrize("heads", [6, 16])
+def test_with_little_room_a_patch_can_be_hit_and_every_map_be_seen(
+    make_page: MakePage, qtbot: QtBot, heads: int
+) -> None:
+    model = msgspec.structs.replace(DRAWER, num_heads=heads, image_size=16, patch_size=1)  # a grid of 16 × 16
+    page = make_page(describe_sampling=[model], see_attention=lambda **params: [seen(**params, heads=heads, grid=16)])
+    page.resize(860, 550)
+    draw(page, qtbot)
+    page.stage.heads.click()
+    view = page.stage.attention.view
+    qtbot.waitUntil(lambda: len(view.titles) == heads + 1)
+    qtbot.waitUntil(lambda: view.boxes()[0].width() >= 16 * 12)
+    assert not page.stage.scrubber.shows_curves
+    assert view.visibleRegion().boundingRect().height() >= 128
+    for box in view.boxes():
+        assert view.rect().contains(box), "it is scrolled to"
+        assert box.width() >= 56
+    click(page, qtbot, 16 * 15 + 3)
+    assert page.stage.attention.patch == 16 * 15 + 3
+    qtbot.keyClick(view, Qt.Key.Key_Up)
+    assert view.visibleRegion().contains(view.place_of(16 * 14 + 3))
+    step = page.stage.current_step
+    qtbot.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    assert page.stage.current_step == max(step - 5, 1), "other keys are the stage's"
+    page.stage.heads.click()
+    page.resize(1200, 1100)
+    qtbot.waitUntil(lambda: page.stage.scrubber.shows_curves)
+
+
 def test_the_block_the_step_and_the_image_are_followed(make_page: MakePage, qtbot: QtBot) -> None:
     page = make_page()
     draw(page, qtbot)
@@ -198,7 +237,7 @@ def test_images_of_another_model_say_which_is_needed_and_open_it(
     qtbot.waitUntil(lambda: "drew these images, and another model" in panel.text)
     assert "is not there any more" in panel.text, "the scripted model has no folder"
     assert panel.open_model.isHidden()
-    assert panel.view.isHidden()
+    assert not panel.view.isVisible()
     page.model.open(DRAWER.path, "ema")
     qtbot.waitUntil(lambda: shows_maps(page) and panel.view.isVisible())
     page.model.open(str(tmp_path / "first"), "ema")

@@ -1,7 +1,8 @@
 """Attention at a step of the picked image: which block, which patch, and what its heads look at."""
 
 import numpy as np
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QSlider, QVBoxLayout, QWidget
 
 from dit_studio.events import AttentionSeen
@@ -10,8 +11,23 @@ from dit_studio.ui.sample.export_choices import spin
 from dit_studio.ui.sample.pixels import Pixels
 from dit_studio.ui.sample.playback_bar import tool
 from dit_studio.ui.widgets.basics import ElidedLabel, WholeText, button, describe, row
+from dit_studio.ui.widgets.scrolling import Scrolling
 
+_LEAST_HEIGHT = 60  # pixels of the maps, which scroll
 _DELAY_MS = 80  # steps that are scrubbed over are not computed
+
+
+class _Room(Scrolling):
+    """Scrolls by the wheel and by page keys; all other keys are for what is around it."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(super().minimumSizeHint().width(), _LEAST_HEIGHT)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+            super().keyPressEvent(event)
+        else:
+            event.ignore()
 
 
 class AttentionPanel(QWidget):
@@ -29,6 +45,7 @@ class AttentionPanel(QWidget):
         self._moment: tuple[object, int, int] | None = None  # of which film, image and step
         self._soon = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self.view = AttentionView()
+        self._room = _Room(self.view)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.block_number = spin(1, 1, 1, "Block", "The transformer block whose heads are shown, the first is 1.")
         self._name, self._of, self._status = QLabel("Block"), QLabel(), ElidedLabel(role="muted")
@@ -112,7 +129,7 @@ class AttentionPanel(QWidget):
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
         self.open_model.hide()
-        for widget in (self.view, self._status, self._name, self.slider, self.block_number, self._of, self.export):
+        for widget in (self._room, self._status, self._name, self.slider, self.block_number, self._of, self.export):
             widget.setVisible(not problem)
 
     def _show_picture(self) -> None:
@@ -131,6 +148,7 @@ class AttentionPanel(QWidget):
         if patch != self._patch:
             self._patch = patch
             self._show_picture()
+            self._room.ensureVisible(0, self.view.place_of(patch).y())
             self.view.set_stale()
             self.ask()
 
@@ -165,7 +183,7 @@ class AttentionPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addLayout(line)
-        layout.addWidget(self.view, 1)
+        layout.addWidget(self._room, 1)
         layout.addWidget(self._problem)
         layout.addLayout(row(self.open_model, None))
         layout.addStretch(0)

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from dit_studio.ui import theme
@@ -18,6 +29,7 @@ from dit_studio.ui.widgets.basics import describe
 
 _GAP = 8  # pixels between cells
 _PICTURE_SHARE = 0.42  # of the width, at most, for the image itself
+_LEAST_PATCH, _LEAST_MAP = 12, 56  # pixels of a side: a patch of the image, and a map
 _LINES_WITH_WORDS = 7  # of a height from which on there are words below the pictures
 _STALE = 0.35  # opacity of maps of another patch, block or step than is asked for now
 _ARROWS = {Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0)}
@@ -34,7 +46,10 @@ class _Cell:
 
 
 class AttentionView(QWidget):
-    """Every cell can be clicked; arrow keys go from patch to patch."""
+    """Every cell can be clicked; arrow keys go from patch to patch.
+
+    It is never so low that a patch cannot be hit: it scrolls in less room.
+    """
 
     patch_chosen = Signal(int)
 
@@ -51,7 +66,7 @@ class AttentionView(QWidget):
         self.setCursor(Qt.CursorShape.CrossCursor)
         about = "Click a patch to see where each head looks from it; the arrow keys go to the patches beside it."
         describe(self, "Patches of the image, and where the heads look", about)
-        theme.theme_changed.connect(self.update)
+        theme.theme_changed.connect(self._make_cells)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(200, 60)
@@ -90,6 +105,7 @@ class AttentionView(QWidget):
             self._cells = list(_cells(self._picture, self._weights, self._elsewhere))
         row, column = divmod(self._patch, self._grid)
         said = [cell.about for cell in self._cells]
+        self._limit_height()
         self.setAccessibleDescription(" ".join((f"The patch in row {row + 1}, column {column + 1}.", *said)))
         self.update()
 
@@ -107,6 +123,13 @@ class AttentionView(QWidget):
         places = (divmod(number, columns) for number in range(len(self._cells)))
         cells = [QRect(left + column * (side + _GAP), row * (side + line + _GAP), side, side) for row, column in places]
         return [first, *cells]
+
+    def _limit_height(self) -> None:
+        line = self._words_height()
+        side = min(self._grid * _LEAST_PATCH, round(self.width() * _PICTURE_SHARE))
+        columns = max((self.width() - side - _GAP) // (_LEAST_MAP + _GAP), 1)
+        rows = math.ceil(len(self._cells) / columns)
+        self.setMinimumHeight(max(side + line, rows * (_LEAST_MAP + line + _GAP)))
 
     def _division(self, width: int, height: int) -> tuple[int, int]:
         """How many columns make the maps largest, and how large they then are."""
@@ -126,8 +149,11 @@ class AttentionView(QWidget):
 
     def _line_height(self) -> int:
         """Of the words below each picture; 0 where there is no room for words."""
-        line = QFontMetrics(self._small_font()).height() + 4
+        line = self._words_height()
         return line if self.height() >= _LINES_WITH_WORDS * line else 0
+
+    def _words_height(self) -> int:
+        return QFontMetrics(self._small_font()).height() + 4
 
     def _small_font(self) -> QFont:
         result = QFont(self.font())
@@ -166,6 +192,10 @@ class AttentionView(QWidget):
         )
         if row * self._grid + column != self._patch:
             self.patch_chosen.emit(row * self._grid + column)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._limit_height()
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:

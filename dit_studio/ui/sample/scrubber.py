@@ -26,6 +26,7 @@ from dit_studio.ui.sample.track import Axis, Places, number_text, paint_track, p
 from dit_studio.ui.widgets.basics import describe
 
 _NOTCH = 120  # of the wheel, in eighths of a degree
+_TRACK, _AROUND = 28, 24  # pixels: the height of the track, and what is above and below it
 _MARGIN = 10  # pixels right of the track, so that the handle has room at the end
 _ABOUT_TRACK = (
     "The noise schedule, from noise (left) to image (right). Filled: the image's share of the variance.\n"
@@ -50,6 +51,7 @@ class Scrubber(QAbstractSlider):
         self._image = 0
         self._axis: Axis = "t"
         self._turned = 0
+        self._shows_curves = True
         self._places: Places = places_of((), "t")
         self._body: QPixmap | None = None  # None: to be painted anew
         self.setOrientation(Qt.Orientation.Horizontal)
@@ -71,6 +73,22 @@ class Scrubber(QAbstractSlider):
         """What the place along the track means: the time t, or the logarithm of signal over noise."""
         self._axis = axis
         self.refresh()
+
+    @property
+    def shows_curves(self) -> bool:
+        return self._shows_curves
+
+    def show_curves(self, *, shows: bool) -> None:
+        """Show the curves over the track, or the track alone, which takes less room."""
+        if shows != self._shows_curves:
+            self._shows_curves, self._body = shows, None
+            self.updateGeometry()
+            self.update()
+
+    @property
+    def least_curves_height(self) -> int:
+        """What the curves take at least."""
+        return round(2 * self._label_height())
 
     def show_film(self, film: Film | None, image: int) -> None:
         self._film, self._image = film, image
@@ -118,10 +136,11 @@ class Scrubber(QAbstractSlider):
     # --------------------------------------------------------------------------------------------- geometry
 
     def sizeHint(self) -> QSize:
-        return QSize(360, round(2 * (2 * self._label_height() + 2) + self._other_height()))
+        curves = 2 * (2 * self._label_height() + 2) if self._shows_curves else 0
+        return QSize(360, round(curves + self._other_height()))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, round(2 * self._label_height() + self._other_height()))
+        return QSize(220, (self.least_curves_height if self._shows_curves else 0) + round(self._other_height()))
 
     def _font(self) -> QFont:
         font = QFont(self.font())
@@ -132,14 +151,15 @@ class Scrubber(QAbstractSlider):
         return QFontMetricsF(self._font()).height()
 
     def _lane_height(self) -> float:
-        return (self.height() - self._other_height()) / 2
+        return max(self.height() - self._other_height(), 0) / 2 if self._shows_curves else 0
 
     def _other_height(self) -> float:
         """Of all but the lanes: the track, the labels of its axis, and what is between them."""
-        return self._track_height() + self._label_height() + 24
+        return theme.scaled(_TRACK) + self._label_height() + _AROUND
 
     def _track_height(self) -> float:
-        return theme.scaled(28)
+        """Less than it should be where there is no room for the labels below it."""
+        return min(theme.scaled(_TRACK), max(self.height() - self._label_height() - _AROUND, 8))
 
     def _gutter(self) -> float:
         return QFontMetricsF(self._font()).horizontalAdvance("movement") + 4
@@ -242,7 +262,9 @@ class Scrubber(QAbstractSlider):
         painter.end()
         return body
 
-    def _curves(self, film: Film) -> tuple[Curve, Curve]:
+    def _curves(self, film: Film) -> tuple[Curve, ...]:
+        if not self._shows_curves:
+            return ()
         norms, moves = film.norms(self._image), film.moves(self._image)
         return Curve("‖xₜ‖", norms, theme.current().curves[0]), Curve("movement", moves, theme.current().curves[1])
 

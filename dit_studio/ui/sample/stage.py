@@ -70,7 +70,7 @@ class Stage(QWidget):
         self.compare = tool("pin", "Pin for comparison", "Pin this image in the comparison (C).")
         self.heads = tool("attention", "Attention", _ABOUT_HEADS, checkable=True)
         self._pages, self._pictures, self._lower = QStackedWidget(), QStackedWidget(), QWidget()
-        self._split = StageSplit(self.grid, self._lower, self._pictures)
+        self._split = StageSplit(self.grid, self._lower, self._pictures, self.scrubber)
         self._refresh_timer = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._is_stale = False
         self._build(extra)
@@ -303,6 +303,7 @@ class Stage(QWidget):
     def _restyle(self) -> None:
         self._size_icons()
         self._show_star()
+        self._split.divide()
 
     def _size_icons(self) -> None:
         side = min(theme.scaled(18), _MOST_ICON)
