@@ -77,6 +77,15 @@ def why_no_vae(model: ModelDescription) -> str:
     return ""
 
 
+def vae_bytes(model: ModelDescription) -> int:
+    """What `pipeline_parts` copies of the VAE."""
+    if not is_pipeline(model) or model.latents is None or why_no_vae(model):
+        return 0
+    folder = vae_of(model.latents).folder
+    files = (file for file in folder.rglob("[!.]*") if file.is_file())
+    return sum(file.stat().st_size for file in files)
+
+
 def _transformer(model: ModelDescription) -> Any:
     """On torch's meta device."""
     from diffusers import DiTTransformer2DModel

@@ -15,7 +15,14 @@ from torch import Tensor
 
 from dit_studio.engine import export_formats
 from dit_studio.engine.checkpoint import ModelDescription
-from dit_studio.engine.export_diffusers import class_rows, pipeline_parts, transformer_shapes, why_no_vae, write_config
+from dit_studio.engine.export_diffusers import (
+    class_rows,
+    pipeline_parts,
+    transformer_shapes,
+    vae_bytes,
+    why_no_vae,
+    write_config,
+)
 from dit_studio.engine.export_formats import Format, is_pipeline
 from dit_studio.engine.interop import model_without_memory, open_weights, reader, shapes_of
 from dit_studio.engine.interop_names import Pieces, to_diffusers
@@ -43,7 +50,7 @@ def check_export(model: str, weights: str, format: str) -> Generator[ExportCheck
         format=form,
         problems=export_formats.problems(description, form),
         notes=_notes(description, form),
-        size_bytes=size_bytes(_target_shapes(description, form, shapes)),
+        size_bytes=_bytes_written(description, form, shapes),
     )
 
 
@@ -60,7 +67,7 @@ def convert_model(model: str, weights: str, path: str, format: str) -> Generator
         raise CheckpointError(f"{model} cannot be written as {form}. {problems[0]}", remedy=_NO_REMEDY)
     shapes = shapes_of(model_without_memory(description, source.file.path))
     check_names_and_shapes(source, shapes)
-    _check_target(target, form, source, size_bytes(_target_shapes(description, form, shapes)))
+    _check_target(target, form, source, _bytes_written(description, form, shapes))
     for _ in check_copies(source):
         yield Progress(stage="Comparing the embedders", done=0, total=len(shapes), unit="tensors")
     read = reader(source, description)
@@ -93,6 +100,12 @@ def _notes(description: ModelDescription, form: Format) -> tuple[str, ...]:
             f'vae=AutoencoderKL.from_pretrained("{description.latents.vae}")).'
         )
     return tuple(found)
+
+
+def _bytes_written(description: ModelDescription, form: Format, shapes: Shapes) -> int:
+    """Of the weights, the VAE's, too, where it is written with them; the small files beside them are left out."""
+    is_whole = form == "diffusers" and not export_formats.problems(description, form)
+    return size_bytes(_target_shapes(description, form, shapes)) + (vae_bytes(description) if is_whole else 0)
 
 
 def _target_shapes(description: ModelDescription, form: Format, shapes: Shapes) -> Shapes:

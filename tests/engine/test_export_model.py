@@ -212,6 +212,16 @@ def test_a_model_without_no_class_is_drawn_without_guidance(tmp_path: Path) -> N
     torch.testing.assert_close(images[0].images, images[1].images)
 
 
+@pytest.mark.parametrize("has_vae", [True, False])
+def test_the_size_that_is_said_before_counts_the_vae(tmp_path: Path, has_vae: bool) -> None:
+    vae = write_vae(tmp_path)
+    file = write_model(tmp_path, latents=LatentSpace(vae=vae if has_vae else "someone/vae", factor=2, scale=0.5))
+    said = checked(file, "diffusers").size_bytes
+    written = converted(file, tmp_path / "pipe", "diffusers").size_bytes
+    assert (tmp_path / "pipe" / "vae").exists() == has_vae
+    assert 0 <= written - said < 20_000, "all but the small files"
+
+
 def test_a_vae_that_is_not_here_is_named(tmp_path: Path) -> None:
     from diffusers import DiTPipeline
 
