@@ -24,7 +24,7 @@ from model_files_scenes import (
 )
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
-from PySide6.QtWidgets import QAbstractButton, QLabel, QProgressBar, QPushButton
+from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QLabel, QProgressBar, QPushButton
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
 
@@ -300,6 +300,43 @@ def test_the_terms_come_into_view(qtbot: QtBot, open_page: Open) -> None:
     consent = page.cards[DIT].consent
     qtbot.waitUntil(lambda: not consent.visibleRegion().isEmpty())
     qtbot.waitUntil(lambda: consent.visibleRegion().boundingRect().height() == consent.height())
+
+
+def test_return_presses_the_button_that_has_the_keyboard(
+    qtbot: QtBot, open_page: Open, launcher: ScriptedLauncher
+) -> None:
+    page = open_page(files=FAMILY_MISSING)
+    card = page.cards[DIT]
+    card.download.setFocus()
+    qtbot.keyClick(card.download, Qt.Key.Key_Return)
+    assert card.consent.refuse.hasFocus()
+    qtbot.keyClick(card.consent.refuse, Qt.Key.Key_Enter)
+    assert card.consent.isHidden()
+    assert _jobs(launcher) == ["model_files"], "a key pressed twice agrees to nothing"
+    qtbot.keyClick(card.download, Qt.Key.Key_Return)
+    card.consent.agree.setFocus()
+    qtbot.keyClick(card.consent.agree, Qt.Key.Key_Return)
+    assert launcher.calls[-1] == ("download_model_file", {"name": DIT, "accepts_licence": True})
+
+
+def test_a_card_whose_download_failed_stays_in_view(qtbot: QtBot, open_page: Open) -> None:
+    failure = Failure(message="The hub cannot be reached. " * 6, remedy="Try again.")
+    page = open_page(files=FAMILY_MISSING, download_model_file=[failure])
+    page.resize(700, 560)
+    card = page.cards[EMA]
+    bar = page._scrolling.verticalScrollBar()
+    below = card.mapTo(page._content, card.rect().bottomLeft()).y() + 8
+    bar.setValue(below - page._scrolling.viewport().height())  # at the lower end
+    assert card.visibleRegion().boundingRect().height() == card.height()
+    with qtbot.waitSignal(page.files_changed):
+        _click(qtbot, card.download)
+    message = page.findChild(MessageCard)
+    assert message is not None
+    assert message.isVisible()
+    qtbot.waitUntil(lambda: card.visibleRegion().boundingRect().bottom() == card.rect().bottom())
+    bar.triggerAction(QAbstractSlider.SliderAction.SliderToMinimum)
+    page.resize(700, 600)
+    assert bar.value() == 0, "who scrolls is left alone"
 
 
 def test_a_vae_is_fetched_without_a_question(qtbot: QtBot, open_page: Open, launcher: ScriptedLauncher) -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QShowEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QKeyEvent, QShowEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, Failure, ModelFiles, Progress
 from dit_studio.jobs.launch import Launcher
@@ -79,6 +79,7 @@ class ModelFilesPage(QWidget):
         self._files: ModelFiles | None = None
         self._is_listed = False  # by the job that runs
         self._wanted = ""  # the extractor, or the file's name, to show as soon as its card is there
+        self._kept: QWidget | None = None  # in view while what is above it grows, until somebody scrolls
         self._is_following = False  # what is wanted is scrolled to as the cards find their places
         self.cards: dict[str, FileCard] = {}
         self._groups = {role: CardGroup(*words) for role, words in GROUPS.items()}
@@ -131,6 +132,15 @@ class ModelFilesPage(QWidget):
         if self._now is None:
             self.refresh()
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Return presses a button here as Space does."""
+        focused = self.focusWidget()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and isinstance(focused, QAbstractButton):
+            if not event.isAutoRepeat():
+                focused.click()
+        else:
+            super().keyPressEvent(event)
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
             self._drop.show_aimed_at(is_aimed_at=True)
@@ -170,6 +180,8 @@ class ModelFilesPage(QWidget):
             elif isinstance(event, Failure):
                 self._message.show_failure(event, [("again", "Try again")] if self._now and self._now.name else [])
                 self._failed = self._now
+                if self._now is not None and self._now.name:
+                    self._bring_into_view(self.cards[self._now.name])
             elif isinstance(event, ModelFiles):
                 self._files, self._is_listed = event, True
                 self._show_files()
@@ -235,7 +247,7 @@ class ModelFilesPage(QWidget):
         return bool(self._wanted) and self._wanted in (card.info.extractor, card.info.name)
 
     def _point_at(self, name: str) -> None:
-        self._wanted, self._is_following = name, bool(name)
+        self._wanted, self._is_following, self._kept = name, bool(name), None
         for card in self.cards.values():
             card.set_highlighted(self._is_wanted(card))
         self._scroll_to_wanted()
@@ -246,12 +258,16 @@ class ModelFilesPage(QWidget):
             self._scrolling.verticalScrollBar().setValue(card.mapTo(self._content, QPoint(0, 0)).y())
 
     def _bring_into_view(self, widget: QWidget) -> None:
-        """As soon as it has found its place."""
-        self._stop_following()
-        QTimer.singleShot(0, self, lambda: self._scrolling.ensureWidgetVisible(widget))
+        """As soon as it has found its place, and as long as nobody scrolls."""
+        self._is_following, self._kept = False, widget
+        QTimer.singleShot(0, self, self._scroll_to_kept)
+
+    def _scroll_to_kept(self) -> None:
+        if self._kept is not None:
+            self._scrolling.ensureWidgetVisible(self._kept)
 
     def _stop_following(self) -> None:
-        self._is_following = False
+        self._is_following, self._kept = False, None
 
     # --------------------------------------------------------------------------------------------- set-up
 
@@ -275,6 +291,7 @@ class ModelFilesPage(QWidget):
         parts.addWidget(self._searched)
         self._scrolling = Scrolling(self._content)
         self._scrolling.verticalScrollBar().rangeChanged.connect(self._scroll_to_wanted)
+        self._scrolling.verticalScrollBar().rangeChanged.connect(self._scroll_to_kept)
         self._scrolling.verticalScrollBar().actionTriggered.connect(self._stop_following)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
