@@ -1,5 +1,6 @@
 """The maps of all heads of a block over the image, as one PNG."""
 
+import dataclasses
 import io
 import math
 from collections.abc import Generator, Sequence
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -14,7 +16,9 @@ from dit_studio.engine.attention_maps import HeadMaps, Moment, Place, look
 from dit_studio.engine.export.png import png_info
 from dit_studio.engine.export.sheet import resized
 from dit_studio.engine.export.sheet_layout import elide, font
-from dit_studio.engine.warm_model import load_warm
+from dit_studio.engine.sample_checks import parse_request
+from dit_studio.engine.sampling import Frame, StartPoint, to_uint8
+from dit_studio.engine.warm_model import WarmModel, load_warm
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Event, SettingsRefused, Written
 from dit_studio.files import naming_disk_errors, write_atomically
@@ -49,6 +53,7 @@ def export_attention(
         file = _file(path)
         warm = yield from load_warm(model, weights, device=device, precision=precision)
         moment, maps = yield from look(warm, request, place, folder)
+        moment = _decoded(warm, request, moment)
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
         return
@@ -62,6 +67,17 @@ def export_attention(
         file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, data)
     yield Written(file=str(file), size_bytes=len(data), images=len(maps.weights))
+
+
+def _decoded(warm: WarmModel, request: dict[str, Any], moment: Moment) -> Moment:
+    """With x̂₀ of a model in latents as the image that its VAE makes of it: one pass of the model and one of the VAE."""
+    if warm.decoder is None:
+        return moment
+    alone = replace(parse_request(request), classes=(moment.label,), count=1, batch_size=1, steps=1)
+    drawing = warm.draw(alone, StartPoint(x_t=moment.x_t, t=moment.t))
+    frame = next(done for done in drawing if isinstance(done, Frame))
+    image = to_uint8(warm.decoder(frame.x_start))[0]
+    return dataclasses.replace(moment, shown=image.permute(1, 2, 0).numpy())
 
 
 def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, heads: Sequence[str]) -> bytes:

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import Attention
 from PIL import Image
 from torch import Tensor
@@ -15,12 +16,13 @@ from dit_studio.engine import sample_job
 from dit_studio.engine.attention import SelfAttention
 from dit_studio.engine.attention_maps import HeadMaps, Moment, attention_from, head_maps, see_attention
 from dit_studio.engine.attention_picture import encode_maps, export_attention
-from dit_studio.engine.checkpoint import LatentSpace, ModelDescription, write_weights
+from dit_studio.engine.checkpoint import LatentSpace, ModelDescription, load_model, write_weights
 from dit_studio.engine.device import Precision
 from dit_studio.engine.model import DiT
+from dit_studio.engine.sampling import Frame, sample
 from dit_studio.events import AttentionSeen, Event, Progress, SettingsRefused, Written
 from dit_studio.model_settings import DiffusionConfig
-from dit_studio.sample_request import BranchPoint
+from dit_studio.sample_request import BranchPoint, SampleRequest
 from tests.engine.tiny_runs import write_tiny_run
 from tests.engine.tiny_vaes import write_tiny_vae
 
@@ -280,9 +282,31 @@ def test_a_model_in_latents_is_seen_through_its_latents(tmp_path: Path) -> None:
     assert maps.shape == (HEADS, GRID, GRID)
     place: dict[str, Any] = {"image": event.image, "step": 2, "block": 1, "patch": 35}
     model = str(tmp_path / "model.safetensors")
-    assert isinstance(list(export_attention(model, "ema", request, **place, path=str(file)))[-1], Written)
-    with Image.open(file) as picture:
-        assert picture.size == (8 + 3 * 200, 16 + 2 * 22 + 2 * (192 + 22))
+    for step in (1, 2):
+        place["step"] = step
+        done = list(export_attention(model, "ema", request, **place, path=str(file), precision="fp32"))[-1]
+        assert isinstance(done, Written)
+        with Image.open(file) as picture:
+            assert picture.size == (8 + 3 * 200, 16 + 2 * 22 + 2 * (192 + 22))
+            shown = np.asarray(picture.convert("RGB"))[8 + 2 * 22 :, 8:][:192, :192]
+        expected = decoded_by_diffusers(vae, latents_at(model, request, image=event.image, step=step))
+        enlarged = expected.resize((192, 192), Image.Resampling.NEAREST)
+        apart = np.abs(shown.astype(int) - np.asarray(enlarged)).max(axis=-1)
+        assert (apart > 1).mean() < 0.01, "but for the mark of the patch"
+
+
+def latents_at(model: str, request: dict[str, Any], *, image: int, step: int) -> Tensor:
+    """x̂₀ of an image at a step of its own way from noise. Shape: (1, C, h, w)."""
+    loaded = load_model(model)
+    alone = SampleRequest(**request | {"seed": request.get("seed", 0) + image, "count": 1, "batch_size": 1})
+    frames = [done for done in sample(loaded.model, loaded.config, alone) if isinstance(done, Frame)]
+    return frames[step - 1].x_start
+
+
+def decoded_by_diffusers(folder: Path, latents: Tensor) -> Image.Image:
+    with torch.no_grad():
+        image = AutoencoderKL.from_pretrained(folder).decode(latents / 0.18215).sample[0]
+    return Image.fromarray((127.5 * image + 128).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 def test_a_patch_that_is_looked_at_is_bright_and_the_others_are_dim(tmp_path: Path) -> None:
