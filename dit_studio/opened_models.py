@@ -16,6 +16,16 @@ Foreign = Literal["", "published", "diffusers"]
 _STUDIO_KEY = "dit_studio"
 _CLASSES = ("DiTTransformer2DModel", "Transformer2DModel")
 _PICKLES = (".pt", ".pth", ".ckpt", ".bin")
+_KINDS = (
+    ".safetensors",
+    ".bin",
+    ".safetensors.index.json",
+    ".bin.index.json",
+    ".fp16.safetensors",
+    ".fp16.bin",
+    ".safetensors.index.fp16.json",
+    ".bin.index.fp16.json",
+)  # fmt: skip  of diffusers' weights
 _MOST_BYTES = 100 * 2**20  # of a safetensors head
 
 
@@ -30,7 +40,7 @@ def foreign_kind(path: Path) -> Foreign:
         return "published"
     if path.suffix == ".safetensors" and path.is_file():
         return "" if _is_ours(path) else "published"
-    return ""
+    return "diffusers" if is_index(path) and path.is_file() and diffusers_folder(path.parent) else ""
 
 
 def diffusers_folder(path: Path) -> Path | None:
@@ -50,8 +60,32 @@ def weight_file(path: Path) -> Path:
     folder = diffusers_folder(path) if path.is_dir() else None
     if folder is None:
         return path
-    names = [f"diffusion_pytorch_model{kind}" for kind in (".safetensors", ".bin", ".fp16.safetensors", ".fp16.bin")]
+    names = [f"diffusion_pytorch_model{kind}" for kind in _KINDS]
     return next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+
+
+def is_index(file: Path) -> bool:
+    """Whether it is what tells in which of several files each tensor of a large model lies."""
+    return ".index." in file.name and file.suffix == ".json"
+
+
+def parts_of(file: Path) -> dict[str, Path]:
+    """The file of each tensor, by its name, as an index tells. Raises: OSError, or ValueError if it is none."""
+    named = json.loads(file.read_bytes())["weight_map"] if is_index(file) else None
+    if not isinstance(named, dict) or not named:
+        raise ValueError("no weight_map")
+    for part in named.values():
+        if not isinstance(part, str) or Path(part).name != part:
+            raise ValueError(f"{part!r} is no name of a file beside it")
+    return {str(name): file.parent / part for name, part in named.items()}
+
+
+def weight_files(file: Path) -> list[Path]:
+    """A weight file, or an index and the files that it names, as far as they can be read."""
+    try:
+        return [file, *sorted(set(parts_of(file).values()))] if is_index(file) else [file]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return [file]
 
 
 def name_of(path: Path) -> str:
@@ -83,9 +117,9 @@ def remembered(path: Path) -> bytes | None:
 
 
 def _note(path: Path) -> Path:
-    file = weight_file(path)
-    status = file.stat()
-    key = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+    first, *parts = weight_files(weight_file(path))
+    found = [first.stat(), *(part.stat() for part in parts if part.is_file())]
+    key = " ".join([str(first.resolve()), *(f"{status.st_size} {status.st_mtime_ns}" for status in found)])
     return models_dir() / "opened" / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.json"
 
 

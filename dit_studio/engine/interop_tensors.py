@@ -14,7 +14,7 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dit_studio.errors import CheckpointError
+from dit_studio.opened_models import is_index, parts_of
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -55,6 +56,7 @@ class Place:
     shape: tuple[int, ...]
     offset: int = 0
     tensor: Tensor | None = None
+    file: Path | None = None  # that it lies in, where its model is in several
 
     @property
     def size_bytes(self) -> int:
@@ -79,29 +81,45 @@ class TensorFile:
         place = self.places[name]
         if place.tensor is not None:
             return place.tensor.clone(memory_format=torch.contiguous_format)
-        flat = torch.empty(place.size_bytes, dtype=torch.uint8)
+        flat, path = torch.empty(place.size_bytes, dtype=torch.uint8), place.file or self.path
         try:
-            with self.path.open("rb") as file:
+            with path.open("rb") as file:
                 file.seek(place.offset)
                 count = file.readinto(flat.numpy().data) if len(flat) else 0
         except OSError as error:
-            raise CheckpointError(f"{self.path} cannot be read: {error.strerror or error}.", remedy=_ANOTHER) from error
+            raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.", remedy=_ANOTHER) from error
         if count != len(flat):
-            raise CheckpointError(f"{self.path} is truncated: it ends within {name}.", remedy=_ANOTHER)
+            raise CheckpointError(f"{path} is truncated: it ends within {name}.", remedy=_ANOTHER)
         return flat.view(place.dtype).reshape(place.shape)
 
 
 def open_tensors(path: Path, *, weights: str = "ema") -> TensorFile:
-    """The tensors of a .safetensors file, or of a pickle that torch wrote; no number of them is read.
+    """The tensors of a .safetensors file, of a pickle that torch wrote, or of the files that an index names; no number
+    of them is read.
 
     `weights`: which are meant where a file holds both averaged ("ema") and raw ones.
     Raises: CheckpointError if there is no file, or if it is damaged, holds code or holds no tensors.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is missing.", remedy=_ANOTHER)
+    if is_index(path):
+        return _open_parts(path, weights)
     if path.suffix == ".safetensors":
         return _open_safetensors(path, weights)
     return _open_pickle(path, weights)
+
+
+def _open_parts(path: Path, weights: str) -> TensorFile:
+    try:
+        named = parts_of(path)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path} does not tell where its tensors lie ({error}).", remedy=_ANOTHER) from error
+    parts = {file: open_tensors(file, weights=weights) for file in dict.fromkeys(named.values())}
+    for name, file in named.items():
+        if name not in parts[file].places:
+            raise CheckpointError(f"{path} says that {name} is in {file.name}, and it is not.", remedy=_ANOTHER)
+    places = {name: replace(parts[file].places[name], file=file) for name, file in named.items()}
+    return TensorFile(path=path, places=places, weights=weights)
 
 
 def _open_safetensors(path: Path, weights: str) -> TensorFile:

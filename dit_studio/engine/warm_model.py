@@ -18,7 +18,7 @@ from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
 from dit_studio.errors import CheckpointError, NotFiniteError
 from dit_studio.events import Notice, Progress
-from dit_studio.opened_models import foreign_kind, name_of, remembered
+from dit_studio.opened_models import foreign_kind, name_of, remembered, weight_files
 from dit_studio.sample_request import BranchPoint, ModelReference, SampleRecord, SampleRequest
 
 _BLOCKS, _BLOCK_BYTES = 64, 4096
@@ -171,17 +171,23 @@ def fingerprint(file: Path) -> str:
     digest = hashlib.blake2b(digest_size=8)
     try:
         digest.update((remembered(file) or b"") if foreign_kind(file) else b"")
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            header_bytes = int.from_bytes(opened.read(8), "little") if file.suffix == ".safetensors" else 0
-            digest.update(opened.read(min(header_bytes, size)))
-            digest.update(str(size).encode())
-            for block in range(_BLOCKS):
-                opened.seek(max(0, size - _BLOCK_BYTES) * block // (_BLOCKS - 1))
-                digest.update(opened.read(_BLOCK_BYTES))
+        for part in weight_files(file):
+            for block in _blocks(part):
+                digest.update(block)
     except OSError as error:
         raise _gone(file, error) from error
     return digest.hexdigest()
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        header_bytes = int.from_bytes(opened.read(8), "little") if file.suffix == ".safetensors" else 0
+        yield opened.read(min(header_bytes, size))
+        yield str(size).encode()
+        for block in range(_BLOCKS):
+            opened.seek(max(0, size - _BLOCK_BYTES) * block // (_BLOCKS - 1))
+            yield opened.read(_BLOCK_BYTES)
 
 
 def _key(file: Path, weights: str, device: str, precision: str) -> _Key:

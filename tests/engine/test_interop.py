@@ -1,6 +1,7 @@
 """Everyone's checkpoints: read right, with diffusers' own model as the witness; or refused with a sentence."""
 
 import argparse
+import json
 import pickle
 import zipfile
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from dit_studio import opened_models
 from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, load_model, read_description, weights_file
 from dit_studio.engine.interop import open_model
+from dit_studio.engine.warm_model import fingerprint
 from dit_studio.errors import CheckpointError
 from dit_studio.events import ModelOpened, Progress
 from tests.engine.foreign_models import (
@@ -348,6 +350,43 @@ def test_a_diffusers_folder_is_read_and_computes_as_diffusers_does(tmp_path: Pat
         assert loaded.config == found, "remembered by the file of its weights"
         torch.testing.assert_close(*outputs(loaded, pipeline.transformer), rtol=0, atol=1e-5)
     assert load_model(weights_file(tmp_path / "pipe", "ema")).config == found
+
+
+@pytest.mark.parametrize("is_safe", [True, False])
+def test_a_folder_whose_weights_are_in_several_files_is_read(tmp_path: Path, *, is_safe: bool) -> None:
+    theirs, folder = diffusers_transformer(), tmp_path / "transformer"
+    theirs.save_pretrained(folder, max_shard_size="40KB", safe_serialization=is_safe)
+    index, *_ = folder.glob("*.index.json")
+    parts = sorted(folder.glob("*-of-*"))
+    assert len(parts) > 2
+    opened(folder, objective="epsilon", vae="pixels")
+    for place in (folder, index):
+        loaded = load_model(place)
+        torch.testing.assert_close(*outputs(loaded, theirs), rtol=0, atol=1e-5)
+    before = fingerprint(weights_file(folder, "ema"))
+    diffusers_transformer(seed=1).save_pretrained(folder, max_shard_size="40KB", safe_serialization=is_safe)
+    assert fingerprint(weights_file(folder, "ema")) != before
+    with pytest.raises(CheckpointError, match="What does the model predict"):
+        load_model(folder)
+    parts[1].unlink()
+    with pytest.raises(CheckpointError, match=rf"{parts[1].name} is missing"):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "words"),
+    [
+        ({"a": "../away.safetensors"}, "'../away.safetensors' is no name of a file beside it"),
+        ({}, "does not tell where its tensors lie"),
+        ({"a": "one.safetensors"}, r"says that a is in one\.safetensors, and it is not"),
+    ],
+)
+def test_an_index_that_cannot_be_is_named(tmp_path: Path, weight_map: dict[str, str], words: str) -> None:
+    diffusers_transformer().save_pretrained(tmp_path)
+    (tmp_path / "diffusion_pytorch_model.safetensors").rename(tmp_path / "one.safetensors")
+    (tmp_path / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(CheckpointError, match=words):
+        opened(tmp_path)
 
 
 def test_a_transformer_alone_does_not_tell_what_it_predicts(tmp_path: Path) -> None:
