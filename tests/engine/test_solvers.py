@@ -1,6 +1,7 @@
 """Every sampler against diffusers' own scheduler, run plainly over the whole noise schedule with its own spacing."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,11 +18,11 @@ from diffusers import (
 )
 
 from dit_studio.engine import sampling
-from dit_studio.engine.checkpoint import ModelDescription
+from dit_studio.engine.checkpoint import LatentSpace, ModelDescription
 from dit_studio.engine.diffusion import make_betas
 from dit_studio.engine.guidance import Guided, guided_output
 from dit_studio.engine.model import DiT
-from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
+from dit_studio.engine.sampling import Frame, Samples, StartPoint
 from dit_studio.engine.solvers import SOLVERS, NoiseSchedule, samplers_for, spaced_timesteps
 from dit_studio.errors import ConfigError, DeviceMemoryError, NotFiniteError
 from dit_studio.events import Notice
@@ -33,6 +34,7 @@ SCHEDULE: dict[str, Any] = {"num_train_timesteps": 1000, "beta_start": 1e-4, "be
 CONFIG = ModelDescription(
     input_size=8, patch_size=2, in_channels=4, hidden_size=32, depth=1, num_heads=4, mlp_ratio=2.0,
     class_dropout_prob=0.1, num_classes=3, learn_sigma=False, diffusion=DiffusionConfig(),
+    latents=LatentSpace(vae="none"),
 )  # fmt: skip
 PLAIN = {
     "dpm++": (DPMSolverMultistepScheduler, {}),
@@ -42,6 +44,22 @@ PLAIN = {
     "ddim": (DDIMScheduler, {"clip_sample": False}),
     "ddpm": (DDPMScheduler, {"clip_sample": False, "timestep_spacing": "linspace"}),
 }
+
+
+class Undecoded:
+    """Stands where a VAE would."""
+
+    is_tiled = False
+
+    def __call__(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents
+
+
+def sample(
+    model: DiT, config: ModelDescription, request: SampleRequest, **options: Any
+) -> Iterator[Frame | Samples | Notice]:
+    decoder: Any = Undecoded() if config.latents else None
+    return sampling.sample(model, config, request, decoder=decoder, **options)
 
 
 def build(config: ModelDescription) -> DiT:
@@ -176,7 +194,10 @@ def test_few_steps_are_uniform_in_t() -> None:
 def test_any_number_of_steps_ends_in_an_image(sampler: Sampler, steps: int) -> None:
     objective: Any = "flow" if sampler == "flow-euler" else "epsilon"
     config = msgspec.structs.replace(
-        CONFIG, in_channels=3, diffusion=DiffusionConfig(timesteps=100, objective=objective, schedule="cosine")
+        CONFIG,
+        in_channels=3,
+        latents=None,
+        diffusion=DiffusionConfig(timesteps=100, objective=objective, schedule="cosine"),
     )
     chain = spaced_timesteps(sampler, steps=steps, timesteps=100)
     assert len(chain) == steps
@@ -192,7 +213,9 @@ def test_any_number_of_steps_ends_in_an_image(sampler: Sampler, steps: int) -> N
 @pytest.mark.parametrize("sampler", SOLVERS)
 def test_images_are_the_same_in_a_batch_and_alone(sampler: Sampler) -> None:
     objective: Any = "flow" if sampler == "flow-euler" else "epsilon"
-    config = msgspec.structs.replace(CONFIG, in_channels=3, diffusion=DiffusionConfig(objective=objective))
+    config = msgspec.structs.replace(
+        CONFIG, in_channels=3, latents=None, diffusion=DiffusionConfig(objective=objective)
+    )
     model = build(config)
     request = SampleRequest(sampler=sampler, steps=6, count=64, classes=(0, 1), seed=2, cfg=1.5)
     *_, together = sample(model, config, request)
