@@ -44,7 +44,9 @@ def export_attention(
     device: str = "auto",
     precision: str = "auto",
 ) -> Generator[Event]:
-    """Progress…, Written: the image with the patch marked, then each head's map over it, the brightest its own most.
+    """Progress…, Written: the image with the patch marked, then the mean of the heads and each head over it.
+
+    A map is brightest where it is its own most.
 
     Raises: CheckpointError, DataError, DeviceMemoryError, NotFiniteError, DiskFullError or RunError.
     """
@@ -81,11 +83,14 @@ def _decoded(warm: WarmModel, request: dict[str, Any], moment: Moment) -> Moment
 
 
 def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, heads: Sequence[str]) -> bytes:
-    """A PNG with a cell for the image and one for each head, their names below; `heads`: the lines above them."""
+    """A PNG with a cell for the image, one for the mean of the heads and one for each, what they are below.
+
+    `heads`: the lines above them.
+    """
     grid = maps.weights.shape[-1]
     cell = grid * math.ceil(_CELL / grid)  # so that patches are even squares
     shown = np.asarray(resized(_in_colour(moment.shown), cell), np.float32)
-    cells = [shown.astype(np.uint8), *(_over(shown, weights) for weights in maps.weights)]
+    cells = [shown.astype(np.uint8), *(_over(shown, weights) for weights in (maps.weights.mean(axis=0), *maps.weights))]
     columns = math.ceil(math.sqrt(len(cells)))
     rows = math.ceil(len(cells) / columns)
     width = _GAP + columns * (cell + _GAP)
@@ -107,7 +112,7 @@ def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, heads: Sequence[s
 
 def _words(maps: HeadMaps) -> list[str]:
     """What stands below each cell: the head, its most, and how much of it goes to tokens that are no patches."""
-    words = ["x̂₀ at this step"]
+    words = ["x̂₀ at this step", f"mean of {len(maps.weights)}: most {maps.weights.mean(axis=0).max():.1%}"]
     for number, (weights, share) in enumerate(zip(maps.weights, maps.elsewhere, strict=True), start=1):
         elsewhere = f", {share:.0%} elsewhere" if share > 0 else ""
         words.append(f"head {number}: most {weights.max():.1%}{elsewhere}")

@@ -309,14 +309,17 @@ def decoded_by_diffusers(folder: Path, latents: Tensor) -> Image.Image:
     return Image.fromarray((127.5 * image + 128).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy())
 
 
-def test_a_patch_that_is_looked_at_is_bright_and_the_others_are_dim(tmp_path: Path) -> None:
-    weights = np.zeros((1, GRID, GRID), np.float32)
-    weights[0, 4, 2] = 1
-    data = encode_maps(moment(), HeadMaps(weights=weights, elsewhere=(0.25,)), patch=7, heads=["one line"])
+def test_patches_that_are_looked_at_are_bright_and_the_others_are_dim(tmp_path: Path) -> None:
+    weights = np.zeros((2, GRID, GRID), np.float32)
+    weights[0, 4, 2] = weights[1, 1, 5] = 1
+    data = encode_maps(moment(), HeadMaps(weights=weights, elsewhere=(0.25, 0.0)), patch=7, heads=["one line"])
     (tmp_path / "maps.png").write_bytes(data)
     with Image.open(tmp_path / "maps.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    second = pixels[8 + 22 : 8 + 22 + 192, 8 + 200 : 8 + 200 + 192]  # of two cells side by side
-    patches = second.reshape(GRID, 32, GRID, 32, 3)[:, 8:24, :, 8:24].mean(axis=(1, 3, 4))
-    assert patches[4, 2] > 100
-    assert (np.delete(patches.reshape(-1), 4 * GRID + 2) < 60).all()
+    one, other = 4 * GRID + 2, GRID + 5
+    for (line, column), bright in {(0, 1): [one, other], (1, 0): [one], (1, 1): [other]}.items():  # the mean is first
+        top, left = 8 + 22 + line * (192 + 22), 8 + column * 200
+        cell = pixels[top : top + 192, left : left + 192].reshape(GRID, 32, GRID, 32, 3)
+        patches = cell[:, 8:24, :, 8:24].mean(axis=(1, 3, 4)).reshape(-1)
+        assert (patches[bright] > 100).all()
+        assert (np.delete(patches, bright) < 60).all()
