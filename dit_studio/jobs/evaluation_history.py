@@ -86,7 +86,7 @@ class EvaluationEntry:
             for index, figure in enumerate(self.figures)
             if index in self.comparable and figure is not None and figure.value is not None and figure.better
         }
-        if not values:
+        if len(values) < min(2, len(self.figures)):  # one alone is no better than what it cannot be compared with
             return -1
         is_lower_better = next(figure.better for figure in self.figures if figure is not None) == "lower"
         return min(values, key=lambda index: values[index] if is_lower_better else -values[index])

@@ -144,7 +144,7 @@ def test_a_result_that_is_damaged_has_no_figure(history: EvaluationHistory) -> N
     name = measure(history, 2.0, 1.0)
     (history.root / name / "results" / "001.json").write_bytes(b"{")
     (entry,) = history.entries()
-    assert (entry.best, entry.figures[1]) == (0, None)
+    assert (entry.best, entry.figures[1]) == (-1, None)
 
 
 def test_an_entry_without_results_has_no_best(history: EvaluationHistory) -> None:

@@ -137,9 +137,9 @@ def floors(results: Results, metric: Metric, *, what: str = "the points") -> lis
 
 
 def generated_images(results: Results, metric: Metric) -> int:
-    """Of the figures; where they differ, of that with the most."""
-    figures = [figure_of(result, metric) for result in results.values()]
-    return max((figure.n_fake for figure in figures if figure is not None), default=0)
+    """Of the first figure, which the others are compared with; those of other numbers are marked."""
+    figure = figure_of(reference_of(results), metric) if results else None
+    return figure.n_fake if figure is not None else 0
 
 
 def _line(
