@@ -47,7 +47,6 @@ def export_attention(
     """Progress…, Written: the image with the patch marked, then the mean of the heads and each head over it.
 
     A map is brightest where it is its own most.
-
     Raises: CheckpointError, DataError, DeviceMemoryError, NotFiniteError, DiskFullError or RunError.
     """
     place = Place(image=image, step=step, block=block, patch=patch)
@@ -94,28 +93,30 @@ def encode_maps(moment: Moment, maps: HeadMaps, *, patch: int, heads: Sequence[s
     columns = math.ceil(math.sqrt(len(cells)))
     rows = math.ceil(len(cells) / columns)
     width = _GAP + columns * (cell + _GAP)
-    top = _GAP + len(heads) * _LINE
-    picture = Image.new("RGB", (width, top + rows * (cell + _LINE) + _GAP), "white")
+    top, below = _GAP + len(heads) * _LINE, _LINE * (2 if any(maps.elsewhere) else 1)
+    picture = Image.new("RGB", (width, top + rows * (cell + below) + _GAP), "white")
     pen = ImageDraw.Draw(picture)
     for line, head in enumerate(heads):
         shortened = elide(head, width - 2 * _GAP, font(_FONT).getlength)
         pen.text((_GAP, _GAP + (line + 0.5) * _LINE), shortened, fill="black", font=font(_FONT), anchor="lm")
     for number, (pixels, words) in enumerate(zip(cells, _words(maps), strict=True)):
-        x, y = _GAP + number % columns * (cell + _GAP), top + number // columns * (cell + _LINE)
+        x, y = _GAP + number % columns * (cell + _GAP), top + number // columns * (cell + below)
         picture.paste(Image.fromarray(pixels), (x, y))
         _mark(pen, (x, y), patch=patch, grid=grid, side=cell // grid)
-        pen.text((x + cell / 2, y + cell + _LINE / 2), words, fill="black", font=font(_FONT), anchor="mm")
+        for line, text in enumerate(words):
+            place = x + cell / 2, y + cell + (line + 0.5) * _LINE
+            pen.text(place, text, fill="black", font=font(_FONT), anchor="mm")
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=png_info(None), dpi=(96, 96))
     return buffer.getvalue()
 
 
-def _words(maps: HeadMaps) -> list[str]:
-    """What stands below each cell: the head, its most, and how much of it goes to tokens that are no patches."""
-    words = ["x̂₀ at this step", f"mean of {len(maps.weights)}: most {maps.weights.mean(axis=0).max():.1%}"]
+def _words(maps: HeadMaps) -> list[list[str]]:
+    """The lines below each cell: the head and its most, and how much of it goes to tokens that are no patches."""
+    words = [["x̂₀ at this step"], [f"mean of {len(maps.weights)}: most {maps.weights.mean(axis=0).max():.1%}"]]
     for number, (weights, share) in enumerate(zip(maps.weights, maps.elsewhere, strict=True), start=1):
-        elsewhere = f", {share:.0%} elsewhere" if share > 0 else ""
-        words.append(f"head {number}: most {weights.max():.1%}{elsewhere}")
+        elsewhere = [f"{share:.0%} elsewhere"] if share > 0 else []
+        words.append([f"head {number}: most {weights.max():.1%}", *elsewhere])
     return words
 
 

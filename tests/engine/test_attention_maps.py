@@ -316,9 +316,10 @@ def test_patches_that_are_looked_at_are_bright_and_the_others_are_dim(tmp_path: 
     (tmp_path / "maps.png").write_bytes(data)
     with Image.open(tmp_path / "maps.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
+    assert (pixels[8 + 22 + 192 : 8 + 22 + 192 + 44, 200:208] == 255).all(), "what is said of a cell stays below it"
     one, other = 4 * GRID + 2, GRID + 5
     for (line, column), bright in {(0, 1): [one, other], (1, 0): [one], (1, 1): [other]}.items():  # the mean is first
-        top, left = 8 + 22 + line * (192 + 22), 8 + column * 200
+        top, left = 8 + 22 + line * (192 + 2 * 22), 8 + column * 200
         cell = pixels[top : top + 192, left : left + 192].reshape(GRID, 32, GRID, 32, 3)
         patches = cell[:, 8:24, :, 8:24].mean(axis=(1, 3, 4)).reshape(-1)
         assert (patches[bright] > 100).all()
