@@ -67,7 +67,8 @@ def convert_model(model: str, weights: str, path: str, format: str) -> Generator
         raise CheckpointError(f"{model} cannot be written as {form}. {problems[0]}", remedy=_NO_REMEDY)
     shapes = shapes_of(model_without_memory(description, source.file.path))
     check_names_and_shapes(source, shapes)
-    _check_target(target, form, source, _bytes_written(description, form, shapes))
+    with naming_disk_errors(target):
+        _check_target(target, form, source, _bytes_written(description, form, shapes))
     for _ in check_copies(source):
         yield Progress(stage="Comparing the embedders", done=0, total=len(shapes), unit="tensors")
     read = reader(source, description)

@@ -14,7 +14,7 @@ from dit_studio.engine.export_diffusers import transformer_shapes
 from dit_studio.engine.export_model import check_export, convert_model
 from dit_studio.engine.interop import open_model
 from dit_studio.engine.tensor_writer import size_bytes
-from dit_studio.errors import CheckpointError, DiskFullError
+from dit_studio.errors import CheckpointError, DiskFullError, RunError
 from dit_studio.events import ExportChecked, Progress, Written
 from dit_studio.model_settings import DiffusionConfig
 from tests.engine.foreign_models import LIKELY, published_shapes, published_state, small_vae, write_pipeline
@@ -302,6 +302,12 @@ def test_targets_that_do_not_suit_are_named(tmp_path: Path, name: str, format_: 
         converted(file, tmp_path / name, format_)
     assert file.read_bytes() == before
     assert (tmp_path / "full" / "diary.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("format_", ["studio", "diffusers"])
+def test_a_name_that_no_disk_takes_is_said(tmp_path: Path, format_: str) -> None:
+    with pytest.raises(RunError, match="cannot be written: File name too long"):
+        converted(write_model(tmp_path), tmp_path / ("x" * 300 + ".safetensors"), format_)
 
 
 def test_what_does_not_fit_on_the_disk_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
