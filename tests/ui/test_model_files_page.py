@@ -334,6 +334,8 @@ def test_a_card_whose_download_failed_stays_in_view(qtbot: QtBot, open_page: Ope
     assert message is not None
     assert message.isVisible()
     qtbot.waitUntil(lambda: card.visibleRegion().boundingRect().bottom() == card.rect().bottom())
+    page.resize(700, 330)  # less than the card is high
+    qtbot.waitUntil(lambda: card.visibleRegion().boundingRect().top() == 0)
     bar.triggerAction(QAbstractSlider.SliderAction.SliderToMinimum)
     page.resize(700, 600)
     assert bar.value() == 0, "who scrolls is left alone"

@@ -263,7 +263,12 @@ class ModelFilesPage(QWidget):
         QTimer.singleShot(0, self, self._scroll_to_kept)
 
     def _scroll_to_kept(self) -> None:
-        if self._kept is not None:
+        """Of what is higher than the view, its upper end."""
+        if self._kept is None:
+            return
+        if self._kept.height() > self._scrolling.viewport().height():
+            self._scrolling.verticalScrollBar().setValue(self._kept.mapTo(self._content, QPoint()).y())
+        else:
             self._scrolling.ensureWidgetVisible(self._kept)
 
     def _stop_following(self) -> None:
