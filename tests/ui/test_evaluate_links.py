@@ -12,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from scripted import ScriptedLauncher
 
 from dit_studio.evaluation_plan import EvaluationPlan
+from dit_studio.events import SourceDescribed
 from dit_studio.places import runs_dir
 from dit_studio.ui.evaluate.set_up import EvaluateSetUp
 from dit_studio.ui.settings import Settings
@@ -86,12 +87,20 @@ def test_the_checkpoints_are_those_of_the_run_that_a_link_brings(qtbot: QtBot, s
     other = runs_dir() / "landscapes-S4-cosine"
     for step in (300, 610):
         write_header(other / "checkpoints" / f"step-{step:07d}", classes=7)
-    set_up.set_model(str(other / "checkpoints" / "step-0000300"))
+    set_up.set_model(str(other))
     assert [point.label for point in planned(qtbot, set_up).points] == ["step 300", "step 610"]
     assert set_up.bar.buttons["evaluate"].isEnabled()
     set_up.set_model(str(runs_dir() / "digits-XXS"))
     assert len(planned(qtbot, set_up).points) == 1, "a run of one checkpoint has no curve over them"
     assert set_up.subject.model.axes.rows == []
+
+
+def test_one_checkpoint_that_a_link_brings_is_measured_alone(qtbot: QtBot, set_up: EvaluateSetUp) -> None:
+    set_up.set_model(str(runs_dir() / "landscapes-B4"))
+    set_up.subject.model.axes.add("checkpoint")
+    assert len(planned(qtbot, set_up).points) > 1
+    set_up.set_model(str(runs_dir() / "landscapes-B4" / "checkpoints" / "step-0000500"))
+    assert len(planned(qtbot, set_up).points) == 1
 
 
 def test_checkpoints_that_were_chosen_are_kept_for_the_same_run(qtbot: QtBot, set_up: EvaluateSetUp) -> None:
@@ -137,3 +146,17 @@ def test_too_few_is_red_and_few_is_amber(qtbot: QtBot, set_up: EvaluateSetUp, la
         qtbot.waitUntil(lambda: set_up.reference.described is not None)
         assert [caution.level for caution in set_up.reference.warnings.shown] == [*levels, "amber"][:1]
         assert f"{(*levels, 'amber')[0].capitalize()}: It is of few." in visible_text(set_up.reference)
+
+
+def test_saved_statistics_are_not_said_to_be_of_other_images(
+    qtbot: QtBot, set_up: EvaluateSetUp, launcher: ScriptedLauncher
+) -> None:
+    saved = SourceDescribed(path="/data/s.npz", role="real", source="statistics", images=600, has_images=False)
+    launcher.answers["describe_source"] = lambda path, role: [saved] if path == saved.path else described(path, role)
+    set_up.set_model(str(runs_dir() / "landscapes-B4"))
+    set_up.reference.open_path("/data/other")
+    assert planned(qtbot, set_up).points[0].request.real == "/data/other"
+    assert set_up.reference.take_own.isVisible()
+    set_up.reference.open_path(saved.path)
+    qtbot.waitUntil(lambda: set_up.reference.described == saved)
+    assert not set_up.reference.take_own.isVisible()

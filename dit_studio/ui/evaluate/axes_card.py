@@ -86,6 +86,12 @@ class AxesCard(Card):
                 self._take(one)
         self._show_buttons()
 
+    def drop_checkpoints(self) -> None:
+        """One checkpoint is meant, whatever was chosen before."""
+        for one in [one for one in self.rows if one.name == "checkpoint"]:
+            self._take(one)
+        self._show_buttons()
+
     def show_count(self, text: str) -> None:
         """What the curve comes to: "20 points · 20,000 images to draw"."""
         self._count.setText(text)

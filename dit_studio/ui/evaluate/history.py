@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShowEvent
@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QLineEdit, QStackedWidget, QToolB
 
 from dit_studio.errors import StudioError
 from dit_studio.jobs.entry_folders import Deletion
-from dit_studio.jobs.evaluation_history import EvaluationHistory
+from dit_studio.jobs.evaluation_history import EvaluationEntry, EvaluationHistory, State
 from dit_studio.ui.evaluate.history_delegate import EvaluationDelegate
 from dit_studio.ui.evaluate.history_rows import EvaluationRow, matches
 from dit_studio.ui.icons import icon
@@ -71,6 +71,7 @@ class EvaluationsPanel(QWidget):
         self._paints = EvaluationDelegate()
         self.list = EntryList(self._paints, keys=_KEYS, menu_entries=self._menu_entries)
         self.buttons = {key: _button(name, picture, tooltip) for key, name, picture, tooltip in _BUTTONS}
+        self.paused = ""  # the name of the entry that is held in this window
         self._pages = QStackedWidget()
         self._no_match = EmptyState(icon("evaluate", "muted"), "No match", "", "Show all")
         self._footer, self._undo_bar = Caption(), UndoBar()
@@ -79,8 +80,13 @@ class EvaluationsPanel(QWidget):
 
     def refresh(self) -> None:
         """Look at the disk again; cheap when little has changed."""
-        self._rows = [EvaluationRow(entry, self._history.state_of(entry)) for entry in self._history.entries()]
+        self._rows = [EvaluationRow(entry, self._state_of(entry)) for entry in self._history.entries()]
         self._show()
+
+    def _state_of(self, entry: EvaluationEntry) -> State | Literal["paused"]:
+        """As the disk has it; one that is held in this window is paused."""
+        state = self._history.state_of(entry)
+        return "paused" if state == "stopped" and entry.name == self.paused else state
 
     def mark_shown(self, name: str) -> None:
         """Mark the entry that is shown in the centre; "" for none."""

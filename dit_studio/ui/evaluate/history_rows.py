@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from dit_studio.evaluation_request import MetricResult
 from dit_studio.figures import figure_text, number
@@ -16,7 +17,7 @@ class EvaluationRow:
     """An entry as a row of the history."""
 
     item: EvaluationEntry
-    state: State
+    state: State | Literal["paused"]
 
     @property
     def name(self) -> str:

@@ -71,10 +71,12 @@ class ModelSubject(QWidget):
         self._show_limits()
 
     def set_model(self, path: str) -> None:
-        """Another model, whose run has checkpoints of its own."""
+        """Another model, whose run has checkpoints of its own; one checkpoint is measured alone."""
         before = self._run
         self.show_path(path)
         self._renew_axes(before)
+        if path and path != self.run:
+            self.axes.drop_checkpoints()
         self.look()
 
     def look(self) -> None:

@@ -169,6 +169,7 @@ class EvaluatePage(QWidget):
         self._tabs.setCurrentWidget(self.results)
 
     def _on_state(self, state: JobState) -> None:
+        self.entries.paused = self._measured if state is JobState.PAUSED else ""
         self.set_up.show_state(state, _WORDS.get(state, "") or self.session.failures)
         self.entries.refresh()
         if state is JobState.RUNNING:

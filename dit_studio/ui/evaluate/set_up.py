@@ -169,8 +169,10 @@ class EvaluateSetUp(QWidget):
 
     def _show_fit(self) -> None:
         model, is_model = self.subject.model, self.subject.mode == "model"
+        described = self.reference.described
+        are_images = described is None or described.has_images  # saved statistics do not tell of which images they are
         is_other = bool(self.reference.path and model.run) and not are_same_images(model.run, self.reference.path)
-        own = Path(images_of(model.run)).name if is_model and is_other else ""
+        own = Path(images_of(model.run)).name if is_model and is_other and are_images else ""
         self.reference.show_fit(own, misfits(model.described, self.reference.described) if is_model else ())
 
     def _on_reference_chosen(self) -> None:
