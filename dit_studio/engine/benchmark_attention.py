@@ -54,7 +54,8 @@ def time_attention(
     """Every implementation at every batch size, in the number format that training takes here."""
     device = devices.pick_device()
     precision = devices.pick_precision(device)
-    yield Notice(message=f"Measured in {precision.name} on {devices.describe(device)}, torch {torch.__version__}.")
+    how = f"in {precision.name} on {devices.describe(device)}, torch {torch.__version__}"
+    yield Notice(message=f"Measured {how}: {heads} heads of {head_size}.")
     ways = list(_ways(tokens, heads, device))
     for number, batch in enumerate(batches):
         yield Progress(stage=f"batch {batch}", done=number, total=len(batches))

@@ -8,17 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from statistics import median
+from typing import TypeVar
 
 import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
 
+from dit_studio.engine.benchmark_extraction import extraction_seconds
 from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.engine.evaluation.frechet import Gaussian, frechet_distance, frechet_distance_from_features
 from dit_studio.engine.evaluation.maximum_mean_discrepancy import maximum_mean_discrepancy
 from dit_studio.engine.evaluation.moments import Moments
 
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 Features = NDArray[np.float32]
 Statistic = NDArray[np.float64]
 
@@ -29,14 +33,19 @@ class Extent:
 
     dimensions: int = 2048  # of Inception's pool features
     images: int = 5000  # a side, for the Fréchet distance
-    rounds: int = 1  # of it and scipy's, in turn; scipy's takes half a minute
+    rounds: int = 3  # of it and scipy's, in turn; scipy's takes half a minute
     streamed_images: int = 50_000
     embedding: int = 512
     pairs: int = 10_000  # images a side, for MMD
     dense: int = 2000  # images a side, where all of MMD's matrices are held for comparison
+    extracted: tuple[tuple[str, int, int], ...] = (  # an extractor, images, pixels on a side
+        ("random", 1400, 64), ("random", 350, 256), ("inception", 64, 256),
+    )  # fmt: skip
 
 
-SHORT = Extent(dimensions=64, images=300, streamed_images=3000, embedding=16, pairs=600, dense=200)
+SHORT = Extent(
+    dimensions=64, images=300, streamed_images=3000, embedding=16, pairs=600, dense=200, extracted=(("random", 40, 16),)
+)
 
 
 def measure_evaluation(*, extent: Extent | None = None) -> Figures:
@@ -45,7 +54,7 @@ def measure_evaluation(*, extent: Extent | None = None) -> Figures:
     threads = torch.get_num_threads()
     lines = [f"{threads} thread{'s' * (threads > 1)}, torch {torch.__version__}, NumPy {np.__version__}"]
     values: dict[str, float | str] = {}
-    for measure in (_discrepancy, _streaming, _frechet):
+    for measure in (_discrepancy, _streaming, _extraction, _frechet):
         line, measured = measure(extent)
         lines.append(f"  {line}")
         values |= measured
@@ -85,6 +94,33 @@ def _frechet(extent: Extent) -> tuple[str, dict[str, float | str]]:
         f"before, {ratios['covariances']:.1f} times from covariances alone; {error:.1e} (relative) apart"
     )
     return line, values | {"sqrtm_seconds": seconds["sqrtm"], "frechet_relative_error": error}
+
+
+def _extraction(extent: Extent) -> tuple[str, dict[str, float | str]]:
+    """From PNG files to features: the share of it that the network alone would take; and memory, which is flat."""
+    words: list[str] = []
+    values: dict[str, float | str] = {}
+    for name, images, size in extent.extracted:
+        (whole, alone), peak_mb = _in_new_process(_extract, (name, images, size))
+        few_mb = _in_new_process(_extract, (name, images // 2, size))[1]
+        words.append(
+            f"{name} at {size} pixels {images / whole:.0f} a second, {alone / whole:.0%} of it the network's own time, "
+            f"{peak_mb:.0f} MB at most, {few_mb:.0f} with half as many"
+        )
+        values |= {
+            f"extraction_{name}_{size}_per_second": images / whole,
+            f"extraction_{name}_{size}_share": alone / whole,
+            f"extraction_{name}_{size}_peak_mb": peak_mb,
+            f"extraction_{name}_{size}_peak_mb_of_half": few_mb,
+        }
+    return f"extraction: {'; '.join(words)}", values
+
+
+def _extract(what: tuple[str, int, int]) -> tuple[tuple[float, float], float]:
+    name, images, size = what
+    with _peak_memory() as peak_mb:
+        seconds = extraction_seconds(name, images=images, size=size)
+    return seconds, peak_mb() - images * 3 * size**2 / 2**20  # without the pixels that it keeps for comparison
 
 
 def _streaming(extent: Extent) -> tuple[str, dict[str, float | str]]:
@@ -185,11 +221,11 @@ def _timed(work: Callable[[], float]) -> tuple[float, float]:
     return time.perf_counter() - started, value
 
 
-def _in_new_process(work: Callable[[Extent], tuple[float, float]], extent: Extent) -> tuple[float, float]:
+def _in_new_process(work: Callable[[Given], Found], given: Given) -> Found:
     """Seconds and memory in a process that has freed nothing before, which it could take again unseen."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=torch.set_num_threads,
                              initargs=(torch.get_num_threads(),)) as process:  # fmt: skip
-        return process.submit(work, extent).result()
+        return process.submit(work, given).result()
 
 
 @contextmanager

@@ -22,7 +22,8 @@ def time_family(names: Sequence[str], image_size: int, batch: int) -> Iterator[P
     """Forward passes of each preset on what has 4 channels, as latents do, in the number format of this machine."""
     device = devices.pick_device()
     precision = devices.pick_precision(device)
-    yield Notice(message=f"Measured in {precision.name} on {devices.describe(device)}, torch {torch.__version__}.")
+    how = f"in {precision.name} on {devices.describe(device)}, torch {torch.__version__}"
+    yield Notice(message=f"Measured {how}: batch {batch:,}, {image_size} × {image_size} × 4.")
     for number, name in enumerate(names):
         yield Progress(stage=name, done=number, total=len(names))
         yield _timed(name, image_size, batch, device)

@@ -221,9 +221,12 @@ def _death(folder: RunFolder, process: "subprocess.Popen[bytes] | None", status:
     else:
         reason = "The training process is gone: it was killed, or the machine went down."
     last = folder.checkpoints()
-    remedy = f"Resume goes on from {last[-1].name}." if last else "No checkpoint had been saved yet: start again."
+    remedy = f"Resume goes on from {last[-1].name}." if last else _NO_CHECKPOINT
     kind = DiskFullError.code if code == _DISK_FULL_STATUS else "killed"
     return Failure(message=reason, remedy=remedy, code=kind, details=_log_tail(folder), step=status.step)
+
+
+_NO_CHECKPOINT = "No checkpoint had been saved yet: start again. Images that were prepared or encoded are kept."
 
 
 def _log_tail(folder: RunFolder, lines: int = 40) -> str:

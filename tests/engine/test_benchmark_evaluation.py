@@ -8,9 +8,11 @@ def test_everything_that_is_promised_is_measured() -> None:
     assert figures.values.keys() >= {
         "frechet_features_seconds", "sqrtm_seconds", "frechet_features_speedup", "frechet_factorised_speedup",
         "frechet_covariances_speedup", "moments_seconds", "mmd_seconds",
+        "extraction_random_16_share", "extraction_random_16_peak_mb_of_half",
     }  # fmt: skip
     assert float(figures.values["frechet_relative_error"]) < 1e-9
     assert float(figures.values["mmd_relative_error"]) < 1e-9
     assert 0 <= float(figures.values["mmd_peak_mb"]) < 200
     assert 0 <= float(figures.values["moments_peak_mb"]) < 200
-    assert len(figures.lines) == 4
+    assert 0 < float(figures.values["extraction_random_16_share"]) < 1.5
+    assert len(figures.lines) == 5

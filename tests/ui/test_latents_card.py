@@ -174,6 +174,18 @@ def test_a_model_that_does_not_tell_everything_says_what_to_do(made: Make, qtbot
     assert set_up.tables()["model"]["block"] == "adaln-zero"
 
 
+def test_what_was_answered_meanwhile_is_taken_when_the_page_is_shown_again(made: Make, qtbot: QtBot) -> None:
+    question = Question(name="objective", text="What does it predict?", is_open=True)
+    answers: list[Script] = [[opened(description="", questions=(question,))], [opened()]]
+    set_up, _ = made(open_model=lambda **_: answers.pop(0))
+    set_up.show()
+    set_up.change({"train": {"start_from": "/models/one.pt"}})
+    qtbot.waitUntil(lambda: "What does it predict?" in set_up.training.start.words)
+    set_up.hide()
+    set_up.show()
+    qtbot.waitUntil(lambda: set_up.tables()["model"].get("block") == "in-context")
+
+
 def test_settings_of_other_kinds_are_not_shown(made: Make) -> None:
     set_up, _ = made()
     form = set_up.forms["model"]
@@ -203,6 +215,9 @@ def test_what_is_predicted_brings_along_what_it_goes_with(made: Make) -> None:
     recipe = set_up.recipe()
     assert recipe is not None
     assert (recipe.diffusion.objective, recipe.sample.sampler) == ("v", "ddim")
+    objective.setCurrentText("epsilon")
+    assert set_up.tables()["model"]["learn_sigma"], "as it was before"
+    assert "on again" in set_up.model.fitted.text()
 
 
 def test_the_drawing_follows_settings_that_are_not_possible(made: Make) -> None:

@@ -25,6 +25,7 @@ class ModelCard(Card):
         noise.set_summary("Diffusion")
         self._cost = Caption("Its cost is shown here.")
         self._is_counted = False
+        self._took_variance = False  # for another objective, and not a person
         self._cost.setToolTip(
             "Trained numbers · multiply-adds of one forward pass of one image · tokens of an image · "
             "memory to train at this batch size and precision, and to draw previews, estimated · the paper's row."
@@ -43,10 +44,15 @@ class ModelCard(Card):
 
     def fit_objective(self) -> str:
         """The variance is learned with the noise alone. Says what was changed for it; "" if nothing was."""
-        objective = self.diffusion.values().get("objective", "epsilon")
-        if objective == "epsilon" or not self.form.values().get("learn_sigma"):
+        is_noise = self.diffusion.values().get("objective", "epsilon") == "epsilon"
+        if is_noise and self._took_variance:
+            self.form.set_values({"learn_sigma": True})
+            self._took_variance = False
+            return "Learned variance is on again."
+        if is_noise or not self.form.values().get("learn_sigma"):
             return ""
         self.form.set_values({"learn_sigma": False})
+        self._took_variance = True
         return "Learned variance is now off: it is learned with the noise alone."
 
     def say_fitted(self, words: str) -> None:

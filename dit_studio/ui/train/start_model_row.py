@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from dit_studio.events import Event, Failure, ModelOpened
@@ -27,6 +28,7 @@ class StartModelRow(QWidget):
         super().__init__(parent)
         self._launcher, self._dialogs = launcher, dialogs
         self._path, self._taken = "", ""
+        self._is_unanswered = False  # the model does not tell everything
         self._job = OneJob(self)
         self._soon = QTimer(self, singleShot=True, interval=_DELAY_MS)
         self._words = WholeText("", role="caption")
@@ -52,11 +54,18 @@ class StartModelRow(QWidget):
         is remembered takes nothing."""
         if path == self._path:
             return
-        self._path, self._taken = path, takes
+        self._path, self._taken, self._is_unanswered = path, takes, False
         self._job.drop()
         self._soon.stop()
         self._say("Looking at the model." if path else "")
         if path:
+            self._soon.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """What was not told may have been answered on the Sample page meanwhile."""
+        super().showEvent(event)
+        if self._is_unanswered:
+            self._is_unanswered = False
             self._soon.start()
 
     def close_job(self) -> None:
@@ -77,8 +86,9 @@ class StartModelRow(QWidget):
                 if self._taken != "nothing":
                     self.described.emit(event.description, self._taken)
             elif isinstance(event, ModelOpened):
+                self._is_unanswered = True
                 asked = "; ".join(question.text for question in event.questions if question.is_open)
-                self._say(f"{event.title} does not tell everything: {asked} Open it on the Sample page first.")
+                self._say(f"{event.title} does not tell everything: {asked} Open it on the Sample page, and come back.")
             elif isinstance(event, Failure):
                 self._say(f"{event.message} {event.remedy}".strip(), role="problem")
 
