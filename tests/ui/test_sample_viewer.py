@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -189,3 +189,13 @@ def test_every_tile_says_what_it_is(qtbot: QtBot) -> None:
         assert tile.accessibleName()
         assert "zoom" in tile.toolTip()
     assert "−3 is black" in viewer.tiles["x_t"].toolTip()
+
+
+def test_latents_that_are_not_decoded_are_called_so(qtbot: QtBot) -> None:
+    viewer = _viewer(qtbot)
+    tile = viewer.tiles["x_start"]
+    assert tile.subtitle == "what the model sees in it"
+    tile.show_pixels(np.zeros((4, 4, 3), np.uint8), QSize(16, 16))
+    assert "latents" in tile.subtitle
+    tile.show_pixels(np.zeros((16, 16, 3), np.uint8), QSize(16, 16))
+    assert tile.subtitle == "what the model sees in it"

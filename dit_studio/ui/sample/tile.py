@@ -31,6 +31,9 @@ class View(QObject):
         self.set_zoom(1.0, QPointF(0.5, 0.5))
 
 
+_OF_LATENTS = ("its latents, in likely colours; decoded at the last step", "latents")
+
+
 class Tile(QWidget):
     """Pixels as large as fit, each a square of whole pixels of the screen as long as nothing is zoomed.
 
@@ -39,7 +42,7 @@ class Tile(QWidget):
 
     def __init__(self, view: View, title: str, subtitles: tuple[str, ...], about: str, parent: QWidget) -> None:
         super().__init__(parent)
-        self._view, self._title, self._subtitles = view, title, subtitles
+        self._view, self._title, self._subtitles, self._usual = view, title, subtitles, subtitles
         self._pixels: Pixels | None = None
         self._size = QSize(1, 1)
         self._grabbed: QPointF | None = None
@@ -55,7 +58,14 @@ class Tile(QWidget):
     def show_pixels(self, pixels: Pixels | None, size: QSize, *, missing: str = "") -> None:
         """Show a picture in the place of one of `size` pixels; None: `missing` says why there is none."""
         self._pixels, self._size, self._missing = pixels, size, missing
+        is_of_latents = pixels is not None and pixels.shape[:2] != (size.height(), size.width())
+        self._subtitles = _OF_LATENTS if is_of_latents else self._usual
         self.update()
+
+    @property
+    def subtitle(self) -> str:
+        """What stands beside the title where there is room."""
+        return self._subtitles[0]
 
     def title_height(self) -> int:
         return QFontMetrics(self.font()).height() + 6
