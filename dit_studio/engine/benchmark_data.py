@@ -1,8 +1,6 @@
 """How fast the cache of decoded images fills, and how much memory that takes."""
 
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -12,6 +10,7 @@ import psutil
 from PIL import Image
 
 from dit_studio.config import DataConfig
+from dit_studio.engine.benchmark_folder import benchmark_folder
 from dit_studio.engine.data import load
 
 _SIDE = 512
@@ -25,21 +24,8 @@ def measure_cache(files: int = 600) -> dict[str, float]:
     Gives images_per_second (of the larger), seconds_second_start (the larger, from its cache), file_kilobytes (mean),
     and memory_growth_bytes and memory_growth_bytes_4x: how far the process grew at most while it filled each.
     """
-    folder = Path(tempfile.mkdtemp(prefix="dit-studio-benchmark-"))
-    before = os.environ.get("DIT_STUDIO_CACHE")
-    os.environ["DIT_STUDIO_CACHE"] = str(folder / "cache")
-    try:
+    with benchmark_folder() as folder:
         return _measure(folder, files)
-    finally:
-        _restore(before)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _restore(cache: str | None) -> None:
-    if cache is None:
-        del os.environ["DIT_STUDIO_CACHE"]
-    else:
-        os.environ["DIT_STUDIO_CACHE"] = cache
 
 
 def _measure(folder: Path, files: int) -> dict[str, float]:

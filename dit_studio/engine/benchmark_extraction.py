@@ -1,7 +1,5 @@
 """What extraction costs, from files to features: how much of it is the network's own time."""
 
-import os
-import tempfile
 import time
 from pathlib import Path
 
@@ -10,14 +8,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from dit_studio.engine.benchmark_folder import benchmark_folder
 from dit_studio.engine.demo import landscape
 from dit_studio.engine.evaluation.extraction import extract
 from dit_studio.engine.evaluation.extractors.extractor import Extractor, weights_sha256
 from dit_studio.engine.evaluation.extractors.inception import OUTPUTS, Inception
 from dit_studio.engine.evaluation.extractors.random_features import open_random
-from dit_studio.engine.evaluation.image_sources import ImageSource, picture_source
+from dit_studio.engine.evaluation.image_sources import picture_source
 from dit_studio.engine.evaluation.preprocessing import ADM_TF1
 from dit_studio.engine.file_list import list_files
+from dit_studio.engine.generators import value_of
 from dit_studio.engine.landscapes import KINDS
 
 _BATCH = 32
@@ -30,21 +30,13 @@ def extraction_seconds(name: str, *, images: int, size: int) -> tuple[float, flo
     `name`: "random", or "inception", whose weights are random here and take as long as the published ones.
     """
     extractor = open_random(device=_CPU) if name == "random" else _inception()
-    with tempfile.TemporaryDirectory(prefix="dit-studio-benchmark-") as folder:
-        pixels = _write(Path(folder) / "images", images, size)
+    with benchmark_folder() as folder:
+        pixels = _write(folder / "images", images, size)
         extractor(pixels[:_BATCH])  # to have its kernels chosen
-        before = os.environ.get("DIT_STUDIO_CACHE")
-        os.environ["DIT_STUDIO_CACHE"] = str(Path(folder) / "cache")
-        try:
-            started = time.perf_counter()
-            source = _source(Path(folder) / "images")
-            for _ in extract(source, extractor, stage="", count=None, seed=0, batch_size=_BATCH):
-                pass
-            whole = time.perf_counter() - started
-        finally:
-            del os.environ["DIT_STUDIO_CACHE"]
-            if before is not None:
-                os.environ["DIT_STUDIO_CACHE"] = before
+        started = time.perf_counter()
+        source = picture_source(value_of(list_files(str(folder / "images"))))
+        value_of(extract(source, extractor, stage="", count=None, seed=0, batch_size=_BATCH))
+        whole = time.perf_counter() - started
     started = time.perf_counter()
     for first in range(0, images, _BATCH):
         extractor(pixels[first : first + _BATCH])
@@ -74,12 +66,3 @@ def _write(folder: Path, images: int, size: int) -> NDArray[np.uint8]:
         drawn.append(landscape(kinds[number % len(kinds)], seed=number, size=size))
         Image.fromarray(drawn[-1]).save(folder / f"{number:05d}.png")
     return np.ascontiguousarray(np.stack(drawn).transpose(0, 3, 1, 2))
-
-
-def _source(folder: Path) -> ImageSource:
-    listing = list_files(str(folder))
-    while True:
-        try:
-            next(listing)
-        except StopIteration as end:
-            return picture_source(end.value)

@@ -1,8 +1,5 @@
 """What encoding a data set costs, from its files to the cache: how much of it is the VAE's own time."""
 
-import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,8 @@ from dit_studio.config import DataConfig, Recipe
 from dit_studio.engine import device as devices
 from dit_studio.engine.benchmark_data import write_images
 from dit_studio.engine.benchmark_figures import Figures
+from dit_studio.engine.benchmark_folder import benchmark_folder
+from dit_studio.engine.generators import value_of
 from dit_studio.engine.latents_encoding import Encoded, encode, load_latents
 from dit_studio.engine.latents_vae import find_vae, load_vae
 from dit_studio.model_settings import LatentsConfig, ModelConfig
@@ -39,16 +38,8 @@ def measure_latents(*, images: int | None = None, image_size: int | None = None,
     has_accelerator = device.type != devices.available_devices()[-1]
     images = images or (1024 if has_accelerator else 32)
     image_size = image_size or (256 if has_accelerator else 128)
-    folder = Path(tempfile.mkdtemp(prefix="dit-studio-benchmark-"))
-    before = os.environ.get("DIT_STUDIO_CACHE")
-    os.environ["DIT_STUDIO_CACHE"] = str(folder / "cache")
-    try:
+    with benchmark_folder() as folder:
         return _measure(folder, device, images, image_size, vae or _random_vae(folder / "vae"))
-    finally:
-        os.environ.pop("DIT_STUDIO_CACHE")
-        if before is not None:
-            os.environ["DIT_STUDIO_CACHE"] = before
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _random_vae(folder: Path) -> Path:
@@ -102,10 +93,5 @@ def _seconds_alone(vae: Path, device: torch.device, image_size: int) -> float:
 
 def _timed(recipe: Recipe, device: torch.device) -> tuple[float, Encoded]:
     started = time.perf_counter()
-    loading = load_latents(recipe, device=device)
-    while True:
-        try:
-            next(loading)
-        except StopIteration as end:
-            encoded: Encoded = end.value
-            return time.perf_counter() - started, encoded
+    encoded = value_of(load_latents(recipe, device=device))
+    return time.perf_counter() - started, encoded

@@ -13,6 +13,7 @@ from dit_studio import __version__
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import LoadedModel, load_model, weights_file
 from dit_studio.engine.device import Precision
+from dit_studio.engine.generators import value_of
 from dit_studio.engine.latents_decoding import Decoder, open_decoder
 from dit_studio.engine.sampling import Frame, Samples, StartPoint, sample
 from dit_studio.engine.solvers import Chain, NoiseSchedule, samplers_for
@@ -70,13 +71,7 @@ _last: dict[_Key, WarmModel] = {}  # one at most
 
 def warm_model(path: str, weights: str, *, device: str = "auto", precision: str = "auto") -> WarmModel:
     """The model of a run, a checkpoint or a file. Raises: CheckpointError, ConfigError."""
-    loading = load_warm(path, weights, device=device, precision=precision)
-    while True:
-        try:
-            next(loading)
-        except StopIteration as end:
-            warm: WarmModel = end.value
-            return warm
+    return value_of(load_warm(path, weights, device=device, precision=precision))
 
 
 def load_warm(

@@ -306,11 +306,11 @@ class MainWindow(QMainWindow):
         if "evaluate" in self._pages:
             self.evaluate_page.show_model_files(files)
 
-    def _show_model_file(self, extractor: str) -> None:
+    def _show_model_file(self, name: str) -> None:
         from dit_studio.ui.model_files.page import ModelFilesPage
 
         self.show_page("files")
-        cast(ModelFilesPage, self.page("files")).show_extractor(extractor)
+        cast(ModelFilesPage, self.page("files")).show_file(name)
 
     def _resume_run(self, path: Path) -> None:
         self.open_path(path)

@@ -158,7 +158,7 @@ def failed(place: Path) -> QWidget:
 def pointed_at(place: Path) -> QWidget:
     page = mixed(place)
     assert isinstance(page, ModelFilesPage)
-    page.show_extractor("clip-b32")
+    page.show_file("clip-b32")
     return page
 
 
@@ -173,7 +173,7 @@ def family_mixed(place: Path) -> QWidget:
 def licence(place: Path) -> QWidget:
     page = _page(place, model_files=[FAMILY_MISSING])
     page.files_changed.connect(lambda _: QTimer.singleShot(200, page, page.cards[DIT].download.click))
-    page.show_model(DIT)
+    page.show_file(DIT)
     return page
 
 
@@ -182,7 +182,7 @@ def fetching_model(place: Path) -> QWidget:
     page = _page(place, model_files=[FAMILY_MISSING], download_model_file=[step, threading.Event()])
     page.files_changed.connect(lambda _: page.download(DIT) if page.isVisible() else None)
     page.files_changed.connect(lambda _: page.download(EMA) if page.isVisible() else None)
-    page.show_model(DIT)
+    page.show_file(DIT)
     return page
 
 
@@ -200,7 +200,7 @@ def unreachable(place: Path) -> QWidget:
 def vaes(place: Path) -> QWidget:
     page = family_mixed(place)
     assert isinstance(page, ModelFilesPage)
-    page.show_model(EMA)
+    page.show_file(EMA)
     return page
 
 

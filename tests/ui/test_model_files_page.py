@@ -229,11 +229,11 @@ def test_hash_and_address_are_copied_and_the_page_opened(qtbot: QtBot, open_page
 def test_an_extractors_file_is_scrolled_to_and_marked(qtbot: QtBot, open_page: Open) -> None:
     page = open_page()
     page.resize(700, 400)
-    page.show_extractor("siglip")
+    page.show_file("siglip")
     card = page.cards[SIGLIP]
     qtbot.waitUntil(lambda: page.rect().contains(card.mapTo(page, QPoint(0, 0))))
     assert [card.property("highlight") for card in page.cards.values()] == [False, False, False, True]
-    page.show_extractor("")
+    page.show_file("")
     assert not card.property("highlight")
 
 
@@ -295,7 +295,7 @@ def test_a_licence_with_terms_is_shown_before_its_download(
 def test_the_terms_come_into_view(qtbot: QtBot, open_page: Open) -> None:
     page = open_page(files=FAMILY_MISSING)
     page.resize(700, 400)
-    page.show_model(DIT)
+    page.show_file(DIT)
     page.cards[DIT].download.click()
     consent = page.cards[DIT].consent
     qtbot.waitUntil(lambda: not consent.visibleRegion().isEmpty())
@@ -405,7 +405,7 @@ def test_a_model_is_chosen_for_its_card(qtbot: QtBot, open_page: Open, launcher:
 def test_a_model_is_scrolled_to_by_its_name(qtbot: QtBot, open_page: Open) -> None:
     page = open_page(files=FAMILY_MISSING)
     page.resize(700, 400)
-    page.show_model(MSE)
+    page.show_file(MSE)
     card = page.cards[MSE]
     qtbot.waitUntil(lambda: page.rect().contains(card.mapTo(page, QPoint(0, 0))))
     assert [name for name, card in page.cards.items() if card.property("highlight")] == [MSE]

@@ -354,12 +354,14 @@ def test_a_whole_name_is_asked_about_by_the_dialog_alone(
     qtbot: QtBot, make_menu: Callable[[Any], ExportMenu], history: SampleHistory, tmp_path: Path
 ) -> None:
     (tmp_path / "foo.png").write_bytes(b"mine")
-    menu = make_menu(launcher_for(written("/somewhere/foo.png")))
+    launcher = launcher_for(written("/somewhere/foo.png"))
+    menu = make_menu(launcher)
     show(menu, history, "kept")
     menu._dialogs = ExportDialogs(
         save_path=lambda *_: str(tmp_path / "foo.png"), confirm=lambda question, _: pytest.fail(question)
     )
     choose(qtbot, menu, "Image…")
+    assert launcher.calls[-1][1]["path"] == str(tmp_path / "foo.png")
 
 
 def test_the_dialog_itself_asks_before_it_replaces(qtbot: QtBot, tmp_path: Path) -> None:

@@ -93,13 +93,12 @@ class ModelFilesPage(QWidget):
         """Look for the files again."""
         self._ask(_Task("model_files"))
 
-    def show_extractor(self, name: str) -> None:
-        """Bring the files of an extractor into view and mark them; an empty name marks none."""
-        self._point_at(name)
-
-    def show_model(self, name: str) -> None:
-        """Bring a pretrained model or a VAE into view and mark it; an empty name marks none."""
-        self._point_at(name)
+    def show_file(self, name: str) -> None:
+        """Bring a model, a VAE or the files of an extractor into view and mark them; an empty name marks none."""
+        self._wanted, self._is_following, self._kept = name, bool(name), None
+        for card in self.cards.values():
+            card.set_highlighted(self._is_wanted(card))
+        self._scroll_to_wanted()
 
     def add_path(self, path: str, name: str = "") -> None:
         """Take in a file, or choose a folder, as the model of a name or whatever it is."""
@@ -227,7 +226,7 @@ class ModelFilesPage(QWidget):
                 card.show_info(info)
         self._searched.setText("\n".join(["Files are looked for in", *self._files.searched]))
         if self._wanted and not has_cards:
-            self._point_at(self._wanted)
+            self.show_file(self._wanted)
 
     def _add_card(self, name: str) -> FileCard:
         assert self._files is not None
@@ -245,12 +244,6 @@ class ModelFilesPage(QWidget):
 
     def _is_wanted(self, card: FileCard) -> bool:
         return bool(self._wanted) and self._wanted in (card.info.extractor, card.info.name)
-
-    def _point_at(self, name: str) -> None:
-        self._wanted, self._is_following, self._kept = name, bool(name), None
-        for card in self.cards.values():
-            card.set_highlighted(self._is_wanted(card))
-        self._scroll_to_wanted()
 
     def _scroll_to_wanted(self) -> None:
         card = next((card for card in self.cards.values() if self._is_wanted(card)), None)

@@ -17,6 +17,15 @@ def difference(value: float | None) -> str:
     return "" if value is None else f"{value:.0e}" if value else "0"
 
 
+def _memory(tooltip: str) -> Column:
+    return Column(
+        title="Memory",
+        tooltip=tooltip,
+        text=lambda row: "" if row.memory_bytes is None else memory(row.memory_bytes),
+        value=lambda row: row.memory_bytes,
+    )
+
+
 ATTENTION = (
     Column(title="Attention", tooltip="The implementation; plain is a softmax written out.", text=lambda row: row.name),
     Column(title="Batch", tooltip="Images at once.", text=lambda row: f"{row.batch:,}"),
@@ -33,12 +42,7 @@ ATTENTION = (
         text=lambda row: milliseconds(row.backward_seconds),
         value=lambda row: row.backward_seconds,
     ),
-    Column(
-        title="Memory",
-        tooltip="The peak above what was there before; less is better.",
-        text=lambda row: "" if row.memory_bytes is None else memory(row.memory_bytes),
-        value=lambda row: row.memory_bytes,
-    ),
+    _memory("The peak above what was there before; less is better."),
     Column(
         title="Off by",
         tooltip="The largest difference from the plain implementation of the same meaning.",
@@ -67,11 +71,6 @@ FAMILY = (
         text=lambda row: "" if row.images_per_second is None else rate(row.images_per_second),
         value=lambda row: row.images_per_second,
     ),
-    Column(
-        title="Memory",
-        tooltip="The peak while it runs.",
-        text=lambda row: "" if row.memory_bytes is None else memory(row.memory_bytes),
-        value=lambda row: row.memory_bytes,
-    ),
+    _memory("The peak while it runs."),
     Column(title="Note", tooltip="Why it was not measured.", text=lambda row: row.note),
 )

@@ -3,24 +3,24 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from dit_studio.config import Recipe, recipe_to_tables
 from dit_studio.events import Event, Failure, VaeDescribed
 from dit_studio.jobs.launch import Launcher
 from dit_studio.ui.icons import icon
-from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.train.questions import Questions
 from dit_studio.ui.train.reconstruction_dialog import ReconstructionDialog
-from dit_studio.ui.widgets.basics import BREAK, WholeText, breakable, button, set_property
+from dit_studio.ui.widgets.basics import Said, button
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.form import Form
 
-_DELAY_MS = 400
+_JOB, _DELAY_MS = "describe_vae", 400
 _USUAL = (8, 4)  # the factor and the channels of the VAE that the paper trains with
 _PIXELS = "Without a VAE the model learns the pixels themselves, which suits images up to about 64 pixels."
 
@@ -44,9 +44,8 @@ class LatentsCard(Card):
         self.form = Form("latents")
         self.vae: VaeDescribed | None = None
         self._asked = ""
-        self._job = OneJob(self)
-        self._soon = QTimer(self, singleShot=True, interval=_DELAY_MS)
-        self._facts = WholeText(_PIXELS, role="caption")
+        self._questions = Questions(launcher, self)
+        self._facts = Said(_PIXELS)
         self._dialog: ReconstructionDialog | None = None
         self._build()
         self.look()
@@ -58,7 +57,7 @@ class LatentsCard(Card):
 
     @property
     def facts(self) -> str:
-        return self._facts.text().replace(BREAK, "")
+        return self._facts.words
 
     def use_vae(self, name: str) -> None:
         """Train in the latents of this VAE."""
@@ -72,33 +71,27 @@ class LatentsCard(Card):
         if name == self._asked:
             return
         self._asked, self.vae = name, None
-        self._job.drop()
-        self._soon.stop()
+        self._questions.withdraw(_JOB)
         self._fetch.hide()
-        self._say("Looking at the VAE." if name else _PIXELS)
+        self._facts.say("Looking at the VAE." if name else _PIXELS)
         if name:
-            self._soon.start()
+            self._questions.ask(_JOB, delay_ms=_DELAY_MS, vae=name)
 
     def close_jobs(self) -> None:
-        self._soon.stop()
-        self._job.close()
+        self._questions.close()
         if self._dialog is not None:
             self._dialog.close_job()
 
     # --------------------------------------------------------------------------------------------- how
 
-    def _ask(self) -> None:
-        self._job.run(self._launcher.call("describe_vae", vae=self._asked))
-
-    def _on_received(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, VaeDescribed):
-                self.vae = event
-                self._say(facts_of(event))
-                self.described.emit()
-            elif isinstance(event, Failure):
-                self._say(f"{event.message} {event.remedy}".strip(), role="problem")
-                self._fetch.setVisible(not Path(self._asked).exists() and "/" in self._asked)
+    def _on_answered(self, _job: str, answer: Event) -> None:
+        if isinstance(answer, VaeDescribed):
+            self.vae = answer
+            self._facts.say(facts_of(answer))
+            self.described.emit()
+        elif isinstance(answer, Failure):
+            self._facts.say(f"{answer.message} {answer.remedy}".strip(), is_problem=True)
+            self._fetch.setVisible(not Path(self._asked).exists() and "/" in self._asked)
 
     def _choose(self) -> None:
         if path := self._dialogs.vae_folder(str(self._settings.form("latents").get("vae", ""))):
@@ -107,15 +100,11 @@ class LatentsCard(Card):
     def _check(self) -> None:
         recipe = self._recipe()
         if recipe is None or not recipe.data.path:
-            self._say("Open a folder of images first, and mend what is marked red.", role="problem")
+            self._facts.say("Open a folder of images first, and mend what is marked red.", is_problem=True)
             return
         if self._dialog is None:
             self._dialog = ReconstructionDialog(self._launcher, self)
         self._dialog.ask(recipe_to_tables(recipe))
-
-    def _say(self, words: str, *, role: str = "caption") -> None:
-        self._facts.setText(breakable(words))
-        set_property(self._facts, "role", role)
 
     def _build(self) -> None:
         choose = button("Folder…", "Choose the folder of a diffusers AutoencoderKL.", icon=icon("folder"))
@@ -128,8 +117,7 @@ class LatentsCard(Card):
         self.check.clicked.connect(self._check)
         self._fetch.clicked.connect(lambda: self.files_asked.emit(self._asked))
         self.form.changed.connect(self.look)
-        self._soon.timeout.connect(self._ask)
-        self._job.received.connect(self._on_received)
+        self._questions.answered.connect(self._on_answered)
         for widget in (self.form, self._facts):
             self.body.addWidget(widget)
         buttons = FlowLayout()

@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
 _MOST_OF_A_BAR = 2**31 - 1  # of 32 bits; some downloads have more bytes
 
 
-BREAK = "\u200b"  # where a line may end, and nothing is seen
+_BREAK = "\u200b"  # where a line may end, and nothing is seen
 
 
-def breakable(text: str) -> str:
+def _breakable(text: str) -> str:
     """The same words; a long one, as a path or the name of a tensor, may end a line after its dots and dashes."""
-    return re.sub(r"\S{20,}", lambda word: re.sub(r"(?<=[./\\_-])(?=\w)", BREAK, word[0]), text)
+    return re.sub(r"\S{20,}", lambda word: re.sub(r"(?<=[./\\_-])(?=\w)", _BREAK, word[0]), text)
 
 
 def set_property(widget: QWidget, name: str, value: object) -> None:
@@ -103,6 +103,23 @@ class WholeText(QLabel):
     def _keep_whole(self) -> None:
         self.setMinimumHeight(0)  # which `heightForWidth` would never go below
         self.setMinimumHeight(max(self.heightForWidth(self.width()), 0))
+
+
+class Said(WholeText):
+    """An answer in small letters, or in red what is wrong; hidden while it says nothing."""
+
+    def __init__(self, words: str = "", parent: QWidget | None = None) -> None:
+        super().__init__("", parent)
+        self.say(words)
+
+    @property
+    def words(self) -> str:
+        return self.text().replace(_BREAK, "")
+
+    def say(self, words: str, *, is_problem: bool = False) -> None:
+        self.setText(_breakable(words))
+        set_property(self, "role", "problem" if is_problem else "caption")
+        self.setVisible(bool(words))
 
 
 class ElidedLabel(QLabel):
