@@ -13,6 +13,7 @@ import msgspec
 import tomli_w
 from msgspec.structs import asdict, replace
 
+from dit_studio.device_names import why_not_together
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_metrics import chosen_metrics
 from dit_studio.evaluation_request import EvaluationOptions, ExtractorName, Metric
@@ -135,7 +136,20 @@ class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
     compile: Annotated[
         bool, setting("Compile the model first: a slow start, faster steps.", title="Compile the model", advanced=True)
     ] = False
-    device: Annotated[str, setting("auto, or the name of a device as torch knows it.", advanced=True)] = "auto"
+    device: Annotated[
+        str, setting("auto, or a device as torch knows it; several with commas train together.", advanced=True)
+    ] = "auto"
+    shard: Annotated[
+        Literal["auto", "always", "never"],
+        setting(
+            "Split the model over several devices (FSDP2) instead of copying it; auto: where it does not fit on one.",
+            title="Split the model",
+            advanced=True,
+        ),
+    ] = "auto"
+    tensorboard: Annotated[
+        bool, setting("Write TensorBoard files into the run folder as it goes.", title="TensorBoard", advanced=True)
+    ] = False
 
 
 class SampleConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -280,6 +294,9 @@ def check_recipe(recipe: Recipe) -> list[Problem]:
                 train.accumulate,
             )
         )
+    if why_not := why_not_together(train.device):
+        message = f'train.device = "{train.device}" is not possible: {why_not}'
+        problems.append(Problem("train.device", message, train.device))
     problems += diffusion_problems(recipe.diffusion, learn_sigma=model.learn_sigma)
     if model.time == "sit" and recipe.diffusion.objective != "flow":
         message = f"SiT learns a flow, and diffusion.objective is {recipe.diffusion.objective}; set it to flow."

@@ -8,14 +8,25 @@ from typing import Literal
 
 import msgspec
 
+from dit_studio.event_base import Event as Event
+from dit_studio.machine_events import (
+    BatchFound,
+    BatchTried,
+    DevicesListed,
+    DeviceSummary,
+    RateFound,
+    RateTried,
+)
+
 
 class JobState(StrEnum):
     """Every state a job can be in.
 
-    idle → preparing → running ⇄ paused → stopping (saving) → stopped | finished | failed | interrupted
+    idle → queued → preparing → running ⇄ paused → stopping (saving) → stopped | finished | failed | interrupted
     """
 
     IDLE = "idle"
+    QUEUED = "queued"
     PREPARING = "preparing"
     RUNNING = "running"
     PAUSED = "paused"
@@ -43,12 +54,6 @@ class Command(StrEnum):
     STOP = "stop"  # save a checkpoint, then end
     SAVE = "save"
     PREVIEW = "preview"
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """The base of all events; `time` is the wall clock in seconds since 1970."""
-
-    time: float = 0.0
 
 
 class StateChanged(Event, frozen=True, kw_only=True, tag="state"):
@@ -81,7 +86,7 @@ class Failure(Event, frozen=True, kw_only=True, tag="failure"):
     message: str
     remedy: str = ""
     code: str = "error"  # StudioError.code, or "killed"
-    numbers: dict[str, float] = {}
+    numbers: dict[str, float] = msgspec.field(default_factory=dict)
     details: str = ""
     step: int = 0
 
@@ -99,7 +104,11 @@ class Started(Event, frozen=True, kw_only=True, tag="started"):
     images: int
     validation_images: int
     class_names: tuple[str, ...] = ()
-    batch_size: int = 1
+    batch_size: int = 1  # of all processes together
+    devices: tuple[str, ...] = ()  # of the first machine, as torch knows them
+    processes: int = 1  # on all machines
+    hosts: int = 1
+    is_sharded: bool = False  # the model is split over the devices, not copied
 
 
 class Resumed(Event, frozen=True, kw_only=True, tag="resumed"):
@@ -214,16 +223,6 @@ class Preflight(Event, frozen=True, kw_only=True, tag="preflight"):
     @property
     def can_start(self) -> bool:
         return all(check.status is not CheckStatus.FAILED for check in self.checks)
-
-
-class DeviceSummary(Event, frozen=True, kw_only=True, tag="device"):
-    backend: str  # "cuda", "mps" or "cpu"
-    name: str
-    precision: str
-    torch_version: str
-    memory_used: int = 0
-    memory_total: int = 0
-    hint: str = ""  # for instance that a GPU is there, but this torch was built without it
 
 
 # ------------------------------------------------------------------------------------------------- sampling
@@ -442,6 +441,10 @@ class ModelFiles(Event, frozen=True, kw_only=True, tag="model_files"):
     searched: tuple[str, ...] = ()  # the folders in which files are looked for
 
 
+class CaughtUp(Event, frozen=True, kw_only=True, tag="caught up"):
+    """Said by whoever follows a run, never by the run: what came before is history, what comes now is news."""
+
+
 class Measured(Event, frozen=True, kw_only=True, tag="measured"):
     """A figure of the averaged weights, taken while training on few images: not to be compared with others."""
 
@@ -595,6 +598,12 @@ AnyEvent = (
     | AttentionSeen
     | AttentionTimed
     | FamilyTimed
+    | DevicesListed
+    | BatchTried
+    | BatchFound
+    | RateTried
+    | RateFound
+    | CaughtUp
 )
 
 _encoder = msgspec.json.Encoder()

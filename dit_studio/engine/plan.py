@@ -20,11 +20,11 @@ from dit_studio.events import (
     Check,
     CheckStatus,
     DataSummary,
-    DeviceSummary,
     Preflight,
     Progress,
 )
 from dit_studio.files import free_bytes, why_not_writable
+from dit_studio.machine_events import DeviceSummary
 from dit_studio.model_settings import resolve_model
 from dit_studio.places import cache_dir
 

@@ -27,8 +27,10 @@ from dit_studio.events import (
     Event,
     Failure,
     JobState,
+    Measured,
     Metrics,
     PreviewSaved,
+    Started,
     StateChanged,
     Validation,
     decode,
@@ -59,6 +61,10 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     validation_loss: float | None = None
     preview: str = ""  # the newest picture, relative to the run folder
     images_per_second: float | None = None
+    devices: tuple[str, ...] = ()  # of this machine, that the run is at work on
+    processes: int = 1  # on all machines
+    metric: str = ""  # the newest figure's name, with its extractor and number
+    metric_value: float | None = None
 
 
 class RunFolder:
@@ -327,6 +333,10 @@ def advance(status: Status, event: Event) -> Status:
             }
         case Validation(loss=loss):
             changes = {"validation_loss": loss}
+        case Started():
+            changes = {"devices": event.devices, "processes": event.processes}
+        case Measured(name=name, value=value):
+            changes = {"metric": name, "metric_value": value}
         case PreviewSaved(file=file):
             changes = {"preview": file}
         case Failure(message=message):

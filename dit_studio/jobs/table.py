@@ -12,6 +12,14 @@ from dit_studio.events import Event
 JOBS = {
     "scan_data": "dit_studio.engine.data:scan",  # path, classes -> Progress…, DataSummary
     "describe_device": "dit_studio.engine.plan:describe_device",  # -> DeviceSummary
+    "list_devices": "dit_studio.engine.plan:list_devices",  # -> DevicesListed
+    # recipe -> Progress…, BatchTried…, BatchFound
+    "find_batch_size": "dit_studio.engine.find_batch_size:find_batch_size",
+    # recipe -> Progress…, RateTried…, RateFound
+    "find_learning_rate": "dit_studio.engine.find_learning_rate:find_learning_rate",
+    "export_run": "dit_studio.jobs.run_archive:export_run",  # folder, path, checkpoints -> Progress…, Written
+    "import_run": "dit_studio.jobs.run_archive:import_run",  # path, root -> Progress…, Written
+    "export_tensorboard": "dit_studio.jobs.tensorboard:export_tensorboard",  # folders, path -> Progress…, Written
     "describe_model": "dit_studio.engine.model_cost:describe_model",  # recipe, num_classes -> ModelSummary
     "describe_vae": "dit_studio.engine.latents:describe_vae",  # vae -> VaeDescribed
     "reconstruct": "dit_studio.engine.latents:reconstruct",  # recipe, count -> Progress…, Reconstruction

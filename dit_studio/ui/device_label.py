@@ -5,8 +5,9 @@ import time
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
-from dit_studio.events import DeviceSummary, Event, Failure
+from dit_studio.events import Event, Failure
 from dit_studio.jobs.launch import Launcher
+from dit_studio.machine_events import DeviceSummary
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.widgets.basics import ElidedLabel
 

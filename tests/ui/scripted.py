@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dit_studio.events import DeviceSummary, Event
+from dit_studio.events import Event
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.machine_events import DeviceSummary
 
 Step = Event | None | BaseException | threading.Event
 Script = Sequence[Step]

@@ -16,8 +16,9 @@ from pytestqt.qtbot import QtBot
 from scripted import CPU, ScriptedLauncher
 
 from dit_studio.config import Recipe
-from dit_studio.events import DeviceSummary, Failure
+from dit_studio.events import Failure
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.machine_events import DeviceSummary
 from dit_studio.ui.closing import CloseChoice, ask_about_run
 from dit_studio.ui.device_label import device_text
 from dit_studio.ui.drops import kind_of

@@ -31,6 +31,7 @@ class Labels(NamedTuple):
 
 BUTTONS = {
     JobState.IDLE: Labels(start="Start"),
+    JobState.QUEUED: Labels(start="Start a new run"),
     JobState.PREPARING: Labels(pause="-Pause", stop="Stop and save", save="-Save now", preview="-Preview now"),
     JobState.RUNNING: Labels(pause="Pause", stop="Stop and save", save="Save now", preview="Preview now"),
     JobState.PAUSED: Labels(pause="Continue", stop="Stop and save", save="Save now", preview="Preview now"),

@@ -7,6 +7,7 @@ from dit_studio.ui.widgets.pill import Pill
 
 STATE_TEXTS = {
     JobState.IDLE: "No run",
+    JobState.QUEUED: "Queued",
     JobState.PREPARING: "Preparing",
     JobState.RUNNING: "Running",
     JobState.PAUSED: "Paused",
@@ -17,6 +18,7 @@ STATE_TEXTS = {
     JobState.INTERRUPTED: "Interrupted",
 }
 STATE_COLOURS = {
+    JobState.QUEUED: "info",
     JobState.PREPARING: "info",
     JobState.RUNNING: "accent",
     JobState.PAUSED: "warning",
