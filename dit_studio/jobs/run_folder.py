@@ -5,15 +5,12 @@ evaluations and commands.
 """
 
 import functools
-import os
 import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import datetime
-from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -33,15 +30,13 @@ from dit_studio.events import (
     Started,
     StateChanged,
     Validation,
-    decode,
-    encode,
 )
 from dit_studio.files import naming_disk_errors, write_atomically
+from dit_studio.jobs.event_log import EventReader, EventWriter
 from dit_studio.locks import is_locked, try_lock
 
 HEARTBEAT_SECONDS = 2.0
 STALE_SECONDS = 30.0  # without a heartbeat from another machine, its process counts as gone
-_FLUSH_SECONDS = 0.1
 _LOCK_TRIES, _LOCK_WAIT_SECONDS = 20, 0.025
 
 
@@ -225,100 +220,6 @@ def _lock_soon(file: IO[bytes]) -> bool:
     return False
 
 
-class EventWriter:
-    """Appends to `events.jsonl`, at most ten writes a second while metrics pour in."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.path / "events.jsonl"
-        self._pending: list[bytes] = []
-        self._flushed_at = 0.0
-
-    def __enter__(self) -> "EventWriter":
-        with naming_disk_errors(self._path):
-            self._file = self._path.open("a+b", buffering=0)
-            self._drop_half_line()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(StudioError):
-            self.flush()
-        self._file.close()
-
-    def append(self, event: Event) -> None:
-        if not event.time:
-            event = msgspec.structs.replace(event, time=time.time())
-        self._pending.append(encode(event) + b"\n")
-        if not isinstance(event, Metrics) or time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Raises: DiskFullError or RunError; what could not be written is tried again next time."""
-        if not self._pending:
-            return
-        with naming_disk_errors(self._path):
-            size = self._file.seek(0, os.SEEK_END)
-            try:
-                _write_whole(self._file, b"".join(self._pending))
-            except OSError:
-                with suppress(OSError):  # a device that is full may refuse this too; readers pass over half a line
-                    self._file.truncate(size)
-                raise
-        self._pending.clear()
-        self._flushed_at = time.monotonic()
-
-    def _drop_half_line(self) -> None:
-        """What a process that was killed left behind after the last line's end."""
-        size = end = self._file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65_536)
-            self._file.seek(start)
-            newline = self._file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
-            self._file.truncate(end)
-
-
-def _write_whole(file: FileIO, data: bytes) -> None:
-    while data:
-        data = data[file.write(data) :]
-
-
-class EventReader:
-    """Follows `events.jsonl` from its beginning; a half-written last line waits until it is whole."""
-
-    def __init__(self, folder: RunFolder) -> None:
-        self._path = folder.path / "events.jsonl"
-        self._offset = 0
-        self.unreadable_lines = 0
-
-    def poll(self, *, limit_bytes: int = 64 * 2**20) -> list[AnyEvent]:
-        """The events written since the last call."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                block = file.read(limit_bytes)
-        except OSError:
-            return []
-        whole = block[: block.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return list(self._decode(whole))
-
-    def drain(self) -> Iterator[AnyEvent]:
-        """Everything that is there, however long the history."""
-        while events := self.poll():
-            yield from events
-
-    def _decode(self, block: bytes) -> Iterator[AnyEvent]:
-        for line in block.splitlines():
-            try:
-                yield decode(line)
-            except msgspec.DecodeError:
-                self.unreadable_lines += 1
-
-
 def advance(status: Status, event: Event) -> Status:
     """The status after an event."""
     match event:
@@ -344,37 +245,6 @@ def advance(status: Status, event: Event) -> Status:
         case _:
             return status
     return msgspec.structs.replace(status, **changes)
-
-
-# ------------------------------------------------------------------------------------------------- the list of runs
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
-    """A row of the list of runs. `recipe` is None, and `problem` says why, if run.toml cannot be read."""
-
-    folder: RunFolder
-    status: Status
-    recipe: Recipe | None = None
-    problem: str = ""
-
-
-def list_runs(root: Path) -> list[RunSummary]:
-    """Every run directly below `root`, the newest first."""
-    try:
-        folders = [RunFolder(path) for path in root.iterdir()]
-    except OSError:
-        return []
-    summaries = [_summary(folder) for folder in folders if folder.is_run()]
-    return sorted(summaries, key=lambda summary: summary.status.started, reverse=True)
-
-
-def _summary(folder: RunFolder) -> RunSummary:
-    status = folder.observed_status()
-    try:
-        return RunSummary(folder=folder, status=status, recipe=folder.recipe())
-    except StudioError as error:
-        return RunSummary(folder=folder, status=status, problem=error.message)
 
 
 def new_run_path(root: Path, name: str) -> Path:

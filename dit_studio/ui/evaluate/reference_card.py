@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 from dit_studio.evaluation_request import CautionRecord
 from dit_studio.events import Event, Failure, Progress, SourceDescribed
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import RunFolder, list_runs
+from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_list import list_runs
 from dit_studio.places import runs_dir
 from dit_studio.ui.drops import paths_in
 from dit_studio.ui.evaluate.caution_lines import CautionLines

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from dit_studio.events import Failure, SampleModel
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import list_runs
+from dit_studio.jobs.run_list import list_runs
 from dit_studio.places import runs_dir
 from dit_studio.ui.sample.export_model_dialog import ExportModelDialog
 from dit_studio.ui.sample.model_answers import must_be_asked

@@ -9,7 +9,8 @@ from PySide6.QtGui import QShowEvent, QStandardItemModel
 from PySide6.QtWidgets import QApplication, QCompleter, QFileDialog, QLineEdit, QMenu, QPushButton, QWidget
 
 from dit_studio.events import Failure, SampleModel
-from dit_studio.jobs.run_folder import RunFolder, RunSummary, checkpoint_step, list_runs
+from dit_studio.jobs.run_folder import RunFolder, checkpoint_step
+from dit_studio.jobs.run_list import RunSummary, list_runs
 from dit_studio.opened_models import name_of
 from dit_studio.places import runs_dir
 from dit_studio.ui.train.amounts import count, short

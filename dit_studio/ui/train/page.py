@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 from dit_studio.errors import StudioError
 from dit_studio.events import CheckpointSaved, Event, Failure, JobState, PreviewSaved, Validation
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import RunFolder, list_runs
+from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_list import list_runs
 from dit_studio.places import runs_dir
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import remedies
