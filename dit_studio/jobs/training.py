@@ -21,7 +21,8 @@ from dit_studio.errors import DiskFullError, StudioError
 from dit_studio.events import AnyEvent, Command, Event, Failure, JobState, Metrics, StateChanged
 from dit_studio.files import free_bytes, remove_leftovers
 from dit_studio.jobs import table
-from dit_studio.jobs.run_folder import HEARTBEAT_SECONDS, EventReader, EventWriter, RunFolder, Status, advance
+from dit_studio.jobs.event_log import EventReader, EventWriter
+from dit_studio.jobs.run_folder import HEARTBEAT_SECONDS, RunFolder, Status, advance
 from dit_studio.jobs.worker import failure_of
 
 _log = logging.getLogger(__name__)

@@ -19,8 +19,9 @@ from PySide6.QtGui import QColor, QImage
 
 from dit_studio.config import parse_recipe
 from dit_studio.events import Command, Metrics, encode
+from dit_studio.jobs.event_log import EventReader
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_folder import EventReader, RunFolder
+from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui.app import make_app
 from dit_studio.ui.event_loop_delay import delays_ms
 from dit_studio.ui.main_window import MainWindow

@@ -12,7 +12,8 @@ from dit_studio.config import Recipe, parse_recipe
 from dit_studio.errors import RunError
 from dit_studio.events import Command, Failure, JobState, Metrics, StateChanged
 from dit_studio.jobs.event_log import EventReader, EventWriter
-from dit_studio.jobs.run_folder import RunFolder, Status, list_runs, new_run_path
+from dit_studio.jobs.run_folder import RunFolder, Status, new_run_path
+from dit_studio.jobs.run_list import list_runs
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from PIL import Image
 
 from dit_studio.config import Recipe, parse_recipe, resolve
 from dit_studio.events import Event, JobState, Metrics, PreviewSaved, Started, Validation
-from dit_studio.jobs.run_folder import EventWriter, RunFolder, Status
+from dit_studio.jobs.event_log import EventWriter
+from dit_studio.jobs.run_folder import RunFolder, Status
 
 _STATES = (
     ("digits-XXS", "digits", "XXS/2", JobState.FINISHED, 2000, ""),

@@ -15,7 +15,8 @@ from scripted import ScriptedLauncher
 from dit_studio.config import Recipe
 from dit_studio.errors import RunError
 from dit_studio.events import Command, Event, Failure, JobState, Metrics, StateChanged
-from dit_studio.jobs.run_folder import EventWriter, RunFolder, Status
+from dit_studio.jobs.event_log import EventWriter
+from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.places import runs_dir
 from dit_studio.ui.train.session import RunSession, newer_checkpoints
 

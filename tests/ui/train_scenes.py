@@ -28,7 +28,8 @@ from dit_studio.events import (
     Started,
     StateChanged,
 )
-from dit_studio.jobs.run_folder import EventWriter, RunFolder, Status
+from dit_studio.jobs.event_log import EventWriter
+from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.settings import Settings
 

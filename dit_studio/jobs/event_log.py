@@ -1,0 +1,113 @@
+"""`events.jsonl`, what a run has said: written by one, followed by any number."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from io import FileIO
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from dit_studio.errors import StudioError
+from dit_studio.events import AnyEvent, Event, Metrics, decode, encode
+from dit_studio.files import naming_disk_errors
+
+if TYPE_CHECKING:
+    from dit_studio.jobs.run_folder import RunFolder
+
+_FLUSH_SECONDS = 0.1
+
+
+class EventWriter:
+    """Appends to `events.jsonl`, at most ten writes a second while metrics pour in."""
+
+    def __init__(self, folder: "RunFolder") -> None:
+        self._path = folder.path / "events.jsonl"
+        self._pending: list[bytes] = []
+        self._flushed_at = 0.0
+
+    def __enter__(self) -> "EventWriter":
+        with naming_disk_errors(self._path):
+            self._file = self._path.open("a+b", buffering=0)
+            self._drop_half_line()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(StudioError):
+            self.flush()
+        self._file.close()
+
+    def append(self, event: Event) -> None:
+        if not event.time:
+            event = msgspec.structs.replace(event, time=time.time())
+        self._pending.append(encode(event) + b"\n")
+        if not isinstance(event, Metrics) or time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Raises: DiskFullError or RunError; what could not be written is tried again next time."""
+        if not self._pending:
+            return
+        with naming_disk_errors(self._path):
+            size = self._file.seek(0, os.SEEK_END)
+            try:
+                _write_whole(self._file, b"".join(self._pending))
+            except OSError:
+                with suppress(OSError):  # a device that is full may refuse this too; readers pass over half a line
+                    self._file.truncate(size)
+                raise
+        self._pending.clear()
+        self._flushed_at = time.monotonic()
+
+    def _drop_half_line(self) -> None:
+        """What a process that was killed left behind after the last line's end."""
+        size = end = self._file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65_536)
+            self._file.seek(start)
+            newline = self._file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            self._file.truncate(end)
+
+
+def _write_whole(file: FileIO, data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+class EventReader:
+    """Follows `events.jsonl` from its beginning; a half-written last line waits until it is whole."""
+
+    def __init__(self, folder: "RunFolder") -> None:
+        self._path = folder.path / "events.jsonl"
+        self._offset = 0
+        self.unreadable_lines = 0
+
+    def poll(self, *, limit_bytes: int = 64 * 2**20) -> list[AnyEvent]:
+        """The events written since the last call."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                block = file.read(limit_bytes)
+        except OSError:
+            return []
+        whole = block[: block.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return list(self._decode(whole))
+
+    def drain(self) -> Iterator[AnyEvent]:
+        """Everything that is there, however long the history."""
+        while events := self.poll():
+            yield from events
+
+    def _decode(self, block: bytes) -> Iterator[AnyEvent]:
+        for line in block.splitlines():
+            try:
+                yield decode(line)
+            except msgspec.DecodeError:
+                self.unreadable_lines += 1
