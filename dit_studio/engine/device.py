@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from dit_studio.device_names import AUTO, named, why_not_together
 from dit_studio.errors import ConfigError, DeviceMemoryError, Problem
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -40,21 +41,56 @@ class Precision:
 
 
 def pick_device(name: str = "auto", *, setting: str = "train.device") -> torch.device:
-    """CUDA, then MPS, then the CPU; or the one that is named.
+    """CUDA, then MPS, then the CPU; or the one that is named; of several the first.
 
-    Raises: ConfigError if it is not there, with the name of the setting that asked for it.
+    Raises: ConfigError if one is not there, with the name of the setting that asked for it.
     """
-    if name == "auto":
-        return torch.device(available_devices()[0])
+    return pick_devices(name, setting=setting)[0]
+
+
+def pick_devices(name: str = "auto", *, setting: str = "train.device") -> tuple[torch.device, ...]:
+    """The devices that are named with commas between them, one for each process; "auto" is one.
+
+    Raises: ConfigError if one is not there, or if they cannot train together.
+    """
+    if name == AUTO:
+        return (torch.device(available_devices()[0]),)
+    if (names := named(name)) and (why_not := why_not_together(name)):
+        raise ConfigError([Problem(setting, f'{setting} = "{name}" is not possible: {why_not}', name)])
+    found = [device for one in names if (device := _find(one)) is not None]
+    if len(found) < len(names) or not names:
+        raise ConfigError([Problem(setting, _not_here(name, names, setting), name)])
+    places = [device.index or 0 for device in found if device.type != "cpu"]
+    if len(set(places)) < len(places):  # as "cuda" and "cuda:0" are
+        message = f'{setting} = "{name}" is not possible: two of these names are of one device; name each once.'
+        raise ConfigError([Problem(setting, message, name)])
+    return tuple(found)
+
+
+def _not_here(name: str, names: tuple[str, ...], setting: str) -> str:
+    if len(names) < 2:
+        return f'{setting} = "{name}" is not on this machine: it takes one of {", ".join([AUTO, *here()])}.'
+    missing = next(one for one in names if _find(one) is None)
+    has = f"this machine has {', '.join(here())}; name only these"
+    return f'{setting} = "{name}" is not possible: {missing} is not here; {has}, or {AUTO}.'
+
+
+def here() -> list[str]:
+    """Every device of this machine as a recipe names it, the best first."""
+    kinds = available_devices()
+    several = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if "cuda" in kinds else []
+    return [*several, *(kind for kind in kinds if kind != "cuda" or not several)]
+
+
+def _find(name: str) -> torch.device | None:
+    """The device of a name, or None if it is not on this machine."""
     try:
         device = torch.device(name)
     except RuntimeError:
-        device = None
-    if device is None or device.type not in available_devices():
-        known = ", ".join(["auto", *available_devices()])
-        message = f'{setting} = "{name}" is not on this machine: it takes one of {known}.'
-        raise ConfigError([Problem(setting, message, name)])
-    return device
+        return None
+    is_here = device.type in available_devices()
+    count = torch.cuda.device_count() if device.type == "cuda" else 1
+    return device if is_here and (device.index or 0) < max(1, count) else None
 
 
 def available_devices() -> list[str]:

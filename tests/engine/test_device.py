@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dit_studio.engine import device as devices
-from dit_studio.engine.device import Precision, naming_memory_errors, pick_device, pick_precision
+from dit_studio.engine.device import Precision, naming_memory_errors, pick_device, pick_devices, pick_precision
 from dit_studio.errors import ConfigError, DeviceMemoryError
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
@@ -48,6 +48,36 @@ def test_a_device_that_is_not_there_is_named(machine) -> None:  # type: ignore[n
     for name in ("cuda", "cuda:1", "gpu", ""):
         with pytest.raises(ConfigError, match="it takes one of auto, mps, cpu"):
             pick_device(name)
+
+
+def test_several_devices_are_taken_in_the_order_of_their_names(machine, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    machine(cuda=True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.here() == ["cuda:0", "cuda:1", "cpu"]
+    assert pick_devices("auto") == (CUDA,)
+    assert pick_devices("cuda:1, cuda:0") == (torch.device("cuda:1"), torch.device("cuda:0"))
+    assert pick_device("cuda:1,cuda:0") == torch.device("cuda:1")
+    assert pick_devices("cpu,cpu,cpu") == (CPU, CPU, CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("cuda:0,cuda:2", "cuda:2 is not here; this machine has cuda:0, cuda:1, cpu; name only these, or auto."),
+        ("cuda,cuda:0", "two of these names are of one device; name each once."),
+        ("cuda:0,cuda:0", "cuda:0 is named twice"),
+        ("cuda:0,cpu", "cpu and cuda cannot train together"),
+        ("auto,auto", "auto is one device"),
+        ("cuda:7", "it takes one of auto, cuda:0, cuda:1, cpu."),
+        (" , ", "it takes one of auto, cuda:0, cuda:1, cpu."),
+    ],
+)
+def test_devices_that_cannot_be_taken_get_a_sentence(machine, monkeypatch, name: str, reason: str) -> None:  # type: ignore[no-untyped-def]
+    machine(cuda=True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match=f'^train.device = "{name}" is not ') as raised:
+        pick_devices(name)
+    assert reason in str(raised.value)
 
 
 def test_the_setting_at_fault_is_named_as_the_caller_calls_it(machine) -> None:  # type: ignore[no-untyped-def]
