@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmark = command("benchmark", _benchmark, "measure this machine, side by side with a reference")
     benchmark.add_argument(
         "what",
-        choices=["train", "data", "latents", "models", "sample", "evaluate", "window", "attention", "family"],
+        choices=["train", "data", "latents", "models", "sample", "evaluate", "window", "attention", "family", "scale"],
         metavar="WHAT",
         help="train, data, latents, models, sample, evaluate, attention, family or window",
     )
@@ -452,6 +452,10 @@ def _benchmark(options: argparse.Namespace) -> int:
         from dit_studio.cli_speed import measure_speed
 
         figures = measure_speed(options.what)
+    elif options.what == "scale":
+        from dit_studio.cli_scale import measure_scale
+
+        figures = measure_scale()
     elif options.what == "evaluate":
         from dit_studio.engine.benchmark_evaluation import measure_evaluation
 
