@@ -100,6 +100,11 @@ def available_devices() -> list[str]:
     return [*found, "cpu"]
 
 
+def cores() -> int:
+    """Of the processor, those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def pick_precision(device: torch.device, wanted: str = "auto", *, setting: str = "train.precision") -> Precision:
     """What suits the device, or what is wanted.
 

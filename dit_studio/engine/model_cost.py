@@ -18,6 +18,7 @@ from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine import device as devices
 from dit_studio.engine.attention import CrossAttention, SelfAttention
 from dit_studio.engine.checkpoint import LatentSpace, ModelDescription
+from dit_studio.engine.device_plan import PROCESS_BYTES, DevicePlan, plan_devices
 from dit_studio.engine.latents_space import planned_space
 from dit_studio.engine.model import DiT, DiTBlock, Mlp, PatchEmbedder, SwiGlu
 from dit_studio.engine.paper_rows import paper_row
@@ -27,7 +28,6 @@ from dit_studio.events import ModelSummary
 
 _StorageReference: Any = reductions.StorageWeakRef  # it has no types
 _STATE_COPIES = 5  # weights, gradients, AdamW's two moments, the averaged weights; all float32
-_PROCESS_BYTES = 400 * 2**20  # Python, torch and the buffers of a step
 _HALF_SHARE = 0.6  # of the activations' bytes when products are in 16 bits (measured on S/2)
 
 
@@ -49,8 +49,9 @@ def describe_model(recipe: dict[str, Any], num_classes: int) -> Iterator[ModelSu
 class ModelCost(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int  # that are trained; the fixed position embedding is not, and the paper does not count it
     gflops: float
-    training_bytes: int
+    training_bytes: int  # on each device
     sampling_bytes: int
+    plan: DevicePlan
 
 
 def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
@@ -61,13 +62,14 @@ def model_cost(settings: Recipe, num_classes: int) -> ModelCost:
     if settings.train.gradient_checkpointing:
         activations = activations // description.depth + description.depth * walked.block_input_bytes
     share = 1.0 if devices.pick_precision(device, settings.train.precision).name == "fp32" else _HALF_SHARE
-    batch = settings.train.batch_size / settings.train.accumulate
+    plan = plan_devices(settings, state_bytes=_STATE_COPIES * 4 * parameters, image_bytes=share * activations)
     images = _images_of_a_preview(settings, num_classes)
     return ModelCost(
         parameters=parameters,
         gflops=walked.gflops,
-        training_bytes=int(_STATE_COPIES * 4 * parameters + share * batch * activations + _PROCESS_BYTES),
-        sampling_bytes=int(4 * parameters + share * images * walked.live_bytes + _PROCESS_BYTES),
+        training_bytes=plan.bytes_each,
+        sampling_bytes=int(4 * parameters + share * images * walked.live_bytes + PROCESS_BYTES),
+        plan=plan,
     )
 
 

@@ -12,6 +12,7 @@ from dit_studio.config import Recipe, parse_recipe
 from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import COLOR_CHANNELS
+from dit_studio.engine.device_plan import DevicePlan, device_checks, plan_line
 from dit_studio.engine.latents_checks import latents_checks
 from dit_studio.engine.model_cost import model_cost
 from dit_studio.engine.trainer import PREVIEW_CLASSES
@@ -24,7 +25,7 @@ from dit_studio.events import (
     Progress,
 )
 from dit_studio.files import free_bytes, why_not_writable
-from dit_studio.machine_events import DeviceSummary
+from dit_studio.machine_events import DeviceDescribed, DevicesListed, DeviceSummary
 from dit_studio.model_settings import resolve_model
 from dit_studio.places import cache_dir
 
@@ -47,6 +48,23 @@ def describe_device() -> Iterator[DeviceSummary]:
     )
 
 
+def list_devices() -> Iterator[DevicesListed]:
+    """Every device of this machine."""
+    found = [(name, devices.pick_device(name)) for name in devices.here()]
+    yield DevicesListed(
+        devices=tuple(
+            DeviceDescribed(
+                name=name,
+                title=devices.describe(device),
+                memory_used=devices.memory_total(device) - devices.memory_free(device),
+                memory_total=devices.memory_total(device),
+            )
+            for name, device in found
+        ),
+        cores=devices.cores(),
+    )
+
+
 # ------------------------------------------------------------------------------------------------- preflight
 
 
@@ -61,11 +79,13 @@ def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight
         *(vae_checks := latents_checks(settings, summary.images if summary else 0)),
         *_check_folder("Output folder", Path(out)),
         *_check_folder("Cache folder", cache_dir()),
+        *(wrong_devices := list(device_checks(settings))),
     ]
-    if all(check.status is not CheckStatus.FAILED for check in vae_checks):  # else the model's shape is not known
+    if all(check.status is not CheckStatus.FAILED for check in [*vae_checks, *wrong_devices]):  # else it is not known
         checks += [
             *([fine_tune.preflight_line(settings, names)] if settings.train.start_from else []),
             *_check_disk(settings, Path(out), summary, classes),
+            *_check_devices(settings, classes),
             _check_memory(settings, classes),
             _check_time(settings, classes),
         ]
@@ -152,22 +172,41 @@ def _room(name: str, needed: float, place: Path, what: str) -> Check:
     return Check(name=name, status=CheckStatus.OK, message=message)
 
 
+def _check_devices(settings: Recipe, classes: int) -> Iterator[Check]:
+    """One line if there are several."""
+    if (plan := model_cost(settings, classes).plan).count > 1:
+        yield plan_line(plan, batch_size=settings.train.batch_size, cores=devices.cores())
+
+
 def _check_memory(settings: Recipe, classes: int) -> Check:
-    device = devices.pick_device(settings.train.device)
-    needed, free = model_cost(settings, classes).training_bytes, devices.memory_free(device)
-    message = f"About {_gigabytes(needed)} to train, {_gigabytes(free)} free on {devices.describe(device)}."
-    if needed > devices.memory_total(device):
-        return _failed("Memory", message, "Take a smaller batch, gradient checkpointing, or a smaller model.")
+    plan = model_cost(settings, classes).plan
+    needed, fullest = plan.needed_of_one_memory, min(plan.devices, key=devices.memory_free)
+    free, each = devices.memory_free(fullest), _each(plan)
+    message = f"About {_gigabytes(needed)} to train{each}, {_gigabytes(free)} free on {devices.describe(fullest)}."
+    if needed > min(devices.memory_total(device) for device in plan.devices):
+        return _failed("Memory", message, _less_memory(plan))
     if needed > 0.9 * free:
         return _warning("Memory", message, "Take a smaller batch, or close other programs.")
     return Check(name="Memory", status=CheckStatus.OK, message=message)
 
 
+def _each(plan: DevicePlan) -> str:
+    if plan.count == 1:
+        return ""
+    return f" in {plan.count} processes" if plan.devices[0].type == "cpu" else " on each device"
+
+
+def _less_memory(plan: DevicePlan) -> str:
+    ways = "Take a smaller batch, gradient checkpointing, or a smaller model."
+    return ways if plan.is_split or plan.count == 1 else f"Split the model over the devices. {ways}"
+
+
 def _check_time(settings: Recipe, classes: int) -> Check:
-    device = devices.pick_device(settings.train.device)
+    cost = model_cost(settings, classes)
+    device = cost.plan.devices[0]
     precision = devices.pick_precision(device, settings.train.precision)
-    rate = matmul_rate(device, precision.dtype)
-    flops = 2e9 * model_cost(settings, classes).gflops * 3 * settings.train.batch_size  # the backward pass costs two
+    rate = matmul_rate(device, precision.dtype) * (1 if device.type == "cpu" else cost.plan.count)  # cores are shared
+    flops = 2e9 * cost.gflops * 3 * settings.train.batch_size  # the backward pass costs two
     operations = resolve_model(settings.model).depth or 0
     seconds_a_step = flops / (rate * _EFFICIENCY) + settings.train.accumulate * operations * _BLOCK_SECONDS
     seconds = settings.train.steps * seconds_a_step * (1 + _share_beside(settings, classes))

@@ -9,8 +9,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dit_studio.config import apply_settings, parse_recipe, recipe_to_tables
-from dit_studio.engine import model_cost as model_cost_module
 from dit_studio.engine.checkpoint import ModelDescription
+from dit_studio.engine.device_plan import PROCESS_BYTES
 from dit_studio.engine.model_cost import count_parameters, describe_model, model_cost, walk
 from dit_studio.engine.paper_rows import paper_row
 from dit_studio.model_settings import PRESETS, DiffusionConfig
@@ -148,7 +148,7 @@ def test_the_estimate_is_near_what_a_step_takes() -> None:
     is_over.set()
     watcher.join()
     states = 3 * 4 * sum(tensor.numel() for tensor in model.parameters())  # moments and average, not made here
-    estimate = model_cost(recipe, 2).training_bytes - model_cost_module._PROCESS_BYTES - states
+    estimate = model_cost(recipe, 2).training_bytes - PROCESS_BYTES - states
     assert 0.6 < estimate / (peak[0] - before) < 1.6
 
 
