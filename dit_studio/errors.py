@@ -5,6 +5,7 @@ StudioError                 anything we can say in a sentence; exit status 1
 ├── DataError               a data set that cannot be read or trained on
 ├── CheckpointError         a checkpoint that is missing, damaged, unsafe or of another shape
 ├── RunError                a run folder that cannot be used: locked, not writable, not a run
+│   └── UnwritableError     the disk does not take what has to be written; it may be gone for a while only
 ├── DiskFullError           there is no room for what has to be written
 ├── DeviceMemoryError       a step does not fit into the memory of the device
 ├── NotFiniteError          the loss became NaN or infinite and stayed so; or a drawn image did
@@ -66,6 +67,12 @@ class RunError(StudioError):
     """A run folder that cannot be used."""
 
     code = "run"
+
+
+class UnwritableError(RunError):
+    """The disk does not take what has to be written, and not because it is full; it may be gone for a while only."""
+
+    code = "unwritable"
 
 
 class DiskFullError(StudioError):

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dit_studio.errors import DiskFullError, RunError
+from dit_studio.errors import DiskFullError, UnwritableError
 
 _REPLACE_TRIES, _REPLACE_WAIT_SECONDS = 20, 0.05
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -19,7 +19,7 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` to `path`: a temporary file beside it, fsync, rename.
 
-    Raises: DiskFullError or RunError, with the path; the old file, if any, is then still whole.
+    Raises: DiskFullError or UnwritableError, with the path; the old file, if any, is then still whole.
     """
     with open_atomically(path) as file:
         file.write(data)
@@ -29,7 +29,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """A temporary file to write; when the block ends well it becomes `path`, in place of what was there.
 
-    Raises: DiskFullError or RunError, with the path; the old file, if any, is then still whole.
+    Raises: DiskFullError or UnwritableError, with the path; the old file, if any, is then still whole.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming_disk_errors(path):
@@ -48,7 +48,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 def new_folder_atomically(path: Path) -> Iterator[Path]:
     """A temporary folder to fill; when the block ends well it becomes `path`, in place of what was there.
 
-    Raises: DiskFullError or RunError, with the path; the old folder, if any, is then still whole.
+    Raises: DiskFullError or UnwritableError, with the path; the old folder, if any, is then still whole.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming_disk_errors(path):
@@ -71,11 +71,12 @@ def new_folder_atomically(path: Path) -> Iterator[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Take a folder away whole: it is out of sight before the first of its files goes."""
-    if path.exists():
-        hidden = path.with_name(f".{path.name}.{os.getpid()}.old")
-        path.rename(hidden)
-        shutil.rmtree(hidden, ignore_errors=True)
+    """Take a folder away whole: it is out of sight before the first of its files goes. Raises: UnwritableError."""
+    with naming_disk_errors(path):
+        if path.exists():
+            hidden = path.with_name(f".{path.name}.{os.getpid()}.old")
+            path.rename(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
 
 
 def set_aside(folders: Iterable[Path]) -> None:
@@ -112,7 +113,7 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
                 remedy="Free some space, or choose another folder.",
                 numbers={"free_bytes": free},
             ) from error
-        raise RunError(
+        raise UnwritableError(
             f"{path} cannot be written: {error.strerror or error}.", remedy="Choose a folder that you may write to."
         ) from error
 

@@ -20,20 +20,20 @@ from dit_studio.engine.checkpoint import list_checkpoints
 from dit_studio.engine.data import ImageSet
 from dit_studio.engine.latents_encoding import Latents, load_latents
 from dit_studio.engine.trainer import Trainer
-from dit_studio.errors import CheckpointError, DeviceMemoryError, NotFiniteError, StudioError
+from dit_studio.errors import CheckpointError, DeviceMemoryError, NotFiniteError, StudioError, UnwritableError
 from dit_studio.events import (
     Command,
     Event,
     Failure,
     JobState,
     Notice,
-    PreviewSaved,
     Progress,
     Resumed,
     Started,
     StateChanged,
 )
 from dit_studio.files import write_atomically
+from dit_studio.patience import written_patiently
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ def _run(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> I
         is_stopped = yield from _obey(trainer, next_to_obey)
         if is_stopped:
             yield StateChanged(state=JobState.STOPPING, step=trainer.step, message="Saving a checkpoint.")
-            yield trainer.save()
+            yield from written_patiently(trainer.save, step=trainer.step)
             yield StateChanged(state=JobState.STOPPED, step=trainer.step)
             return
         with trainer.within_memory():
@@ -170,9 +170,9 @@ def _obey(trainer: Trainer, next_command: NextCommand) -> Generator[Event, None,
             case Command.STOP:
                 return True
             case Command.SAVE:
-                yield trainer.save()
+                yield from written_patiently(trainer.save, step=trainer.step)
             case Command.PREVIEW:
-                yield _preview(trainer)
+                yield from _preview(trainer)
             case Command.PAUSE if not is_paused:
                 is_paused = True
                 yield StateChanged(state=JobState.PAUSED, step=trainer.step)
@@ -193,17 +193,17 @@ def _what_is_due(trainer: Trainer) -> Iterator[Event]:
             validation = trainer.validate()
         yield validation
     if _is_due(step, train.preview_every, is_last=is_last):
-        yield _preview(trainer)
+        yield from _preview(trainer)
     if is_last or _is_due(step, train.checkpoint_every, is_last=False):
-        yield trainer.save()
+        yield from written_patiently(trainer.save, step=trainer.step)
 
 
-def _preview(trainer: Trainer) -> PreviewSaved | Notice:
+def _preview(trainer: Trainer) -> Iterator[Event]:
     try:
         with trainer.within_memory():
-            return trainer.preview()
-    except (NotFiniteError, CheckpointError) as error:  # training goes on, even if a VAE went away
-        return Notice(message=f"No preview at step {trainer.step}: {error}", level="warning")
+            yield from written_patiently(trainer.preview, step=trainer.step)
+    except (NotFiniteError, CheckpointError, UnwritableError) as error:  # training goes on, even if a VAE went away
+        yield Notice(message=f"No preview at step {trainer.step}: {error}", level="warning")
 
 
 def _metrics(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> Iterator[Event]:
