@@ -1,9 +1,11 @@
 """Which device computes, in which number format, and how much memory it has: the only file that names a device."""
 
+import gc
 import itertools
 import os
 import platform
 import subprocess
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +20,7 @@ from dit_studio.errors import ConfigError, DeviceMemoryError, Problem
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 _PLAIN_ATTENTION_SCORES = 32 * 2**20
+_LOOK_SECONDS = 0.01  # between two looks at this process's memory
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "failed to allocate", "not enough memory")
 
 
@@ -201,7 +204,81 @@ def memory_free(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return min(psutil.virtual_memory().available, memory_total(device))
+    return min([psutil.virtual_memory().available, memory_total(device), *_container_free()])
+
+
+def raises_when_full(device: torch.device) -> bool:
+    """The back end says so where memory is short; on a CPU the system ends the process without a word."""
+    return device.type != "cpu"
+
+
+def most_held(device: torch.device, action: Callable[[], object]) -> int:
+    """The most bytes that this process held on the device during an action: also what was there before, and what an
+    allocator keeps for the next time."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        action()
+        torch.cuda.synchronize(device)
+        return int(torch.cuda.max_memory_reserved(device))
+    if device.type != "cpu":
+        action()
+        return memory_used(device)
+    return _most_resident(device, action)
+
+
+def _most_resident(device: torch.device, action: Callable[[], object]) -> int:
+    """Looks so often that nothing large comes and goes unseen."""
+    seen, is_done = [memory_used(device)], threading.Event()
+
+    def look() -> None:
+        while not is_done.wait(_LOOK_SECONDS):
+            seen[0] = max(seen[0], memory_used(device))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        action()
+    finally:
+        is_done.set()
+        looking.join()
+    return max(seen[0], memory_used(device))
+
+
+def release_memory(device: torch.device) -> None:
+    """Give back what nothing refers to any more."""
+    gc.collect()
+    _empty_cache(device)
+
+
+@contextmanager
+def undisturbed(device: torch.device) -> Iterator[None]:
+    """What runs in it leaves random states, number formats and threads as they were, and holds no memory after it."""
+    random, threads = torch.get_rng_state(), torch.get_num_threads()
+    on_device = _random_state(device)
+    formats = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = formats
+        torch.set_num_threads(threads)
+        torch.set_rng_state(random)
+        if on_device is not None:
+            _set_random_state(device, on_device)
+        release_memory(device)
+
+
+def _random_state(device: torch.device) -> torch.Tensor | None:
+    """Of a device that has one of its own."""
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
+def _set_random_state(device: torch.device, state: torch.Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.mps.set_rng_state(state)
 
 
 def peak_bytes(device: torch.device, action: Callable[[], object]) -> int | None:
@@ -228,6 +305,18 @@ def _container_limit() -> list[int]:
         return [int(Path("/sys/fs/cgroup/memory.max").read_text())]
     except (OSError, ValueError):  # no such file, or "max"
         return []
+
+
+def _container_free() -> list[int]:
+    """Bytes below the container's limit; what the system merely caches of files counts as free."""
+    place = Path("/sys/fs/cgroup")
+    try:
+        used = int((place / "memory.current").read_text())
+        lines = (place / "memory.stat").read_text().splitlines()
+        cached = next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+    except (OSError, ValueError, IndexError):
+        return []
+    return [max(0, limit - (used - cached)) for limit in _container_limit()]
 
 
 class BackEndError(Exception):
