@@ -1,0 +1,47 @@
+"""Which runs of the queue start now, as a function of what waits and of the devices at work."""
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+
+from dit_studio.device_names import AUTO
+from dit_studio.events import JobState
+
+
+class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that waits, or that was started from the queue."""
+
+    run: str  # the folder's name, below the folder of runs
+    devices: tuple[str, ...]  # that it takes; entries of other devices do not wait for it
+    is_held: bool = False  # it keeps its place, and does not start
+    resume: bool = False  # it goes on from its newest checkpoint
+    added: float = 0.0  # wall clock, seconds since 1970
+    before: JobState = JobState.IDLE  # what the run was before it was queued
+    tries: int = 0  # starts of which no process came
+
+
+def due(entries: Sequence[QueueEntry], busy: Collection[str]) -> list[QueueEntry]:
+    """The waiting entries to start now, in order; `busy`: the devices that runs are at work on.
+
+    Entries of other devices do not wait for each other. An entry of several devices needs all of them, and those
+    behind it leave them to it, so that its turn comes.
+    """
+    started, taken = [], _lanes(busy)
+    for entry in entries:
+        if entry.is_held:
+            continue
+        lanes = _lanes(entry.devices)
+        if not any(_is_same(one, other) for one in lanes for other in taken):
+            started.append(entry)
+        taken |= lanes
+    return started
+
+
+def _lanes(devices: Collection[str]) -> set[str]:
+    """The first device of a kind has two names, with and without its number."""
+    return {device.removesuffix(":0") for device in devices}
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Which device "auto" is has not been asked: it may be the first of any kind."""
+    return one == other or (AUTO in (one, other) and ":" not in one + other)
