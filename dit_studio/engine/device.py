@@ -7,7 +7,7 @@ import platform
 import subprocess
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,6 +279,28 @@ def _set_random_state(device: torch.device, state: torch.Tensor) -> None:
         torch.cuda.set_rng_state(state, device)
     else:
         torch.mps.set_rng_state(state)
+
+
+def memory_in_use(found: Sequence[torch.device]) -> list[int]:
+    """Bytes that all processes together hold on each device; 0 where nobody tells. No work begins on a GPU for it."""
+    gpus = _gpu_memory_in_use() if any(device.type == "cuda" for device in found) else {}
+    return [
+        gpus.get(str(torch.cuda.get_device_properties(device).uuid), 0)
+        if device.type == "cuda"
+        else memory_total(device) - memory_free(device)
+        for device in found
+    ]
+
+
+def _gpu_memory_in_use() -> dict[str, int]:
+    """Bytes by the GPU's UUID, as its driver counts them."""
+    asked = ["nvidia-smi", "--query-gpu=uuid,memory.used", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    pairs = (line.removeprefix("GPU-").split(", ") for line in done.stdout.splitlines())
+    return {pair[0]: int(pair[1]) * 2**20 for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
 
 def peak_bytes(device: torch.device, action: Callable[[], object]) -> int | None:

@@ -50,16 +50,17 @@ def describe_device() -> Iterator[DeviceSummary]:
 
 def list_devices() -> Iterator[DevicesListed]:
     """Every device of this machine."""
-    found = [(name, devices.pick_device(name)) for name in devices.here()]
+    names = devices.here()
+    found = [devices.pick_device(name) for name in names]
     yield DevicesListed(
         devices=tuple(
             DeviceDescribed(
                 name=name,
                 title=devices.describe(device),
-                memory_used=devices.memory_total(device) - devices.memory_free(device),
+                memory_used=in_use,
                 memory_total=devices.memory_total(device),
             )
-            for name, device in found
+            for name, device, in_use in zip(names, found, devices.memory_in_use(found), strict=True)
         ),
         cores=devices.cores(),
     )
@@ -180,14 +181,23 @@ def _check_devices(settings: Recipe, classes: int) -> Iterator[Check]:
 
 def _check_memory(settings: Recipe, classes: int) -> Check:
     plan = model_cost(settings, classes).plan
-    needed, fullest = plan.needed_of_one_memory, min(plan.devices, key=devices.memory_free)
-    free, each = devices.memory_free(fullest), _each(plan)
-    message = f"About {_gigabytes(needed)} to train{each}, {_gigabytes(free)} free on {devices.describe(fullest)}."
+    needed, (free, fullest) = plan.needed_of_one_memory, _least_free(plan)
+    message = (
+        f"About {_gigabytes(needed)} to train{_each(plan)}, {_gigabytes(free)} free on {devices.describe(fullest)}."
+    )
     if needed > min(devices.memory_total(device) for device in plan.devices):
         return _failed("Memory", message, _less_memory(plan))
     if needed > 0.9 * free:
         return _warning("Memory", message, "Take a smaller batch, or close other programs.")
     return Check(name="Memory", status=CheckStatus.OK, message=message)
+
+
+def _least_free(plan: DevicePlan) -> tuple[int, torch.device]:
+    """Bytes that are free on the fullest device, and which it is."""
+    if plan.count == 1 or plan.devices[0].type == "cpu":
+        return devices.memory_free(plan.devices[0]), plan.devices[0]
+    in_use = zip(plan.devices, devices.memory_in_use(plan.devices), strict=True)
+    return min(((devices.memory_total(device) - used, device) for device, used in in_use), key=lambda pair: pair[0])
 
 
 def _each(plan: DevicePlan) -> str:

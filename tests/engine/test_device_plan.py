@@ -1,7 +1,9 @@
 """How a run spreads over several devices, on machines that are simulated, and what is said of it before the start."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +28,11 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(devices, "describe", lambda device: "Test GPU" if device.type == "cuda" else "Test CPU")
     monkeypatch.setattr(devices, "memory_total", lambda _: 8 * GIGABYTE)
-    monkeypatch.setattr(devices, "memory_free", lambda device: (4 if device.index == 1 else 7) * GIGABYTE)
+    monkeypatch.setattr(devices, "memory_free", lambda _: 7 * GIGABYTE)
+    uuids = SimpleNamespace(uuid="aaaa-0"), SimpleNamespace(uuid="aaaa-1")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: uuids[device.index or 0])
+    said = subprocess.CompletedProcess([], 0, stdout="GPU-aaaa-1, 3815\nGPU-aaaa-0, 954\nGPU-bbbb-9, [N/A]\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
     monkeypatch.setattr(devices, "pick_precision", lambda *_, **__: devices.Precision("fp32"))
     monkeypatch.setattr(plan_module, "matmul_rate", lambda *_, **__: 1e12)
     yield
@@ -50,7 +56,7 @@ def test_every_device_is_listed_with_its_memory() -> None:
     assert [(one.name, one.title) for one in listed.devices] == [
         ("cuda:0", "Test GPU"), ("cuda:1", "Test GPU"), ("cpu", "Test CPU"),
     ]  # fmt: skip
-    assert [one.memory_used for one in listed.devices] == [GIGABYTE, 4 * GIGABYTE, GIGABYTE]
+    assert [one.memory_used for one in listed.devices] == [954 * 2**20, 3815 * 2**20, GIGABYTE]
     assert {one.memory_total for one in listed.devices} == {8 * GIGABYTE}
     assert listed.cores == devices.cores() >= 1
 
