@@ -9,6 +9,7 @@ StudioError                 anything we can say in a sentence; exit status 1
 ├── DiskFullError           there is no room for what has to be written
 ├── DeviceMemoryError       a step does not fit into the memory of the device
 ├── NotFiniteError          the loss became NaN or infinite and stayed so; or a drawn image did
+├── ProcessLostError        another process of the same run failed or is gone
 └── ShapeError              a tensor or image whose shape does not fit
 """
 
@@ -91,6 +92,12 @@ class NotFiniteError(StudioError):
     """The loss became NaN or infinite and stayed so; or a drawn image did."""
 
     code = "not_finite"
+
+
+class ProcessLostError(StudioError):
+    """Another process of the same run failed or is gone."""
+
+    code = "process_lost"
 
 
 class ShapeError(StudioError):

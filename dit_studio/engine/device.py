@@ -96,6 +96,47 @@ def _find(name: str) -> torch.device | None:
     return device if is_here and (device.index or 0) < max(1, count) else None
 
 
+def pick_device_of_rank(name: str, *, local_rank: int, local_size: int) -> torch.device:
+    """The device of one of `local_size` processes that train together on this machine.
+
+    Of several that are named, each takes its own; of one kind, each takes the one of its number. The processor takes
+    any number of processes. Raises: ConfigError if there are more processes than devices.
+    """
+    found = pick_devices(name)
+    first, there = found[0], len(found)
+    what = f'train.device = "{name}" names {there}'
+    if there == 1:
+        there = torch.cuda.device_count() if first.type == "cuda" else 1
+        what = f"this machine has {there} of the kind {first.type}"
+    if local_size > there and not (first.type == "cpu" and len(found) == 1):
+        message = (
+            f"{local_size} processes were started on this machine, each takes a device, and {what}: "
+            f"start {there} (--nproc-per-node={there})."
+        )
+        raise ConfigError([Problem("train.device", message, name)])
+    if len(found) > 1 or local_size == 1:
+        return found[local_rank]
+    return torch.device(first.type, local_rank) if first.type == "cuda" else first
+
+
+def take_device(device: torch.device) -> None:
+    """Make it the one that this process computes on where none is named."""
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+
+
+def full_name(device: torch.device) -> str:
+    """As torch knows it, with its number where there may be several."""
+    if device.type == "cuda" and device.index is None:
+        return f"cuda:{torch.cuda.current_device()}"
+    return str(device)
+
+
+def collective_back_end(device: torch.device) -> str:
+    """What carries tensors between processes on devices of this kind."""
+    return "nccl" if device.type == "cuda" else "gloo"
+
+
 def available_devices() -> list[str]:
     """The kinds of device on this machine, the best first."""
     found = ["cuda"] if torch.cuda.is_available() else []
