@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dit_studio.jobs.run_folder import RunFolder, checkpoint_step
-from dit_studio.ui.train.run_bar import title_of
+from dit_studio.jobs.run_label import title_of
 
 
 def run_of(path: str) -> str:

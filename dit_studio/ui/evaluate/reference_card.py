@@ -21,7 +21,6 @@ from dit_studio.ui.evaluate.source_question import SourceQuestion
 from dit_studio.ui.evaluate.source_words import cautions_of, facts_line, progress_line, source_line
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.drop_area import DropArea
-from dit_studio.ui.train.run_bar import title_of
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, Muted, button
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.message import MessageCard
@@ -161,7 +160,7 @@ class ReferenceCard(Card):
         """The data sets of runs, and what was opened before."""
         self._known.clear()
         for summary in list_runs(runs_dir())[:_MOST_RUNS]:
-            self._add_choice(f"Data set of {title_of(summary.folder)}", str(summary.folder.path))
+            self._add_choice(f"Data set of {summary.title}", str(summary.folder.path))
         self._known.addSeparator()
         for path in self._settings.now.recent:
             if Path(path).exists() and not RunFolder(Path(path)).is_run():

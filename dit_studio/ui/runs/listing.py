@@ -9,10 +9,10 @@ from PySide6.QtGui import QImage, QImageReader
 
 from dit_studio.events import Event
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_label import title_of
 from dit_studio.jobs.run_list import RunSummary, list_runs
 from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.resuming import why_not_resume
-from dit_studio.ui.train.run_bar import title_of
 
 THUMBNAIL_SIZE = 40  # pixels
 

@@ -14,7 +14,6 @@ from dit_studio.jobs.run_list import RunSummary, list_runs
 from dit_studio.opened_models import name_of
 from dit_studio.places import runs_dir
 from dit_studio.ui.train.amounts import count, short
-from dit_studio.ui.train.run_bar import title_of
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, NoScrollComboBox, button, describe, row
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.message import MessageCard
@@ -176,12 +175,12 @@ class ModelPicker(Card):
 
     def _add_run(self, summary: RunSummary) -> None:
         folder = summary.folder
-        self.runs.addItem(title_of(folder), str(folder.path))
+        self.runs.addItem(summary.title, str(folder.path))
         if not folder.checkpoints():
             items = self.runs.model()
             assert isinstance(items, QStandardItemModel)
             items.item(self.runs.count() - 1).setEnabled(False)
-            self.runs.setItemText(self.runs.count() - 1, f"{title_of(folder)} (no checkpoint yet)")
+            self.runs.setItemText(self.runs.count() - 1, f"{summary.title} (no checkpoint yet)")
 
     def _fill_checkpoints(self) -> None:
         run = self._run_of(self._path)

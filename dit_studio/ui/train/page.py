@@ -133,7 +133,7 @@ class TrainPage(QWidget):
         self.run_started.emit(folder)
 
     def _may_run_beside_others(self) -> bool:
-        others = [run.folder.name for run in list_runs(runs_dir()) if run.status.state.is_active]
+        others = [run.title for run in list_runs(runs_dir()) if run.status.state.is_active]
         return not others or self._dialogs.confirm(
             f"{others[0]} is training already. Two runs on one device slow each other down, and may not fit into "
             "its memory.",

@@ -1,15 +1,15 @@
 """What runs, how far it is and how long it will take, and the buttons that steer it."""
 
-import re
 import time
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QKeySequence
+from PySide6.QtGui import QKeySequence, QShowEvent
 from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, JobState, Metrics, Progress, Resumed, Started, StateChanged
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_label import title_of
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train import amounts
 from dit_studio.ui.train.pace import Pace
@@ -59,11 +59,6 @@ _ASKED = {
 }
 
 
-def title_of(folder: RunFolder) -> str:
-    """The run's name as it was typed, without the time before it."""
-    return re.sub(r"^\d{8}-\d{6}-", "", folder.name)
-
-
 class RunBar(QWidget):
     """The bar above the plots. `pressed` names the button: start, resume, pause, stop, save or preview."""
 
@@ -71,6 +66,7 @@ class RunBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._folder: RunFolder | None = None
         self._pace, self._steps, self._metrics = Pace(), 0, Metrics(step=0, loss=None, learning_rate=0.0)
         self._state, self._why_not, self._said = JobState.IDLE, "", ""
         self._why_not_resume, self._prefers_start = "", False
@@ -117,6 +113,7 @@ class RunBar(QWidget):
 
     def show_run(self, folder: RunFolder | None) -> None:
         """Another run is shown, from its beginning."""
+        self._folder = folder
         self._pace.restart()
         self._metrics = Metrics(step=0, loss=None, learning_rate=0.0)
         self._name.setText(title_of(folder) if folder else "No run yet")
@@ -187,6 +184,11 @@ class RunBar(QWidget):
             self._show_line()
         else:
             self._show_progress(progress)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._folder is not None:
+            self._name.setText(title_of(self._folder))  # it may have been renamed on another page
 
     # --------------------------------------------------------------------------------------------- how
 
