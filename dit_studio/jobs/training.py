@@ -208,6 +208,17 @@ def _is_gone(folder: RunFolder, process: "subprocess.Popen[bytes] | None", deadl
     return status.state.is_active and not folder.is_alive(status) and (bool(status.pid) or time.monotonic() > deadline)
 
 
+def mark_if_dead(folder: RunFolder, *, process: "subprocess.Popen[bytes] | None" = None) -> bool:
+    """Write down, without following it, that a run's process is gone, with the reason as far as it is known.
+
+    False if the run has ended well or lives: in another process, maybe.
+    """
+    if process is not None and process.poll() is None:
+        return False
+    status = folder.read_status()
+    return status.state.is_active and folder.mark_interrupted(_death(folder, process, status))
+
+
 def _death(folder: RunFolder, process: "subprocess.Popen[bytes] | None", status: Status) -> Failure:
     """What can be said of a process that ended without a word."""
     code = process.poll() if process is not None else None
