@@ -28,12 +28,22 @@ def try_lock(file: IO[bytes]) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody, in this process or another, holds a lock on the file."""
+    """Whether somebody, in this process or another, holds a lock on the file. Those who look do not see each other."""
     try:
-        with path.open("r+b") as file:
-            return not try_lock(file)
+        with path.open("rb") as file:
+            return not (_try_shared_lock(file) if os.name != "nt" else try_lock(file))
     except OSError:
         return False
+
+
+def _try_shared_lock(file: IO[bytes]) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

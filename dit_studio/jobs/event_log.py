@@ -26,12 +26,16 @@ class EventWriter:
         self._path = folder.path / "events.jsonl"
         self._pending: list[bytes] = []
         self._flushed_at = 0.0
+        self._has_failed = False
 
     def __enter__(self) -> "EventWriter":
         with naming_disk_errors(self._path):
-            self._file = self._path.open("a+b", buffering=0)
-            self._drop_half_line()
+            self._open()
         return self
+
+    def _open(self) -> None:
+        self._file = self._path.open("a+b", buffering=0)
+        self._drop_half_line()
 
     def __exit__(self, *_: object) -> None:
         with suppress(StudioError):
@@ -50,6 +54,11 @@ class EventWriter:
         if not self._pending:
             return
         with naming_disk_errors(self._path):
+            had_failed, self._has_failed = self._has_failed, True
+            if had_failed or os.fstat(self._file.fileno()).st_nlink == 0:  # or somebody has removed it
+                with suppress(OSError):
+                    self._file.close()
+                self._open()
             size = self._file.seek(0, os.SEEK_END)
             try:
                 _write_whole(self._file, b"".join(self._pending))
@@ -57,6 +66,7 @@ class EventWriter:
                 with suppress(OSError):  # a device that is full may refuse this too; readers pass over half a line
                     self._file.truncate(size)
                 raise
+        self._has_failed = False
         self._pending.clear()
         self._flushed_at = time.monotonic()
 
@@ -92,6 +102,8 @@ class EventReader:
         """The events written since the last call."""
         try:
             with self._path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self._offset:  # another file by now
+                    self._offset = 0
                 file.seek(self._offset)
                 block = file.read(limit_bytes)
         except OSError:
@@ -111,3 +123,19 @@ class EventReader:
                 yield decode(line)
             except msgspec.DecodeError:
                 self.unreadable_lines += 1
+
+
+def last_events(folder: "RunFolder", *, limit_bytes: int = 2**20) -> list[AnyEvent]:
+    """The newest events, those of the last `limit_bytes`; unreadable ones are passed over."""
+    try:
+        with (folder.path / "events.jsonl").open("rb") as file:
+            start = max(0, file.seek(0, os.SEEK_END) - limit_bytes)
+            file.seek(start)
+            lines = file.read().split(b"\n")
+    except OSError:
+        return []
+    events = []
+    for line in lines[1 if start else 0 : -1]:  # only whole ones
+        with suppress(msgspec.DecodeError):
+            events.append(decode(line))
+    return events
