@@ -1,12 +1,8 @@
 """What is said of this machine: its devices, and what fits and suits them."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from dit_studio.event_base import Event
-
-_EQUAL_SPEED = 0.02  # as a share; measured twice, a step's time differs by as much
 
 
 class DeviceSummary(Event, frozen=True, kw_only=True, tag="device"):
@@ -53,21 +49,6 @@ class BatchFound(Event, frozen=True, kw_only=True, tag="batch found"):
     images_per_second: float | None = None  # of the fastest
     limit: str = ""  # what ended the search, as a sentence
 
-    @classmethod
-    def of(cls, tried: Sequence[BatchTried], *, limit: str) -> "BatchFound":
-        """What these say, also where the search was ended early. Speeds within a fiftieth of the best count as equal:
-        the smallest of them is the fastest."""
-        fitting = [one for one in tried if one.fits]
-        timed = {one.batch_size: one.images_per_second for one in fitting if one.images_per_second is not None}
-        best = max(timed.values(), default=0.0)
-        fastest = min((size for size, speed in timed.items() if speed >= (1 - _EQUAL_SPEED) * best), default=None)
-        return cls(
-            batch_size=max((one.batch_size for one in fitting), default=None),
-            fastest=fastest,
-            images_per_second=timed.get(fastest) if fastest else None,
-            limit=limit,
-        )
-
 
 class RateTried(Event, frozen=True, kw_only=True, tag="rate tried"):
     """A step of a learning-rate range test."""
@@ -79,10 +60,10 @@ class RateTried(Event, frozen=True, kw_only=True, tag="rate tried"):
 
 
 class RateFound(Event, frozen=True, kw_only=True, tag="rate found"):
-    """What the test suggests; None if the loss never fell."""
+    """What the test suggests, in two digits; None if the loss never fell."""
 
     learning_rate: float | None
     steepest: float | None = None  # where the smoothed loss falls fastest
     lowest: float | None = None  # where it is lowest
     diverged: float | None = None  # where it ran away; None if it did not
-    reason: str = ""
+    reason: str = ""  # why there is no suggestion, or what to know of it

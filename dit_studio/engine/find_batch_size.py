@@ -24,7 +24,8 @@ from dit_studio.engine.latents_space import planned_space
 from dit_studio.engine.model_cost import model_cost
 from dit_studio.engine.trainer import Trainer
 from dit_studio.errors import DeviceMemoryError
-from dit_studio.events import DataSummary, Event, Progress
+from dit_studio.events import DataSummary, Progress
+from dit_studio.findings import batch_found
 from dit_studio.machine_events import BatchFound, BatchTried
 
 SLOW_SECONDS = 20.0  # of one step; nobody wants a batch that takes longer
@@ -55,7 +56,7 @@ def find_batch_size(
     with devices.undisturbed(used[0]):
         trial = _Trial(settings, used, classes)
         tried, limit = yield from search(trial.run, unit=unit, most=most_of(settings, images))
-    yield BatchFound.of(tried, limit=limit)
+    yield batch_found(tried, limit=limit)
 
 
 def _looked_up(settings: Recipe) -> Generator[Progress, None, tuple[int, int]]:

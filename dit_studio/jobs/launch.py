@@ -12,7 +12,8 @@ from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
 _ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "download_model_file", "report",
-                   "convert_model", "save_statistics", "see_attention", "export_attention")  # fmt: skip
+                   "convert_model", "save_statistics", "see_attention", "export_attention",
+                   "find_batch_size", "find_learning_rate")  # fmt: skip
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -33,6 +34,7 @@ class Launcher:
         self.in_process = in_process
         self._scanner, self._planner, self._sampler, self._exporter = (Worker() for _ in range(4))
         self._evaluator, self._shower, self._fetcher = (Worker() for _ in range(3))
+        self._finder = Worker(stays_warm=False)
 
     def call(self, job: str, **params: Any) -> Job:
         """A job of the table that answers a question."""
@@ -47,6 +49,7 @@ class Launcher:
             "time_attention": self._evaluator, "time_family": self._evaluator,
             "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
             "reconstruct": self._shower,
+            "find_batch_size": self._finder, "find_learning_rate": self._finder,
             "model_files": self._fetcher, "download_model_file": self._fetcher, "add_model_file": self._fetcher,
         }.get(job, self._planner)  # fmt: skip
 
@@ -63,6 +66,7 @@ class Launcher:
     def close(self) -> None:
         for worker in (
             self._scanner, self._planner, self._sampler, self._exporter, self._evaluator, self._shower, self._fetcher,
+            self._finder,
         ):  # fmt: skip
             worker.kill()
 

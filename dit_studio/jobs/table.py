@@ -13,7 +13,7 @@ JOBS = {
     "scan_data": "dit_studio.engine.data:scan",  # path, classes -> Progress…, DataSummary
     "describe_device": "dit_studio.engine.plan:describe_device",  # -> DeviceSummary
     "list_devices": "dit_studio.engine.plan:list_devices",  # -> DevicesListed
-    # recipe -> Progress…, BatchTried…, BatchFound
+    # recipe, num_classes, images -> Progress…, BatchTried…, BatchFound
     "find_batch_size": "dit_studio.engine.find_batch_size:find_batch_size",
     # recipe -> Progress…, RateTried…, RateFound
     "find_learning_rate": "dit_studio.engine.find_learning_rate:find_learning_rate",

@@ -27,9 +27,13 @@ _TURN_SECONDS = 0.05  # after which a call that waits for its turn looks whether
 
 
 class Worker:
-    """The client's end: starts the process when it is first needed, and again after it died."""
+    """The client's end: starts the process when it is first needed, and again after it died.
 
-    def __init__(self) -> None:
+    One that does not stay warm ends after every call, and gives back all that it holds of a device.
+    """
+
+    def __init__(self, *, stays_warm: bool = True) -> None:
+        self._stays_warm = stays_warm
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._life = threading.Lock()
@@ -64,7 +68,7 @@ class Worker:
             reason = str(error)
         finally:
             self._served = None
-            if reason:
+            if reason or not self._stays_warm:
                 self.kill()
             self._turn.release()
         yield _death(reason)
