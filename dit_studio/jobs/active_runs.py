@@ -1,0 +1,42 @@
+"""Which runs below a folder wait or are at work; asking often is cheap, for what has not changed is not read again."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from dit_studio.events import JobState
+from dit_studio.jobs.run_folder import RunFolder, Status
+
+_Stamp = tuple[int, int, int]
+
+
+class ActiveRuns:
+    """The runs below `root` that are queued, or whose process is or should be at work, by their folders' names."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[str, tuple[_Stamp, Status]] = {}
+
+    def read(self) -> dict[str, Status]:
+        """Raises: OSError if the folder cannot be read."""
+        stamps = dict(self._stamps())
+        self._known = {
+            run: known if (known := self._known.get(run)) and known[0] == stamp else (stamp, self._status(run))
+            for run, stamp in stamps.items()
+        }
+        return {run: status for run, (_, status) in self._known.items() if _is_open(status)}
+
+    def _stamps(self) -> list[tuple[str, _Stamp]]:
+        """What tells that a status was written again: it is another file each time."""
+        stamps = []
+        for path in sorted(self._root.iterdir()):
+            with suppress(OSError):
+                found = (path / "status.json").stat()
+                stamps.append((path.name, (found.st_mtime_ns, found.st_size, found.st_ino)))
+        return stamps
+
+    def _status(self, run: str) -> Status:
+        return RunFolder(self._root / run).read_status()
+
+
+def _is_open(status: Status) -> bool:
+    return status.state.is_active or status.state is JobState.QUEUED
