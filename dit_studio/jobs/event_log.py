@@ -12,6 +12,8 @@ import msgspec
 from dit_studio.errors import StudioError
 from dit_studio.events import AnyEvent, Event, Metrics, decode, encode
 from dit_studio.files import naming_disk_errors
+from dit_studio.jobs.history_index import IndexWriter, Line
+from dit_studio.jobs.long_history import SHORT_BYTES, LongHistory
 
 if TYPE_CHECKING:
     from dit_studio.jobs.run_folder import RunFolder
@@ -24,13 +26,14 @@ class EventWriter:
 
     def __init__(self, folder: "RunFolder") -> None:
         self._path = folder.path / "events.jsonl"
-        self._pending: list[bytes] = []
+        self._pending: list[Line] = []
         self._flushed_at = 0.0
         self._has_failed = False
 
     def __enter__(self) -> "EventWriter":
         with naming_disk_errors(self._path):
             self._open()
+        self._index = IndexWriter(self._path)
         return self
 
     def _open(self) -> None:
@@ -40,12 +43,13 @@ class EventWriter:
     def __exit__(self, *_: object) -> None:
         with suppress(StudioError):
             self.flush()
+        self._index.close()
         self._file.close()
 
     def append(self, event: Event) -> None:
         if not event.time:
             event = msgspec.structs.replace(event, time=time.time())
-        self._pending.append(encode(event) + b"\n")
+        self._pending.append((encode(event) + b"\n", event))
         if not isinstance(event, Metrics) or time.monotonic() - self._flushed_at > _FLUSH_SECONDS:
             self.flush()
 
@@ -61,12 +65,13 @@ class EventWriter:
                 self._open()
             size = self._file.seek(0, os.SEEK_END)
             try:
-                _write_whole(self._file, b"".join(self._pending))
+                _write_whole(self._file, b"".join(line for line, _ in self._pending))
             except OSError:
                 with suppress(OSError):  # a device that is full may refuse this too; readers pass over half a line
                     self._file.truncate(size)
                 raise
         self._has_failed = False
+        self._index.add(self._pending, at=size)
         self._pending.clear()
         self._flushed_at = time.monotonic()
 
@@ -98,19 +103,42 @@ class EventReader:
         self._offset = 0
         self.unreadable_lines = 0
 
-    def poll(self, *, limit_bytes: int = 64 * 2**20) -> list[AnyEvent]:
-        """The events written since the last call."""
+    def history(self) -> Iterator[Event | None]:
+        """What was said until now; what comes later is for `poll` and `drain`. None now and then if it takes long.
+
+        Of a long history the older metrics come as MetricsBlocks, those that were overwritten after a resume not at
+        all, and the newest some thousand one by one, as everything else does.
+        """
+        try:
+            size = self._path.stat().st_size
+            if size > SHORT_BYTES:
+                long = LongHistory(self._path, size)
+                yield from long.read()
+                self._offset = long.end
+                yield from long.events()
+        except OSError:
+            return
+        while self._offset < size and (events := self.poll(limit_bytes=size - self._offset)):
+            yield from events
+
+    def poll(self, *, limit_bytes: int = 2**22) -> list[AnyEvent]:
+        """The events written since the last call, or of the first so many bytes of them."""
+        block = self._read(limit_bytes)
+        whole = block[: block.rfind(b"\n") + 1]
+        if not whole and len(block) == limit_bytes:  # a line that is longer
+            return self.poll(limit_bytes=2 * limit_bytes)
+        self._offset += len(whole)
+        return list(self._decode(whole))
+
+    def _read(self, size: int) -> bytes:
         try:
             with self._path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < self._offset:  # another file by now
                     self._offset = 0
                 file.seek(self._offset)
-                block = file.read(limit_bytes)
+                return file.read(size)
         except OSError:
-            return []
-        whole = block[: block.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return list(self._decode(whole))
+            return b""
 
     def drain(self) -> Iterator[AnyEvent]:
         """Everything that is there, however long the history."""
