@@ -1,17 +1,20 @@
 """The window: a rail, the pages, a status bar; what is dropped, opened, closed and remembered."""
 
+import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
-from PySide6.QtCore import QByteArray, QTimer, Signal, SignalInstance
+from PySide6.QtCore import QByteArray, QEvent, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from dit_studio.errors import StudioError
 from dit_studio.events import Failure, ModelFiles
 from dit_studio.jobs.launch import Launcher
-from dit_studio.ui.closing import CloseChoice, ask_about_run
+from dit_studio.jobs.queue import Queue
+from dit_studio.ui.closing import CloseChoice, GoingOn, ask_about_runs
 from dit_studio.ui.device_label import DeviceLabel
 from dit_studio.ui.drops import (
     DropSheet,
@@ -23,7 +26,14 @@ from dit_studio.ui.drops import (
     refusal,
     taken_together,
 )
+from dit_studio.ui.notifications import Notifications
+from dit_studio.ui.page_needs import EvaluatePageLike, SamplePageLike, TrainPageLike
+from dit_studio.ui.queue.status import QueueStatus
+from dit_studio.ui.queue.window import QueueWindow
+from dit_studio.ui.queue.words import progress_words
 from dit_studio.ui.rail import PageEntry, Rail
+from dit_studio.ui.run_news import RunNews, Tells
+from dit_studio.ui.run_watch import MakeQueue, RunsSeen, RunWatch
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
 from dit_studio.ui.widgets.basics import ElidedLabel
@@ -43,53 +53,6 @@ MINIMUM_SIZE = (1024, 640)
 _END_CHECK_MS = 100
 
 
-class TrainPageLike(Protocol):
-    """What the window needs of its Train page."""
-
-    status_changed: SignalInstance  # str: the run in progress, in a line
-    sample_asked: SignalInstance  # Path: of a run or checkpoint
-    evaluate_asked: SignalInstance  # Path: of a run or checkpoint
-    files_asked: SignalInstance  # str: the name of a VAE that is missing
-
-    def use_vae(self, name: str) -> None: ...
-    def open_data(self, path: Path) -> None: ...
-    def open_run(self, path: Path) -> None: ...
-    def open_recipe(self, path: Path) -> None: ...
-    def resume(self) -> None: ...
-    def is_running(self) -> bool: ...
-    def stop_and_save(self) -> None: ...
-    def close_page(self) -> None: ...
-
-
-class SamplePageLike(Protocol):
-    """What the window needs of its Sample page."""
-
-    status_changed: SignalInstance  # str: what is being drawn, in a line
-    evaluate_asked: SignalInstance  # Path: of a folder of samples
-    evaluate_sweep_asked: SignalInstance  # Path: of a sweep
-
-    def open_model(self, path: Path) -> None: ...
-    def open_picture(self, path: Path) -> None: ...
-    def close_page(self) -> None: ...
-
-
-class EvaluatePageLike(Protocol):
-    """What the window needs of its Evaluate page."""
-
-    status_changed: SignalInstance  # str: what is being measured, in a line
-    model_files_asked: SignalInstance  # str: the extractor whose file is missing
-    dropped: SignalInstance  # something on one of its cards
-
-    def open_reference(self, path: Path) -> None: ...
-    def open_model(self, path: Path) -> None: ...
-    def open_images(self, paths: Sequence[Path]) -> None: ...
-    def open_dropped(self, path: Path) -> None: ...
-    def drop_words(self, count: int) -> str: ...
-    def open_sweep(self, folder: Path) -> None: ...
-    def show_model_files(self, files: ModelFiles) -> None: ...
-    def close_page(self) -> None: ...
-
-
 MakePage = Callable[[Settings, Launcher], QWidget]
 
 
@@ -106,10 +69,19 @@ class MainWindow(QMainWindow):
         make_train_page: MakePage | None = None,
         make_sample_page: MakePage | None = None,
         make_evaluate_page: MakePage | None = None,
-        ask: Callable[[QWidget, bool], CloseChoice] = ask_about_run,
+        ask: Callable[[QWidget, GoingOn], CloseChoice] = ask_about_runs,
+        make_queue: MakeQueue = Queue,
+        notifications: Tells | None = None,
     ) -> None:
         super().__init__()
         self._settings, self._launcher, self._ask = settings, launcher, ask
+        self._watch = RunWatch(make_queue, self)
+        self._notifications = notifications or Notifications(self)
+        self._news = RunNews(
+            settings, self._notifications, is_watched=self._is_in_view, are_listed=self._are_runs_listed, parent=self
+        )
+        self._queue_window: QueueWindow | None = None
+        self._was_queue_kept_going = False
         self._make_train_page = make_train_page or _train_page
         self._make_sample_page = make_sample_page or _sample_page
         self._make_evaluate_page = make_evaluate_page or _evaluate_page
@@ -122,6 +94,7 @@ class MainWindow(QMainWindow):
         self._run_status = ElidedLabel("no run in progress", role="caption")
         self._device = DeviceLabel(launcher)
         self._notes = ElidedLabel(role="caption")
+        self._queue_status = QueueStatus()
         self._end_check = QTimer(self, interval=_END_CHECK_MS)
         self._build()
         self._connect()
@@ -133,6 +106,8 @@ class MainWindow(QMainWindow):
         self._rail.show_page(key)
         self._stack.setCurrentWidget(self.page(key))
         self._settings.put(page=key)
+        if key == "runs":
+            self._news.forget()
 
     def page(self, key: str) -> QWidget:
         """The page, built now if it was not yet."""
@@ -206,6 +181,7 @@ class MainWindow(QMainWindow):
             train.sample_asked.connect(self.sample_from)
             train.evaluate_asked.connect(self.evaluate_model)
             train.files_asked.connect(self._show_model_file)
+            train.queue_changed.connect(self._watch.look)
             return page
         if key == "sample":
             page = self._make_sample_page(self._settings, self._launcher)
@@ -316,6 +292,67 @@ class MainWindow(QMainWindow):
         self.open_path(path)
         self.train_page.resume()
 
+    # --------------------------------------------------------------------------------------------- the queue
+
+    def show_queue(self) -> None:
+        """What is at work and what waits, in a window of its own."""
+        if self._queue_window is None:
+            self._queue_window = QueueWindow(self._watch, self)
+            self._queue_window.open_asked.connect(self._open_from_queue)
+            self._queue_window.start_asked.connect(self._start_from_queue)
+            self._queue_window.add_asked.connect(partial(self._leave_queue_for, "train"))
+        self._queue_window.show()
+        self._queue_window.raise_()
+        self._queue_window.activateWindow()
+
+    def _open_from_queue(self, path: Path) -> None:
+        self._leave_queue_for("train")
+        self.train_page.open_run(path)
+
+    def _start_from_queue(self, path: Path) -> None:
+        self._leave_queue_for("train")
+        self.train_page.start_queued(path)
+
+    def _leave_queue_for(self, page: str) -> None:
+        if self._queue_window is not None:
+            self._queue_window.close()
+        self.show_page(page)
+
+    def _on_runs_seen(self, seen: RunsSeen) -> None:
+        self._queue_status.show_seen(seen)
+        if "train" in self._pages:
+            self.train_page.show_queue(seen)
+        if not self._was_queue_kept_going:  # whatever waits when the window opens
+            self._was_queue_kept_going = True
+            if seen.can_start and not seen.is_kept:
+                self._keep_queue_going()
+
+    def _keep_queue_going(self) -> None:
+        try:
+            self._watch.queue.keep_going()
+        except StudioError as error:
+            self._message.show_failure(Failure(message=error.message, remedy=error.remedy, code=error.code))
+
+    def _is_in_view(self, run: Path) -> bool:
+        """Somebody looks at the run, as far as a window can know."""
+        is_shown = self.isActiveWindow() and self._rail.shown() == "train" and "train" in self._pages
+        return is_shown and self.train_page.shown_run() == run
+
+    def _are_runs_listed(self) -> bool:
+        return self.isActiveWindow() and self._rail.shown() == "runs"
+
+    def _on_ends_counted(self, count: int, is_alarm: bool) -> None:
+        meaning = f"{count} ended since you looked" + (", not all of them well" if is_alarm else "")
+        self._rail.show_badge("runs", count, is_alarm=is_alarm, meaning=f"{meaning}.")
+
+    def _on_notification_clicked(self) -> None:
+        self.come_to_front(self._news.newest)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self._are_runs_listed():
+            self._news.forget()
+
     # --------------------------------------------------------------------------------------------- what happens
 
     def _on_status(self, text: str) -> None:
@@ -328,13 +365,14 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         if not event.spontaneous():
             self._device.start()
+            self._watch.start()
 
     # --------------------------------------------------------------------------------------------- the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._end_check.isActive():  # closed again while the run still saves: let it go on by itself
             self._end_check.stop()
-        elif not self._is_leaving and self._is_running() and not self._may_close():
+        elif not self._is_leaving and not self._may_close():
             event.ignore()
             return
         self._leave()
@@ -351,12 +389,31 @@ class MainWindow(QMainWindow):
 
     def _may_close(self) -> bool:
         """What the user answers; "stop and save" closes later, when the run has ended."""
-        choice = self._ask(self, not self._launcher.in_process)
+        going_on = self._going_on()
+        if not going_on:
+            return True
+        choice = self._ask(self, going_on)
         if choice is CloseChoice.STOP:
             self.train_page.stop_and_save()
-            self._notes.setText("stops and saves; the window closes then")
+            self._notes.setText("closing waits for the save; close again to leave it")
             self._end_check.start()
         return choice is CloseChoice.KEEP_RUNNING
+
+    def _going_on(self) -> GoingOn:
+        """What a person should know of before the window closes."""
+        is_running, seen = self._is_running(), self._watch.newest
+        shown = self.train_page.shown_run() if is_running else None
+        words = {
+            run.path: progress_words(run.title, run.status)
+            for run in seen.at_work
+            if run.status.host in ("", socket.gethostname())
+        }
+        return GoingOn(
+            shown=(words.pop(shown, "") if shown else "") or (self._run_status.text() if is_running else ""),
+            others=tuple(words.values()),
+            waiting=sum(not entry.is_held for entry in seen.entries),
+            can_keep_running=not self._launcher.in_process,
+        )
 
     def _close_when_ended(self) -> None:
         if not self._is_running():
@@ -365,6 +422,8 @@ class MainWindow(QMainWindow):
     def _leave(self) -> None:
         self._settings.put(geometry=bytes(self.saveGeometry().toBase64().data()).decode())
         self._device.close_job()
+        self._watch.close()
+        self._notifications.close()
         for page in self._pages.values():
             close_page = getattr(page, "close_page", None)
             if close_page is not None:
@@ -399,12 +458,20 @@ class MainWindow(QMainWindow):
         self._notes.setAccessibleName("Notes")
         for label, share in ((self._device, 4), (self._run_status, 4), (self._notes, 4)):
             bar.addWidget(label, share)
+        bar.addPermanentWidget(self._queue_status)
 
     def _connect(self) -> None:
         self._rail.chosen.connect(self.show_page)
         self._drop_sheet.dropped.connect(self.open_dropped)
         self._device.hinted.connect(self._on_hint)
         self._end_check.timeout.connect(self._close_when_ended)
+        self._watch.seen.connect(self._on_runs_seen)
+        self._watch.ended.connect(self._news.note)
+        self._news.counted.connect(self._on_ends_counted)
+        if isinstance(self._notifications, Notifications):
+            self._notifications.clicked.connect(self._on_notification_clicked)
+        self._queue_status.clicked.connect(self.show_queue)
+        QShortcut(QKeySequence("Ctrl+J"), self, self.show_queue)
         for number, entry in enumerate(PAGES, 1):
             QShortcut(QKeySequence(f"Ctrl+{number}"), self, partial(self.show_page, entry.key))
         QShortcut(QKeySequence("Ctrl+Q"), self, self.close)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QButtonGroup, QFrame, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.ui import theme
@@ -36,7 +37,7 @@ class Rail(QFrame):
         self.setMinimumWidth(RAIL_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self._group = QButtonGroup(self, exclusive=True)
-        self._buttons: dict[str, QToolButton] = {}
+        self._buttons: dict[str, _RailButton] = {}
         self._is_bare = False  # without icons
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 8, 8, 8)
@@ -71,13 +72,17 @@ class Rail(QFrame):
         """The key of the page that is shown."""
         return next((key for key, button in self._buttons.items() if button.isChecked()), "")
 
+    def show_badge(self, key: str, count: int, *, is_alarm: bool, meaning: str) -> None:
+        """A number on a page's button; none for 0. `meaning` is what a screen reader and the tooltip say."""
+        self._buttons[key].show_badge(count, is_alarm=is_alarm, meaning=meaning)
+
     def focus_shown(self) -> None:
         """Give the keyboard to the button of the page that is shown."""
         if shown := self._group.checkedButton():
             shown.setFocus()
 
     def _add_button(self, entry: PageEntry, number: int) -> QToolButton:
-        button = QToolButton()
+        button = _RailButton()
         button.setText(entry.title)
         button.setIcon(icon(entry.key))
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)
@@ -111,3 +116,36 @@ class Rail(QFrame):
 
     def _on_clicked(self, key: str, _checked: bool = False) -> None:
         self.chosen.emit(key)
+
+
+class _RailButton(QToolButton):
+    """A page's button, which may have a number in its corner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count, self._is_alarm = 0, False
+        self._own_tooltip = ""
+
+    def show_badge(self, count: int, *, is_alarm: bool, meaning: str) -> None:
+        self._own_tooltip = self._own_tooltip or self.toolTip()
+        self._count, self._is_alarm = count, is_alarm
+        self.setToolTip(f"{self._own_tooltip}\n{meaning}" if count else self._own_tooltip)
+        self.setAccessibleDescription(meaning if count else "")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._count:
+            return
+        palette = theme.current()
+        text = str(self._count) if self._count < 100 else "99+"
+        height = self.fontMetrics().height() + 2
+        width = max(height, self.fontMetrics().horizontalAdvance(text) + height // 2)
+        box = QRectF(self.width() - width - 4, 4, width, height)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(palette.error if self._is_alarm else palette.accent))
+        painter.drawRoundedRect(box, height / 2, height / 2)
+        painter.setPen(QColor(palette.on_accent))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)

@@ -26,6 +26,7 @@ class Remembered(msgspec.Struct, kw_only=True):
     runs_dir: str = ""  # empty: the default place
     cache_dir: str = ""
     in_process: bool = False
+    tells_ends: bool = True  # of runs, by a notification
     geometry: str = ""  # base64, as Qt saves it
     page: str = "train"
     forms: dict[str, dict[str, Any]] = {}  # what was typed, by the form's name

@@ -125,6 +125,7 @@ class SettingsPage(QWidget):
         )
         self._in_process.setChecked(self._settings.now.in_process)
         self._in_process.toggled.connect(self._on_in_process)
+        card.body.addWidget(self._tells_ends_box())
         card.body.addWidget(self._in_process)
         card.body.addWidget(
             Muted(
@@ -133,6 +134,18 @@ class SettingsPage(QWidget):
             )
         )
         return card
+
+    def _tells_ends_box(self) -> QCheckBox:
+        result = QCheckBox("Tell when a run ends")
+        describe(
+            result,
+            "Tell when a run ends",
+            "A notification of the system with the run's name, how it ended and its last loss. "
+            "Of the run in view a failure alone is told.",
+        )
+        result.setChecked(self._settings.now.tells_ends)
+        result.toggled.connect(lambda is_on: self._settings.put(tells_ends=is_on))
+        return result
 
     def _on_look(self) -> None:
         self._show_scale()

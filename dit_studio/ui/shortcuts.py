@@ -10,6 +10,9 @@ from dit_studio.ui.widgets.scrolling import Scrolling
 
 _EVERYWHERE = (
     ("Start training", "Ctrl+Return"),
+    ("Add to the queue", "Ctrl+Shift+Return"),
+    ("The queue", "Ctrl+J"),
+    ("A run of the queue up, down; hold it", "Alt+↑, Alt+↓; H"),
     ("Pause, or go on", "Ctrl+P"),
     ("Stop and save", "Ctrl+."),
     ("Open the run that is selected", "Return"),

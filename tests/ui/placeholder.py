@@ -7,6 +7,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from dit_studio.events import ModelFiles
+from dit_studio.ui.run_watch import RunsSeen
 
 
 class PlaceholderPage(QWidget):
@@ -14,11 +15,13 @@ class PlaceholderPage(QWidget):
     sample_asked = Signal(object)
     evaluate_asked = Signal(object)
     files_asked = Signal(str)
+    queue_changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[tuple[str, Path | str | None]] = []
         self.runs = False
+        self.run: Path | None = None  # that it shows
         QVBoxLayout(self).addWidget(QLabel("Train"))
 
     def use_vae(self, name: str) -> None:
@@ -35,6 +38,15 @@ class PlaceholderPage(QWidget):
 
     def resume(self) -> None:
         self.calls.append(("resume", None))
+
+    def start_queued(self, path: Path) -> None:
+        self.calls.append(("start_queued", path))
+
+    def show_queue(self, seen: RunsSeen) -> None:
+        """Nothing is shown."""
+
+    def shown_run(self) -> Path | None:
+        return self.run
 
     def is_running(self) -> bool:
         return self.runs

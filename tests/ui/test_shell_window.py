@@ -19,7 +19,7 @@ from dit_studio.config import Recipe
 from dit_studio.events import Failure
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.machine_events import DeviceSummary
-from dit_studio.ui.closing import CloseChoice, ask_about_run
+from dit_studio.ui.closing import CloseChoice, GoingOn, ask_about_runs
 from dit_studio.ui.device_label import device_text
 from dit_studio.ui.drops import kind_of
 from dit_studio.ui.main_window import MainWindow
@@ -64,7 +64,7 @@ def open_window(
             make_train_page=lambda *_: page,
             make_sample_page=lambda *_: sample_page,
             make_evaluate_page=lambda *_: evaluate_page,
-            ask=lambda _window, _can_keep: choice,  # type: ignore[arg-type]
+            ask=lambda _window, _going_on: choice,
         )
         qtbot.addWidget(window)
         with qtbot.waitExposed(window):
@@ -269,7 +269,7 @@ def test_questions_have_buttons_without_pictures(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(QMessageBox, "exec", lambda box: icons.extend(b.icon().isNull() for b in box.buttons()))
     parent = QWidget()
     qtbot.addWidget(parent)
-    assert ask_about_run(parent, can_keep_running=True) is CloseChoice.CANCEL
+    assert ask_about_runs(parent, GoingOn(shown="a, step 1 of 2")) is CloseChoice.CANCEL
     assert not ask_to_delete(parent, "Delete?")
     assert not Dialogs().confirm("Sure?", "Do it")
     assert icons == [True] * 7
@@ -350,7 +350,7 @@ def test_stop_and_save_closes_when_the_run_has_ended(open_window: Open, page: Pl
     window = open_window(CloseChoice.STOP)
     assert not window.close()
     assert page.calls == [("stop_and_save", None)]
-    assert "stops and saves" in _texts(window)
+    assert "closing waits for the save; close again to leave it" in _texts(window)
     with qtbot.waitSignal(window.closed):
         page.runs = False
     assert page.calls[-1] == ("close_page", None)
@@ -370,8 +370,8 @@ def test_a_run_in_this_process_cannot_be_kept_running(
 ) -> None:
     asked: list[bool] = []
 
-    def ask(_window: QWidget, can_keep_running: bool) -> CloseChoice:
-        asked.append(can_keep_running)
+    def ask(_window: QWidget, going_on: GoingOn) -> CloseChoice:
+        asked.append(going_on.can_keep_running)
         return CloseChoice.CANCEL
 
     launcher = ScriptedLauncher(in_process=in_process)

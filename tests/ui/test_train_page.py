@@ -1,7 +1,7 @@
 """The Train page, driven as a user drives it, with scripted jobs where processes would stand."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -51,11 +51,17 @@ class Answers:
         self.says_yes = True
         self.questions: list[str] = []
         self.paths: list[Path] = []
-        self.dialogs = Dialogs(confirm=self._confirm, show_path=self.paths.append)
+        self.chosen = ""  # of several answers
+        self.dialogs = Dialogs(confirm=self._confirm, choose=self._choose, show_path=self.paths.append)
 
     def _confirm(self, question: str, _action: str) -> bool:
         self.questions.append(question)
         return self.says_yes
+
+    def _choose(self, question: str, answers: Sequence[str]) -> str:
+        self.questions.append(question)
+        assert self.chosen in ("", *answers)
+        return self.chosen
 
 
 @pytest.fixture
@@ -476,9 +482,8 @@ def test_a_run_beside_another_is_asked_about(
     other = RunFolder(make_run(runs_dir() / "other"))
     with other.lock():
         other.write_status(msgspec.structs.replace(other.read_status(), state=JobState.RUNNING))
-        answers.says_yes = False
         press(page, "start")
-    assert answers.questions[0].startswith("other is training already.")
+    assert answers.questions[0].startswith("other is training already on the best device. Two runs on one device")
     assert launcher_of(page).trained == []
 
 

@@ -1,6 +1,6 @@
 """What the Train page asks a person in windows of their own; a test passes functions that answer instead."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,16 @@ def _confirm(question: str, action: str) -> bool:
     return box.clickedButton() is yes
 
 
+def _choose(question: str, answers: Sequence[str]) -> str:
+    box = QMessageBox(QMessageBox.Icon.Question, "DiT Studio", question, parent=QApplication.activeWindow())
+    buttons = {box.addButton(answer, QMessageBox.ButtonRole.AcceptRole): answer for answer in answers}
+    box.setDefaultButton(next(iter(buttons)))
+    box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
+    box.exec()
+    pressed = box.clickedButton()
+    return next((answer for button, answer in buttons.items() if button is pressed), "")
+
+
 def _show_path(path: Path) -> None:
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
 
@@ -64,4 +74,5 @@ class Dialogs:
     recipe_to_open: Callable[[str], str] = _recipe_to_open
     recipe_to_save: Callable[[str], str] = _recipe_to_save
     confirm: Callable[[str, str], bool] = _confirm  # the question, and what the button says that does it
+    choose: Callable[[str, Sequence[str]], str] = _choose  # the question and its answers, first the one to take
     show_path: Callable[[Path], None] = _show_path

@@ -1,23 +1,29 @@
 """The Train page: set-up on the left, what happens now in the centre, what came of it on the right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from dit_studio.config import Recipe
+from dit_studio.device_names import named
 from dit_studio.errors import StudioError
 from dit_studio.events import CheckpointSaved, Event, Failure, JobState, PreviewSaved, Validation
 from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.queue import Queue
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.run_list import list_runs
 from dit_studio.places import runs_dir
+from dit_studio.ui.queue.words import place_words
+from dit_studio.ui.run_watch import MakeQueue, RunsSeen
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import remedies
 from dit_studio.ui.train.checkpoints import CheckpointList
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.plots import TrainPlots
 from dit_studio.ui.train.preview_wall import PreviewWall
+from dit_studio.ui.train.queueing import BESIDE, TO_QUEUE, Queueing, busy_words, takes
 from dit_studio.ui.train.resuming import ALL_STEPS_DONE, is_at_the_end
 from dit_studio.ui.train.run_bar import RunBar
 from dit_studio.ui.train.run_facts import RunFacts
@@ -41,6 +47,7 @@ class TrainPage(QWidget):
     sample_asked = Signal(object)  # Path of a checkpoint
     evaluate_asked = Signal(object)  # Path of a checkpoint
     files_asked = Signal(str)  # the name of a VAE that is missing
+    queue_changed = Signal()  # a run was put into the queue, or taken out
 
     def __init__(
         self,
@@ -48,11 +55,13 @@ class TrainPage(QWidget):
         launcher: Launcher,
         *,
         dialogs: Dialogs | None = None,
+        make_queue: MakeQueue = Queue,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._settings, self._dialogs = settings, dialogs or Dialogs()
         self.session = RunSession(launcher, self)
+        self.queueing = Queueing(make_queue)
         self.set_up = SetUp(settings, launcher, self._dialogs)
         self.run_bar, self.plots, self.log = RunBar(), TrainPlots(), RunLog(self._dialogs)
         self.facts, self.previews = RunFacts(), PreviewWall()
@@ -94,6 +103,24 @@ class TrainPage(QWidget):
         if not self.is_running():
             self._resume()
 
+    def start_queued(self, path: Path) -> None:
+        """Show a run that waits, and start it at once."""
+        self.open_run(path)
+        self._start_now()
+
+    def show_queue(self, seen: RunsSeen) -> None:
+        """What waits now: the run that is shown is followed once it has been started."""
+        folder = self.session.folder
+        if folder is None or self.session.state is not JobState.QUEUED:
+            return
+        self.run_bar.set_place(place_words(folder.name, seen.entries))
+        if folder.read_status().state is not JobState.QUEUED:
+            self.open_run(folder.path)
+
+    def shown_run(self) -> Path | None:
+        """The folder of the run that is shown."""
+        return self.session.folder.path if self.session.folder else None
+
     def is_running(self) -> bool:
         """The run that is shown is at work, or should be."""
         return self.session.state.is_active
@@ -118,27 +145,67 @@ class TrainPage(QWidget):
         if key in ("save", "preview"):
             self._ask_run(key)
         else:
-            presses = {"start": self._start, "resume": self._resume_newest, "pause": self._pause_or_continue}
+            presses = {
+                "start": self._start,
+                "resume": self._resume_newest,
+                "pause": self._pause_or_continue,
+                "queue": self._add_to_queue,
+                "resume later": self._resume_later,
+                "now": self._start_now,
+                "remove": self._remove_from_queue,
+            }
             presses.get(key, self._stop)()
 
     def _start(self) -> None:
-        recipe, why_not = self.set_up.recipe(), self.set_up.why_not_start()
-        if recipe is None or why_not or not self._may_run_beside_others():
+        recipe = self._recipe_to_start()
+        if recipe is None:
             return
-        try:
-            folder = self.session.start(recipe, self.set_up.preflight.run_name())
-        except StudioError as error:
-            self._refuse(error)
-            return
-        self.run_started.emit(folder)
+        choice = self._ask_beside_others(named(recipe.train.device), (TO_QUEUE, BESIDE))
+        if choice == TO_QUEUE:
+            self._add_to_queue()
+        elif choice == BESIDE:
+            self._obey(lambda: self.run_started.emit(self.session.start(recipe, self.set_up.preflight.run_name())))
 
-    def _may_run_beside_others(self) -> bool:
-        others = [run.title for run in list_runs(runs_dir()) if run.status.state.is_active]
-        return not others or self._dialogs.confirm(
-            f"{others[0]} is training already. Two runs on one device slow each other down, and may not fit into "
-            "its memory.",
-            "Start beside it",
-        )
+    def _recipe_to_start(self) -> Recipe | None:
+        return None if self.set_up.why_not_start() else self.set_up.recipe()
+
+    def _ask_beside_others(self, devices: Sequence[str], answers: Sequence[str]) -> str:
+        """One of the answers, BESIDE without a question where nothing is at work on these devices; "" for neither."""
+        others = [run for run in list_runs(runs_dir()) if run.status.state.is_active and takes(run, devices)]
+        return self._dialogs.choose(busy_words(others[0]), answers) if others else BESIDE
+
+    # --------------------------------------------------------------------------------------------- the queue
+
+    def _add_to_queue(self) -> None:
+        if recipe := self._recipe_to_start():
+            self._change_queue(lambda: self.queueing.add(recipe, self.set_up.preflight.run_name()))
+
+    def _resume_later(self) -> None:
+        folder = self.session.folder
+        if folder is not None:
+            self._change_queue(lambda: self.queueing.add_again(folder))
+            self.open_run(folder.path)
+
+    def _remove_from_queue(self) -> None:
+        folder = self.session.folder
+        if folder is not None:
+            self._change_queue(lambda: self.queueing.remove(folder))
+            self.open_run(folder.path)
+
+    def _start_now(self) -> None:
+        folder, recipe = self.session.folder, self.session.recipe()
+        if folder is None or self.session.state is not JobState.QUEUED:
+            return
+        if self._ask_beside_others(named(recipe.train.device) if recipe else (), (BESIDE,)):
+            self._obey(lambda: self.session.begin(folder, resume=self.queueing.take(folder)))
+            self.queue_changed.emit()
+
+    def _change_queue(self, change: Callable[[], str]) -> None:
+        """Do it, and say in a line what came of it."""
+        if self._obey(lambda: self.run_bar.say(change())):
+            self.queue_changed.emit()
+
+    # --------------------------------------------------------------------------------------------- the buttons, on
 
     def _resume_newest(self) -> None:
         self._resume()
@@ -308,8 +375,14 @@ class TrainPage(QWidget):
         last = str(self._settings.form("shown_run").get("path", ""))
         if alive:
             self.open_run(alive[0])
+            self._note_others(len(alive) - 1)
         elif last and RunFolder(Path(last)).is_run():
             self.open_run(Path(last))
+
+    def _note_others(self, count: int) -> None:
+        if count:
+            words = "1 more run is" if count == 1 else f"{count} more runs are"
+            self.notice.show_notice(f"{words} at work; the queue (Ctrl+J) and the Runs page show all.")
 
     def _remember(self) -> None:
         if self._columns.count == 3:

@@ -3,8 +3,8 @@
 import time
 from typing import NamedTuple
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QKeySequence, QShowEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence, QShowEvent
 from PySide6.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from dit_studio.events import Event, JobState, Metrics, Progress, Resumed, Started, StateChanged
@@ -22,16 +22,19 @@ class Labels(NamedTuple):
     """What the buttons say in a state: "" is hidden, and a leading "-" is shown but off."""
 
     start: str = ""
+    queue: str = "Add to queue"
+    now: str = ""
     resume: str = ""
     pause: str = ""
     stop: str = ""
     save: str = ""
     preview: str = ""
+    remove: str = ""
 
 
 BUTTONS = {
     JobState.IDLE: Labels(start="Start"),
-    JobState.QUEUED: Labels(start="Start a new run"),
+    JobState.QUEUED: Labels(start="Start a new run", now="Start now", remove="Remove from queue"),
     JobState.PREPARING: Labels(pause="-Pause", stop="Stop and save", save="-Save now", preview="-Preview now"),
     JobState.RUNNING: Labels(pause="Pause", stop="Stop and save", save="Save now", preview="Preview now"),
     JobState.PAUSED: Labels(pause="Continue", stop="Stop and save", save="Save now", preview="Preview now"),
@@ -43,14 +46,27 @@ BUTTONS = {
 }
 _TOOLTIPS = Labels(
     start="Train a new run with the settings on the left (Ctrl+Return).",
-    resume="Go on from the newest checkpoint of this run.",
+    queue="Freeze the settings on the left as a run that starts once its devices are free (Ctrl+Shift+Return).",
+    now="Start this run at once, beside what is at work on its devices.",
+    resume="Go on from the newest checkpoint of this run; in its menu (right click, menu key): resume in the queue.",
     pause="Hold after the step in progress, or go on; the model stays in memory (Ctrl+P).",
     stop="Save a checkpoint after the step in progress, then end (Ctrl+.). Pressed again: end at once, without saving.",
     save="Save a checkpoint after the step in progress, and go on.",
     preview="Sample every class after the step in progress, and go on.",
+    remove="Take this run out of the queue; its folder and settings stay.",
 )
-_SHORTCUTS = Labels(start="Ctrl+Return", pause="Ctrl+P", stop="Ctrl+.")
-_ICONS = Labels(start="play", resume="resume", pause="pause", stop="stop", save="save", preview="image")
+_SHORTCUTS = Labels(start="Ctrl+Return", queue="Ctrl+Shift+Return", pause="Ctrl+P", stop="Ctrl+.")
+_ICONS = Labels(
+    start="play",
+    queue="queue",
+    now="play",
+    resume="resume",
+    pause="pause",
+    stop="stop",
+    save="save",
+    preview="image",
+    remove="close",
+)
 _ASKED = {
     "pause": "Asked: it pauses after the step in progress.",
     "continue": "Asked: it goes on.",
@@ -60,7 +76,7 @@ _ASKED = {
 
 
 class RunBar(QWidget):
-    """The bar above the plots. `pressed` names the button: start, resume, pause, stop, save or preview."""
+    """The bar above the plots. `pressed` names the button, a field of Labels, or is "resume later"."""
 
     pressed = Signal(str)
 
@@ -70,6 +86,7 @@ class RunBar(QWidget):
         self._pace, self._steps, self._metrics = Pace(), 0, Metrics(step=0, loss=None, learning_rate=0.0)
         self._state, self._why_not, self._said = JobState.IDLE, "", ""
         self._why_not_resume, self._prefers_start = "", False
+        self._place = ""  # in the queue
         self._name = ElidedLabel("No run yet", role="heading")
         self._pill, self._steps_label = StatePill(), Caption(wraps=False)
         self._bar = QProgressBar(textVisible=False)
@@ -87,6 +104,10 @@ class RunBar(QWidget):
         layout.addLayout(flow)
         for widget in (self._bar, self._line, self._note):
             layout.addWidget(widget)
+        self._resume_later = QAction("Resume in the queue", self)
+        self._resume_later.triggered.connect(lambda: self.pressed.emit("resume later"))
+        self.buttons["resume"].addAction(self._resume_later)
+        self.buttons["resume"].setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.show_run(None)
         self.show_state(JobState.IDLE)
 
@@ -144,10 +165,17 @@ class RunBar(QWidget):
     def set_why_not_start(self, why_not: str) -> None:
         """Why the settings do not allow a run; "" if they do."""
         self._why_not = why_not
-        start = self.buttons["start"]
-        start.setEnabled(not why_not)
-        start.setToolTip(f"{_TOOLTIPS.start}\nOff: {why_not}" if why_not else _TOOLTIPS.start)
+        for key in ("start", "queue"):
+            tooltip = getattr(_TOOLTIPS, key)
+            self.buttons[key].setEnabled(not why_not)
+            self.buttons[key].setToolTip(f"{tooltip}\nOff: {why_not}" if why_not else tooltip)
         self._show_note()
+
+    def set_place(self, place: str) -> None:
+        """Where a queued run stands, for instance "second in the queue for cuda:0"."""
+        if place != self._place:
+            self._place = place
+            self._show_line()
 
     def say(self, text: str) -> None:
         """A line below, until something else happens: what was asked of the run, or changed in the settings."""
@@ -200,6 +228,7 @@ class RunBar(QWidget):
         for key, text in BUTTONS[self._state]._asdict().items():
             self._show_button(key, text)
         resume = self.buttons["resume"]
+        self._resume_later.setEnabled(not self._why_not_resume)
         resume.setEnabled(not self._why_not_resume)
         resume.setToolTip(f"Off: {self._why_not_resume}" if self._why_not_resume else _TOOLTIPS.resume)
         self.set_why_not_start(self._why_not)
@@ -221,7 +250,8 @@ class RunBar(QWidget):
         if key == "stop" and self._state is JobState.STOPPING:
             return "danger"
         is_resume_first = bool(BUTTONS[self._state].resume) and not self._why_not_resume and not self._prefers_start
-        return "primary" if key == ("resume" if is_resume_first else "start") else ""
+        first = "now" if self._state is JobState.QUEUED else "resume" if is_resume_first else "start"
+        return "primary" if key == first else ""
 
     def _show_steps(self) -> None:
         step, steps = self._metrics.step, self._steps
@@ -248,6 +278,8 @@ class RunBar(QWidget):
             parts.append(f"{amounts.duration(self._metrics.seconds)} of training")
         if self._state is JobState.IDLE:
             parts = ["Choose images and a model on the left, then press Start."]
+        elif self._state is JobState.QUEUED:
+            parts = [f"It is {self._place}." if self._place else "It waits until its devices are free."]
         elif self._state is JobState.PREPARING and not parts:
             parts = ["The process starts and reads the data."]
         self._line.setText(" · ".join(parts))

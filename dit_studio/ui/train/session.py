@@ -65,6 +65,13 @@ class RunSession(QObject):
         self._show(folder, self._launcher.train(folder), JobState.PREPARING)
         return folder
 
+    def begin(self, folder: RunFolder, *, resume: bool) -> None:
+        """Train a run whose folder is there, which waited until now. Raises: RunError if it is at work already."""
+        self._refuse_to_leave_a_run_in_this_process()
+        if folder.is_alive():
+            raise RunError(f"{folder.name} is at work already.", remedy="Watch it.")
+        self._show(folder, self._launcher.train(folder, resume=resume), JobState.PREPARING, history_until=time.time())
+
     def resume(self, path: Path, *, checkpoint: Path | None = None) -> None:
         """Go on from the newest checkpoint, or from an older one: the newer ones are then set aside.
 
@@ -93,7 +100,8 @@ class RunSession(QObject):
         self._refuse_to_leave_a_run_in_this_process()
         folder = RunFolder.open(path)
         status = folder.observed_status()
-        history_until = status.heartbeat - _CLOCK_SLACK_SECONDS
+        is_queued = status.state is JobState.QUEUED  # whatever it did before
+        history_until = time.time() if is_queued else status.heartbeat - _CLOCK_SLACK_SECONDS
         self._show(folder, self._launcher.follow(folder), status.state, history_until=history_until)
 
     def _refuse_to_leave_a_run_in_this_process(self) -> None:

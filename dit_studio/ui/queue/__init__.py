@@ -1,0 +1,1 @@
+"""The queue of runs, as the window shows it."""
