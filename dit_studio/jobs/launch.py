@@ -6,14 +6,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from dit_studio.events import AnyEvent, Event
+from dit_studio.events import AnyEvent, CaughtUp, Event
 from dit_studio.jobs import table, training
+from dit_studio.jobs.event_log import EventReader
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import Worker, failure_of
 
 _ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "download_model_file", "report",
                    "convert_model", "save_statistics", "see_attention", "export_attention",
-                   "find_batch_size", "find_learning_rate")  # fmt: skip
+                   "find_batch_size", "find_learning_rate", "export_run", "import_run")  # fmt: skip
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -45,7 +46,7 @@ class Launcher:
             return self._sampler  # which keeps the model
         return {
             "scan_data": self._scanner, "export": self._exporter, "report": self._exporter,
-            "convert_model": self._exporter,
+            "convert_model": self._exporter, "export_run": self._exporter, "import_run": self._exporter,
             "time_attention": self._evaluator, "time_family": self._evaluator,
             "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
             "reconstruct": self._shower,
@@ -135,7 +136,8 @@ class _TrainingHere:
         self._cancelled = threading.Event()
 
     def events(self) -> Iterator[Event | None]:
-        yield from self._folder.read_events()
+        yield from EventReader(self._folder).history()
+        yield CaughtUp()
         for event in training.run(self._folder, resume=self._resume):
             yield event
             if self._cancelled.is_set():

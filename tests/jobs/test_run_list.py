@@ -75,9 +75,12 @@ def test_what_has_not_changed_is_not_parsed_again(root: Path, monkeypatch: pytes
         _age(_make(root, f"run-{number}"))
     read: list[Path] = []
     parse = run_list._read_settings
-    monkeypatch.setattr(
-        run_list, "_read_settings", lambda folder, *rest: (read.append(folder.path), parse(folder, *rest))[1]
-    )
+
+    def noted(folder: RunFolder, stamp: tuple[int, ...], started: float) -> run_list._Settings:
+        read.append(folder.path)
+        return parse(folder, stamp, started)
+
+    monkeypatch.setattr(run_list, "_read_settings", noted)
     lister = RunLister(root)
     first = lister.runs()
     assert len(read) == 3
