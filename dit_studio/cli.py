@@ -23,6 +23,7 @@ import msgspec
 
 from dit_studio import __version__
 from dit_studio.checkpoint_header import is_checkpoint
+from dit_studio.cli_command import add_command_options, run_command
 from dit_studio.cli_convert import add_convert_options, run_convert
 from dit_studio.cli_download import add_download_options, model_place, run_download
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
@@ -30,6 +31,7 @@ from dit_studio.cli_latents import add_vae_options, inspect_vae, is_vae
 from dit_studio.cli_models import add_assume_option, inspect_model, open_foreign
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
 from dit_studio.cli_report import add_report_options, run_report
+from dit_studio.cli_runs import add_runs_options, run_runs
 from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
 from dit_studio.errors import ConfigError, StudioError
@@ -141,6 +143,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add_evaluate_options(command("evaluate", run_evaluate, "measure images against a reference"))
 
+    add_runs_options(command("runs", run_runs, "list, name, export and import runs"))
+
+    add_command_options(command("command", run_command, "print the line that trains on many devices, or a SLURM script"))
+
     add_report_options(command("report", run_report, "write evaluations as one HTML, CSV or JSON file"))
 
     inspect = command("inspect", _inspect, "say what a data set, a run, a checkpoint or a VAE holds")
@@ -185,7 +191,19 @@ def _is_path(word: str) -> bool:
 
 
 def _command_names() -> set[str]:
-    return {"demo", "train", "sample", "convert", "evaluate", "report", "inspect", "benchmark", "doctor", "download"}
+    return {
+        "demo",
+        "train",
+        "sample",
+        "convert",
+        "evaluate",
+        "report",
+        "runs",
+        "inspect",
+        "benchmark",
+        "doctor",
+        "download",
+    }
 
 
 # ------------------------------------------------------------------------------------------------- train
