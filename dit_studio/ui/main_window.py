@@ -213,6 +213,7 @@ class MainWindow(QMainWindow):
             runs.resume_run.connect(self._resume_run)
             runs.sample_run.connect(self.sample_from)
             runs.evaluate_run.connect(self.evaluate_model)
+            runs.queue_asked.connect(self.show_queue)
             runs.train_asked.connect(partial(self.show_page, "train"))
             return runs
         from dit_studio.ui.settings_page import SettingsPage

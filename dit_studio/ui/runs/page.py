@@ -67,6 +67,7 @@ class RunsPage(QWidget):
     sample_run = Signal(object)  # Path
     evaluate_run = Signal(object)  # Path
     train_asked = Signal()
+    queue_asked = Signal()
 
     def __init__(
         self,
@@ -184,6 +185,7 @@ class RunsPage(QWidget):
         self.filter.setMaximumWidth(280)
         self.filter.setAcceptDrops(False)  # what is dropped is for the window
         describe(self.filter, "Filter the runs", "Show the runs in which all these words occur, in any column.")
+        self.queue = button("Queue", "Show what is at work and what waits, by device (Ctrl+J).", icon=icon("queue"))
         self.open = button("Open", "Show the run on the Train page (Enter).", kind="primary")
         self.resume = button("Resume", _RESUME, icon=icon("resume"))
         self.sample = button("Sample", "Draw images from the run's newest checkpoint.", icon=icon("sample"))
@@ -224,12 +226,13 @@ class RunsPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)
-        layout.addLayout(row(Heading("Runs"), None, self.filter))
+        layout.addLayout(row(Heading("Runs"), None, self.queue, self.filter))
         layout.addWidget(self._message)
         layout.addLayout(self._stack, 1)
 
     def _connect(self) -> None:
         self.empty.clicked.connect(self.train_asked)
+        self.queue.clicked.connect(self.queue_asked)
         self.filter.textChanged.connect(self._on_filter)
         self.open.clicked.connect(self.open_selected)
         self.resume.clicked.connect(self.resume_selected)
