@@ -203,6 +203,7 @@ def _command_names() -> set[str]:
         "benchmark",
         "doctor",
         "download",
+        "command",
     }
 
 
