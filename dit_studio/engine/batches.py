@@ -44,19 +44,20 @@ class Batches:
         chosen: np.ndarray = self._indices[np.concatenate(parts)]
         return chosen
 
-    def at(self, step: int) -> tuple[Tensor, Tensor]:
-        """The images (B, C, H, W) of a step, mirrored at random where asked, and their labels (B,).
+    def at(self, step: int, share: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """The images of a step, or of a share of it, mirrored at random where asked, and the labels of the whole step.
 
-        Pixels are uint8; latents float32, drawn from the posteriors.
+        Only the share is read from the disk; what is drawn does not depend on it. Pixels are uint8; latents float32,
+        drawn from the posteriors. Shapes: (share, C, H, W), (B,).
         """
         indices = self.indices_at(step)
         labels, mirrored = torch.from_numpy(self._images.labels[indices]), torch.zeros(len(indices), dtype=torch.bool)
         if self._flip:
             mirrored = torch.rand(len(indices), generator=generator_for(self._seed, step, "order")) < 0.5
         if self._latents is not None:
-            return self._latents.draw(indices, mirrored, generator_for(self._seed, step, "latents")), labels
-        images = torch.from_numpy(self._images.images[indices])
-        images[mirrored] = images[mirrored].flip(-1)
+            return self._latents.draw(indices, mirrored, generator_for(self._seed, step, "latents"), share), labels
+        images = torch.from_numpy(self._images.images[indices[share]])
+        images[mirrored[share]] = images[mirrored[share]].flip(-1)
         return images, labels
 
     def _permute(self, epoch: int) -> np.ndarray:

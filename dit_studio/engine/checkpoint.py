@@ -8,7 +8,7 @@ The two weight files carry their `ModelDescription` in their header, so that eac
 import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,14 +19,26 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dit_studio.config import Recipe
+from dit_studio.engine.checkpoint_split import (
+    FileHead,
+    Gathering,
+    fill_model,
+    fill_optimizer,
+    gathering,
+    open_rows,
+    write_gathered,
+)
+from dit_studio.engine.distributed import World
 from dit_studio.engine.interop_tensors import Place, open_tensors
 from dit_studio.engine.model import DiT
+from dit_studio.engine.parallel import put_back
 from dit_studio.errors import CheckpointError, RunError, ShapeError
 from dit_studio.files import new_folder_atomically, write_atomically
 from dit_studio.model_settings import DiffusionConfig, resolve_model
 from dit_studio.opened_models import foreign_kind, weight_file
 
 _METADATA_KEY = "dit_studio"
+_WEIGHTS, _AVERAGED, _OPTIMIZER = "model.safetensors", "ema.safetensors", "optimizer.safetensors"
 _PICKLES = {".pkl", ".pickle"}
 COLOR_CHANNELS = {"rgb": 3, "grey": 1}
 
@@ -269,7 +281,7 @@ def _other_weights(path: Path, weights: str) -> CheckpointError:
     )
 
 
-def _check_names_and_shapes(tensors: Mapping[str, Tensor | Place], model: nn.Module, file: Path) -> None:
+def _check_names_and_shapes(tensors: Mapping[str, Tensor | Place | FileHead], model: nn.Module, file: Path) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or extra:
@@ -296,6 +308,8 @@ class TrainingState:
     ema: DiT
     optimizer: torch.optim.Optimizer
     device: torch.device
+    world: World = field(default_factory=World)
+    is_split: bool = False  # over the processes of the world
 
 
 def checkpoint_name(step: int) -> str:
@@ -313,13 +327,36 @@ def save_checkpoint(
 ) -> int:
     """Write a checkpoint and return its size in bytes; it becomes visible when it is whole and on the disk.
 
+    Of a split model every process gathers it, and the first one writes; the size of the others is 0.
     Raises: DiskFullError or RunError; the checkpoints before it are then untouched.
     """
+    contents: dict[str, tuple[dict[str, Tensor], dict[str, str] | None]] = {}
+    for weights, model, file in (("raw", state.model, _WEIGHTS), ("ema", state.ema, _AVERAGED)):
+        put_back(model)
+        said = msgspec.structs.replace(description, step=progressed.step, weights=weights)
+        contents[file] = (model.state_dict(), {_METADATA_KEY: msgspec.json.encode(said).decode()})
+    contents[_OPTIMIZER] = (_optimizer_tensors(state), None)
+    if not state.is_split:
+        return _write_checkpoint(folder, state, contents, progressed, gathered=None)
+    with gathering({file: tensors for file, (tensors, _) in contents.items()}) as gathered:
+        return _write_checkpoint(folder, state, contents, progressed, gathered=gathered) if state.world.is_main else 0
+
+
+def _write_checkpoint(
+    folder: Path,
+    state: TrainingState,
+    contents: Mapping[str, tuple[dict[str, Tensor], dict[str, str] | None]],
+    progressed: Progressed,
+    *,
+    gathered: Gathering | None,
+) -> int:
     with new_folder_atomically(folder) as temporary:
-        for weights, model in (("raw", state.model), ("ema", state.ema)):
-            file = temporary / ("ema.safetensors" if weights == "ema" else "model.safetensors")
-            write_weights(file, model, msgspec.structs.replace(description, step=progressed.step, weights=weights))
-        _write_tensors(temporary / "optimizer.safetensors", _optimizer_tensors(state))
+        for name, (tensors, metadata) in contents.items():
+            if gathered is None:
+                plain = {key: tensor.contiguous() for key, tensor in tensors.items()}
+                _write_tensors(temporary / name, plain, metadata)
+            else:
+                write_gathered(temporary / name, tensors, gathered, metadata=metadata or {})
         _write_tensors(temporary / "rng.safetensors", _rng_states(state.device))
         write_atomically(temporary / "state.json", msgspec.json.encode(progressed))
         return sum(file.stat().st_size for file in temporary.iterdir())
@@ -331,17 +368,31 @@ def load_checkpoint(folder: Path, state: TrainingState, *, description: ModelDes
     Raises: RunError if it is of a run with another model, schedule or classes than `description`; CheckpointError if it
     is damaged. `state` may then be half-changed.
     """
-    for name, model in (("model", state.model), ("ema", state.ema)):
-        tensors, found = read_weights(folder / f"{name}.safetensors")
+    for model, file in ((state.model, folder / _WEIGHTS), (state.ema, folder / _AVERAGED)):
+        if state.is_split:
+            _load_split(model, file, state.world, description)
+            continue
+        tensors, found = read_weights(file)
         check_same_run(found, description, folder)
-        _check_names_and_shapes(tensors, model, folder / f"{name}.safetensors")
+        _check_names_and_shapes(tensors, model, file)
         model.load_state_dict(tensors)
-    _restore_optimizer(state, folder / "optimizer.safetensors")
+    if state.is_split:
+        with _naming_read_errors(folder / _OPTIMIZER), open_rows(folder / _OPTIMIZER) as reader:
+            fill_optimizer(state.model, state.optimizer, reader, state.world, folder / _OPTIMIZER)
+    else:
+        _restore_optimizer(state, folder / _OPTIMIZER)
     _restore_rng(_read_tensors(folder / "rng.safetensors")[0], state.device)
     try:
         return msgspec.json.decode((folder / "state.json").read_bytes(), type=Progressed)
     except (OSError, msgspec.DecodeError) as error:
         raise CheckpointError(f"{folder / 'state.json'} cannot be read: {error}.") from error
+
+
+def _load_split(model: DiT, file: Path, world: World, description: ModelDescription) -> None:
+    with _naming_read_errors(file), open_rows(file) as reader:
+        check_same_run(_description(file, reader.metadata), description, file.parent)
+        _check_names_and_shapes(reader.heads, model, file)
+        fill_model(model, reader, world)
 
 
 def check_same_run(found: ModelDescription, wanted: ModelDescription, folder: Path) -> None:
@@ -437,7 +488,10 @@ def _restore_optimizer(state: TrainingState, file: Path) -> None:
 
 
 def _rng_states(device: torch.device) -> dict[str, Tensor]:
-    """The process's own generators; training draws from generators of its own that the step fixes."""
+    """The process's own generators; training draws from generators of its own that the step fixes.
+
+    So those of one process are enough, however many train together.
+    """
     states = {"cpu": torch.get_rng_state()}
     module = torch.get_device_module(device)
     if device.type != "cpu":

@@ -20,7 +20,17 @@ import torch.distributed as dist
 from torch import Tensor
 
 from dit_studio.engine import device as devices
-from dit_studio.errors import ProcessLostError, StudioError
+from dit_studio.errors import (
+    CheckpointError,
+    DataError,
+    DeviceMemoryError,
+    DiskFullError,
+    NotFiniteError,
+    ProcessLostError,
+    RunError,
+    StudioError,
+    UnwritableError,
+)
 from dit_studio.events import Command
 
 LIMIT_VARIABLE = "DIT_STUDIO_RENDEZVOUS_SECONDS"
@@ -33,6 +43,7 @@ _LOST_WORDS = re.compile(
     r"gloo/|closed by peer|reset by peer|broken pipe|socket|nccl|connection was|timed out waiting", re.IGNORECASE
 )
 _COMMANDS = tuple(Command)
+_PASSED_ON = (CheckpointError, DataError, DeviceMemoryError, DiskFullError, NotFiniteError, RunError, UnwritableError)
 
 distributed: Any = dist  # it does not export all of its names to type checkers
 
@@ -103,7 +114,8 @@ class World:
     def agree(self, error: Exception | None) -> None:
         """Go on together, or fail together: what went wrong in one process ends all of them.
 
-        Raises: the process's own error; in the others, ProcessLostError with its sentence.
+        Raises: the process's own error; in the others, one of the same kind with its sentence, or ProcessLostError if
+        nobody foresaw it.
         """
         if self.size == 1:
             if error is not None:
@@ -114,9 +126,7 @@ class World:
             raise error
         for rank, one in enumerate(said):
             if one is not None:
-                raise ProcessLostError(
-                    f"{self.name_of(rank)} ended: {one.message}", remedy=one.remedy, numbers=one.numbers
-                )
+                raise one.error(self.name_of(rank))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -177,6 +187,7 @@ class World:
 class _Said:
     """What a process says of its failure."""
 
+    kind: str
     message: str
     remedy: str
     numbers: dict[str, float]
@@ -186,8 +197,12 @@ class _Said:
         if error is None:
             return None
         if isinstance(error, StudioError):
-            return cls(error.message, error.remedy, error.numbers)
-        return cls(f"{type(error).__name__}: {error}", "Its own log tells where.", {})
+            return cls(type(error).__name__, error.message, error.remedy, error.numbers)
+        return cls("", f"{type(error).__name__}: {error}", "Its own log tells where.", {})
+
+    def error(self, process: str) -> StudioError:
+        kind = {one.__name__: one for one in _PASSED_ON}.get(self.kind, ProcessLostError)
+        return kind(f"{process}: {self.message}", remedy=self.remedy, numbers=self.numbers)
 
 
 # ------------------------------------------------------------------------------------------------- joining

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dit_studio.engine.model import DiT
+from dit_studio.engine.parallel import local
 
 
 def decay_at(update: int, *, decay: float) -> float:
@@ -19,8 +20,9 @@ def decay_at(update: int, *, decay: float) -> float:
 class Ema:
     """The averaged copy. `model` is in eval mode and takes no gradients."""
 
-    def __init__(self, model: DiT, *, decay: float) -> None:
-        self.model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+    def __init__(self, model: DiT, *, decay: float, copied: DiT | None = None) -> None:
+        """`copied`: a model with the same weights, where one that is split cannot be copied."""
+        self.model = (copied or copy.deepcopy(model)).eval().requires_grad_(requires_grad=False)
         self.decay = decay
         self.updates = 0
 
@@ -34,5 +36,5 @@ class Ema:
             for ours, theirs in zip(self.model.parameters(), model.parameters(), strict=True)
             if theirs.requires_grad
         ]
-        averages: list[Tensor] = [ours for ours, _ in pairs]
-        torch._foreach_lerp_(averages, [theirs.data for _, theirs in pairs], weight)
+        averages: list[Tensor] = [local(ours) for ours, _ in pairs]
+        torch._foreach_lerp_(averages, [local(theirs.data) for _, theirs in pairs], weight)

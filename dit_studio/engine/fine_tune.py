@@ -12,7 +12,9 @@ from torch.nn import functional as F
 
 from dit_studio.config import Recipe
 from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, load_model, read_description, weights_file
+from dit_studio.engine.distributed import World
 from dit_studio.engine.model import DiT
+from dit_studio.engine.parallel import fill, whole
 from dit_studio.engine.warm_model import model_name
 from dit_studio.errors import CheckpointError, ConfigError, RunError, StudioError
 from dit_studio.events import Check, CheckStatus, Notice
@@ -48,7 +50,9 @@ def preflight_line(recipe: Recipe, class_names: Sequence[str]) -> Check:
     return Check(name="Start model", status=CheckStatus.OK, message=f"{path.name}: {classes.sentence}")
 
 
-def start_from(model: DiT, averaged: DiT, description: ModelDescription, path: Path) -> Notice:
+def start_from(
+    model: DiT, averaged: DiT, description: ModelDescription, path: Path, *, world: World | None = None
+) -> Notice:
     """Give a new model, and its average, the start model's averaged weights as far as they go; says how far.
 
     Rows of classes that the start model knows by name are kept, and the row for no class. Another resolution gets the
@@ -66,7 +70,8 @@ def start_from(model: DiT, averaged: DiT, description: ModelDescription, path: P
             then, now = tuple(carried[name].shape), tuple(tensor.shape)
             raise RunError(f"{path} holds {name} as {then}, and the model to train takes {now}.", remedy=_CHOOSE)
     for target in (model, averaged):
-        target.load_state_dict(carried)
+        for name, tensor in target.state_dict().items():
+            fill(tensor, carried[name], world or World())
     kept = sum(tensor.numel() for name, tensor in theirs.items() if name not in (_LABELS, _POSITION))
     message = f"Training starts from {_name(path, start)}: {kept:,} numbers kept. {classes.sentence}"
     return Notice(message=" ".join([message, *_said_of_vae(start.config, description), *position.sentences]))
@@ -203,7 +208,7 @@ def _position(start: LoadedModel, model: DiT) -> _Position:
         return _Position(theirs)
     grids = f"{now}×{now} patches; it knew {then}×{then}."
     if start.config.position == "sincos":
-        return _Position(model.pos_embed.detach(), (f"The position embedding was made anew for {grids}",))
+        return _Position(whole(model.pos_embed).detach(), (f"The position embedding was made anew for {grids}",))
     embedding = resized_grid(theirs, side=now)
     return _Position(embedding, (f"Its learned position embedding was interpolated to {grids}",))
 

@@ -38,10 +38,14 @@ class Latents:
     moments: Moments
     space: LatentSpace
 
-    def draw(self, indices: np.ndarray, mirrored: Tensor, generator: torch.Generator) -> Tensor:
-        """What the model sees: draws from the posteriors of images, or of their mirror images. Shape: (B, C, h, w)."""
-        mean, deviation = self._moments(indices, mirrored.long().numpy())
-        return self._scaled(mean + deviation * torch.randn(mean.shape, generator=generator))
+    def draw(
+        self, indices: np.ndarray, mirrored: Tensor, generator: torch.Generator, share: slice = slice(None)
+    ) -> Tensor:
+        """What the model sees: draws from the posteriors of images, or of their mirror images; of all, or of a share,
+        which are the same. Shape: (share, C, h, w)."""
+        noise = torch.randn((len(indices), *self.moments.shape[3:]), generator=generator)
+        mean, deviation = self._moments(indices[share], mirrored[share].long().numpy())
+        return self._scaled(mean + deviation * noise[share])
 
     def means(self, indices: np.ndarray) -> Tensor:
         """What the model sees without the posterior's noise. Shape: (B, C, h, w)."""

@@ -18,8 +18,10 @@ from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import list_checkpoints
 from dit_studio.engine.data import ImageSet
+from dit_studio.engine.distributed import World, joined
 from dit_studio.engine.latents_encoding import Latents, load_latents
 from dit_studio.engine.trainer import Trainer
+from dit_studio.engine.training_together import check_images, check_settings, is_to_be_sharded, notices, prepare
 from dit_studio.errors import CheckpointError, DeviceMemoryError, NotFiniteError, StudioError, UnwritableError
 from dit_studio.events import (
     Command,
@@ -42,25 +44,35 @@ _Prepared = tuple[ImageSet, Latents | None]
 
 
 def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, resume: bool = False) -> Iterator[Event]:
-    """Train as the recipe says, in the run folder.
+    """Train as the recipe says, in the run folder; together with the other processes that torchrun started.
 
-    `next_command(wait)` is asked at every step boundary; with `wait` it may block until there is a command.
+    `next_command(wait)` is asked at every step boundary; with `wait` it may block until there is a command. Of many
+    processes only the first is to write what it yields, and only its `next_command` and `resume` count.
     Raises: StudioError for everything that has a sentence.
     """
     settings, run = resolve(parse_recipe(recipe)), Path(folder)
+    with joined(settings.train.device) as world:
+        check_settings(settings, world)
+        yield from _train(settings, run, world, next_command, resume=world.broadcast(resume))
+
+
+def _train(settings: Recipe, run: Path, world: World, next_command: NextCommand, *, resume: bool) -> Iterator[Event]:
     begins_from_model = bool(settings.train.start_from) and not (resume and list_checkpoints(run))
     if begins_from_model:
         fine_tune.check_start(settings)
     asked: list[Command] = []
-    device = devices.pick_device(settings.train.device)
-    prepared = yield from _prepare(settings, device, next_command, asked)
+    prepared = yield from prepare(world, lambda: _load(settings, world.device), next_command, asked)
     if prepared is None:
         yield StateChanged(state=JobState.STOPPED)
         return
     images, latents = prepared
-    with devices.naming_memory_errors(device, batch_size=settings.train.batch_size):
-        trainer = Trainer(settings, images, run, latents)
-    _write_environment(trainer)
+    check_images(images.fingerprint, world)
+    is_sharded = is_to_be_sharded(settings, world, classes=len(images.class_names))
+    with world.together(), devices.naming_memory_errors(world.device, batch_size=settings.train.batch_size):
+        trainer = Trainer(settings, images, run, latents, world=world, is_sharded=is_sharded)
+        if world.is_main:
+            _write_environment(trainer)
+    names = world.gather(devices.full_name(world.device))
     yield Started(
         steps=settings.train.steps,
         parameters=trainer.parameters,
@@ -70,7 +82,12 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
         validation_images=len(trainer.validation_indices),
         class_names=images.class_names,
         batch_size=settings.train.batch_size,
+        devices=tuple(name for name, host in zip(names, world.hosts, strict=True) if host == world.hosts[0]),
+        processes=world.size,
+        hosts=world.host_count,
+        is_sharded=is_sharded,
     )
+    yield from notices(settings, world, is_sharded=is_sharded)
     if begins_from_model:
         yield _start_from_model(trainer)
     if resume:
@@ -92,27 +109,6 @@ def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, res
     yield from _run(trainer, asked, next_command)
 
 
-def _prepare(
-    settings: Recipe, device: torch.device, next_command: NextCommand, asked: list[Command]
-) -> Generator[Event, None, _Prepared | None]:
-    """The images and their latents, or None if the run was stopped before they were there. Other commands wait in
-    `asked`."""
-    loading = _load(settings, device)
-    while True:
-        try:
-            event = next(loading)
-        except StopIteration as end:
-            prepared: _Prepared = end.value
-            return prepared
-        command = next_command(False)  # noqa: FBT003
-        if command is Command.STOP:
-            loading.close()
-            return None
-        if command is not None:
-            asked.append(command)
-        yield event
-
-
 def _load(settings: Recipe, device: torch.device) -> Generator[Progress | Notice, None, _Prepared]:
     if not settings.latents.vae:
         return (yield from data.load(settings.data)), None
@@ -131,8 +127,8 @@ def _asked_first(asked: list[Command], next_command: NextCommand) -> NextCommand
 
 def _start_from_model(trainer: Trainer) -> Notice:
     path = Path(trainer.recipe.train.start_from)
-    with trainer.within_memory():
-        return fine_tune.start_from(trainer.model, trainer.ema.model, trainer.description, path)
+    with trainer.world.together(), trainer.within_memory():
+        return fine_tune.start_from(trainer.model, trainer.ema.model, trainer.description, path, world=trainer.world)
 
 
 def _restore(trainer: Trainer) -> Iterator[Event]:
@@ -145,7 +141,8 @@ def _restore(trainer: Trainer) -> Iterator[Event]:
 
 def _run(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> Iterator[Event]:
     """`asked`: commands that came while they could not be obeyed."""
-    steps, next_to_obey = trainer.recipe.train.steps, _asked_first(asked, next_command)
+    steps = trainer.recipe.train.steps
+    next_to_obey = trainer.world.obeying(_asked_first(asked, next_command))
     while trainer.step < steps:
         is_stopped = yield from _obey(trainer, next_to_obey)
         if is_stopped:
@@ -158,7 +155,9 @@ def _run(trainer: Trainer, asked: list[Command], next_command: NextCommand) -> I
         yield metrics
         trainer.check_finite()
         yield from _what_is_due(trainer)
-        yield from _metrics(trainer, asked, next_command)
+        if trainer.world.is_main and not trainer.is_sharded:  # the others wait for the next step's command
+            yield from _metrics(trainer, asked, next_command)
+    trainer.world.barrier()
     yield StateChanged(state=JobState.FINISHED, step=trainer.step)
 
 
@@ -199,6 +198,9 @@ def _what_is_due(trainer: Trainer) -> Iterator[Event]:
 
 
 def _preview(trainer: Trainer) -> Iterator[Event]:
+    """Of a model that every process has, the first one draws it, while the others wait for its next word."""
+    if not (trainer.world.is_main or trainer.is_sharded):
+        return
     try:
         with trainer.within_memory():
             yield from written_patiently(trainer.preview, step=trainer.step)
