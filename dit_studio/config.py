@@ -137,7 +137,8 @@ class TrainConfig(Section, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool, setting("Compile the model first: a slow start, faster steps.", title="Compile the model", advanced=True)
     ] = False
     device: Annotated[
-        str, setting("auto, or a device as torch knows it; several with commas train together.", advanced=True)
+        str,
+        setting("auto, or a device as torch knows it; several with commas train together.", title="Devices"),
     ] = "auto"
     shard: Annotated[
         Literal["auto", "always", "never"],

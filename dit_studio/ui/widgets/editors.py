@@ -133,7 +133,19 @@ class SwitchEditor(QCheckBox):
         self.setChecked(bool(value))
 
 
-Editor = TextEditor | ChoiceEditor | SwitchEditor
+class WideEditor(QWidget):
+    """A setting's own widgets, which a page makes: they take the whole width, and name the setting themselves."""
+
+    edited = Signal()
+
+    def raw(self) -> Any:
+        raise NotImplementedError
+
+    def put(self, value: Any) -> None:
+        raise NotImplementedError
+
+
+Editor = TextEditor | ChoiceEditor | SwitchEditor | WideEditor
 
 
 def editor_for(field: Field) -> Editor:

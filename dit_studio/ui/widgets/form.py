@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.config import fields_of
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.fields import Field, check_value
 from dit_studio.ui.titles import with_titles
 from dit_studio.ui.widgets.basics import Caption, describe, set_property
-from dit_studio.ui.widgets.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor, editor_for
+from dit_studio.ui.widgets.editors import ChoiceEditor, Editor, SwitchEditor, TextEditor, WideEditor, editor_for
 
 _LABEL_WIDTH = 104  # pixels; forms below one another then line up
 
@@ -25,10 +25,19 @@ class Form(QWidget):
 
     changed = Signal()
 
-    def __init__(self, section: str, *, names: Sequence[str] | None = None, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        section: str,
+        *,
+        names: Sequence[str] | None = None,
+        editors: Mapping[str, WideEditor] | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`editors`: of the settings that have widgets of their own."""
         super().__init__(parent)
+        own = editors or {}
         fields = [field for field in fields_of(section) if names is None or field.name in names]
-        self._rows = {field.name: _Row(field, self) for field in fields}
+        self._rows = {field.name: _Row(field, own.get(field.name) or editor_for(field), self) for field in fields}
         self._is_filling = False
         basic = [row for row in self._rows.values() if not row.field.is_advanced]
         advanced = [row for row in self._rows.values() if row.field.is_advanced]
@@ -98,7 +107,7 @@ class Form(QWidget):
         self._mark_all()
 
     def add_beside(self, name: str, widget: QWidget) -> None:
-        """Put a widget at the right of a setting that has no unit."""
+        """Put a widget at the right of a setting, behind its unit if it has one."""
         self._rows[name].add_beside(widget)
 
     def add_below(self, name: str, widget: QWidget) -> None:
@@ -123,9 +132,8 @@ class Form(QWidget):
 class _Row:
     """The widgets of one setting."""
 
-    def __init__(self, field: Field, form: Form) -> None:
-        self.field = field
-        self.editor: Editor = editor_for(field)
+    def __init__(self, field: Field, editor: Editor, form: Form) -> None:
+        self.field, self.editor = field, editor
         self.editor.setParent(form)
         self._last: QWidget = self.editor  # of those that belong to the setting, in the order of Tab
         self.label = QLabel(field.title, form)
@@ -159,7 +167,7 @@ class _Row:
 
     def show_all(self, is_shown: bool) -> None:
         self.is_shown = is_shown
-        self.label.setVisible(is_shown and not isinstance(self.editor, SwitchEditor))
+        self.label.setVisible(is_shown and not isinstance(self.editor, SwitchEditor | WideEditor))
         self.editor.setVisible(is_shown)
         self.unit.setVisible(is_shown and bool(self.field.unit))
 
@@ -170,7 +178,12 @@ class _Row:
 
     def add_beside(self, widget: QWidget) -> None:
         self._grid.addWidget(self.editor, self._line, 1, 1, 1)
-        self._grid.addWidget(widget, self._line, 2, Qt.AlignmentFlag.AlignVCenter)
+        self._grid.removeWidget(self.unit)
+        side = QHBoxLayout()
+        side.setSpacing(4)
+        side.addWidget(self.unit)
+        side.addWidget(widget)
+        self._grid.addLayout(side, self._line, 2)
         self._lead_tab_to(widget)
 
     def add_below(self, widget: QWidget) -> None:
@@ -184,7 +197,7 @@ class _Row:
     def place(self, grid: QGridLayout, line: int) -> None:
         self._grid, self._line = grid, line
         top = Qt.AlignmentFlag.AlignVCenter
-        if isinstance(self.editor, SwitchEditor):
+        if isinstance(self.editor, SwitchEditor | WideEditor):
             self.label.hide()
             grid.addWidget(self.editor, line, 0, 1, 3)
         else:
