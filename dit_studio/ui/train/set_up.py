@@ -151,6 +151,7 @@ class SetUp(QWidget):
     def close_jobs(self) -> None:
         self._questions.close()
         self.training.start.close_job()
+        self.training.devices.close_job()
         self.latents.close_jobs()
         self.data.close_jobs()
 

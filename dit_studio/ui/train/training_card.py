@@ -3,6 +3,7 @@
 from PySide6.QtWidgets import QWidget
 
 from dit_studio.jobs.launch import Launcher
+from dit_studio.ui.train.devices_row import DevicesRow
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.start_model_row import StartModelRow
 from dit_studio.ui.widgets.basics import Title
@@ -15,7 +16,9 @@ class TrainingCard(Card):
 
     def __init__(self, launcher: Launcher, dialogs: Dialogs, parent: QWidget | None = None) -> None:
         super().__init__("Training", parent=parent)
-        self.form, self.sample, self.evaluate = Form("train"), Form("sample"), Form("evaluate")
+        self.devices = DevicesRow(launcher)
+        self.form = Form("train", editors={"device": self.devices})
+        self.sample, self.evaluate = Form("sample"), Form("evaluate")
         self.start = StartModelRow(launcher, dialogs)
         self.form.add_below("start_from", self.start)
         for widget in (self.form, Title("Previews"), self.sample, Title("Metrics while training"), self.evaluate):
