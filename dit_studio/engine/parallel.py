@@ -4,6 +4,7 @@ What is split is a DTensor: each process holds its rows of every tensor, and the
 with it. Elsewhere a tensor is a plain one, and everything here leaves it as it is.
 """
 
+import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -78,7 +79,9 @@ def called_model(model: Any, world: World, *, is_sharded: bool) -> Model:
 
     ids = None if world.device.type == "cpu" else [world.device]
     copied: Any = DistributedDataParallel
-    wrapped: Model = copied(model, device_ids=ids, gradient_as_bucket_view=True)  # no buffers: none are broadcast
+    known = inspect.signature(copied).parameters
+    buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # which never change
+    wrapped: Model = copied(model, device_ids=ids, gradient_as_bucket_view=True, **{buffers: False})
     return wrapped
 
 
