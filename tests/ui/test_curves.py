@@ -7,7 +7,8 @@ import pytest
 
 from dit_studio.events import CheckpointSaved, Failure, Metrics, Resumed, Validation
 from dit_studio.ui.train.axes import log_ticks, number_text
-from dit_studio.ui.train.curves import Curve, RunHistory
+from dit_studio.ui.train.curve import Curve
+from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.decimation import envelope, robust_range, sampled, visible
 from dit_studio.ui.train.plot_export import to_csv
 
@@ -88,10 +89,10 @@ def test_the_nearest_point_is_read_out() -> None:
 
 
 def test_an_envelope_keeps_every_peak_and_few_points() -> None:
-    x, y = np.arange(100_000.0), noisy(100_000)
+    y = noisy(100_000)
     y[54_321], y[777] = 99.0, -99.0
-    part = visible(x, low=0, high=x[-1])
-    few_x, few_y = envelope(x, y, part, buckets=500)
+    curve = curve_of(y)
+    few_x, few_y = envelope(curve, visible(curve.x, low=0, high=100_000), buckets=500)
     assert len(few_x) <= 1000
     assert (np.diff(few_x) >= 0).all()
     assert few_y.max() == 99.0
@@ -99,15 +100,15 @@ def test_an_envelope_keeps_every_peak_and_few_points() -> None:
 
 
 def test_an_envelope_does_not_change_behind_the_newest_bucket() -> None:
-    x, y = np.arange(9000.0), noisy(9000)
-    before = envelope(x, y, slice(0, 8500), buckets=600)[1]
-    after = envelope(x, y, slice(0, 9000), buckets=600)[1]
+    curve = curve_of(noisy(9000))
+    before = envelope(curve, slice(0, 8500), buckets=600)[1]
+    after = envelope(curve, slice(0, 9000), buckets=600)[1]
     np.testing.assert_array_equal(before[:-2], after[: len(before) - 2])
 
 
 def test_an_envelope_of_nothing_but_gaps_is_a_gap() -> None:
-    x, y = np.arange(64.0), np.full(64, np.nan)
-    assert np.isnan(envelope(x, y, slice(0, 64), buckets=8)[1]).all()
+    curve = curve_of(np.full(64, np.nan))
+    assert np.isnan(envelope(curve, slice(0, 64), buckets=8)[1]).all()
 
 
 def test_sampling_ends_with_the_newest_point() -> None:

@@ -1,13 +1,11 @@
-"""The numbers behind the plots: growing series with a smoothed twin, and the history of a run made of them."""
+"""The history of a run as curves and flags."""
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from dit_studio.events import (
     CheckpointSaved,
@@ -21,135 +19,12 @@ from dit_studio.events import (
     Started,
     Validation,
 )
+from dit_studio.jobs.history import BANDS, NUMBERS, MetricsBlocks, Records
+from dit_studio.ui.train.curve import Curve, Floats
 
-Floats = npt.NDArray[np.float64]
 XAxis = Literal["step", "images", "seconds"]
 FlagKind = Literal["checkpoint", "preview", "resume", "warning", "not finite", "failure"]
-_NEGLIGIBLE = 1e-18  # below the last bit of a double
-
-
-class Curve:
-    """A growing series; x is the training step and always rises, NaN stands for a value that is not finite."""
-
-    def __init__(self) -> None:
-        self._x = np.empty(256)
-        self._y = np.empty(256)
-        self._smooth = np.empty(256)
-        self._count = 0
-        self._smooth_count = 0
-        self._average = _RunningAverage(0.0)
-        self.nonpositive_count = 0  # what a logarithmic axis cannot show
-
-    def __len__(self) -> int:
-        return self._count
-
-    @property
-    def x(self) -> Floats:
-        return self._x[: self._count]
-
-    @property
-    def y(self) -> Floats:
-        return self._y[: self._count]
-
-    def append(self, x: float, y: float | None) -> None:
-        self.extend(np.array([x], float), np.array([y], float))
-
-    def extend(self, x: Floats, y: Floats) -> None:
-        """Add points in rising x. Points from the first new x on, if there are any, are replaced."""
-        if not x.size:
-            return
-        if self._count and x[0] <= self._x[self._count - 1]:
-            self._keep(int(np.searchsorted(self.x, x[0])))
-        self._grow(self._count + x.size)
-        new = slice(self._count, self._count + x.size)
-        self._x[new] = x
-        self._y[new] = np.where(np.isfinite(y), y, np.nan)
-        self._count = new.stop
-        self.nonpositive_count += int(np.count_nonzero(y <= 0))
-
-    def cut(self, step: float) -> None:
-        """Forget every point after `step`."""
-        self._keep(int(np.searchsorted(self.x, step, side="right")))
-
-    def smoothed(self, amount: float) -> Floats:
-        """The debiased moving average of y, `amount` in [0, 1) its memory; NaN passes, a constant stays as it is.
-
-        Costs O(new points) while `amount` stays the same.
-        Source: classicSmoothing of TensorBoard's line_chart_v2/data_transformer.ts.
-        """
-        if amount != self._average.amount:
-            self._average, self._smooth_count = _RunningAverage(amount), 0
-        new = slice(self._smooth_count, self._count)
-        self._smooth[new] = self._average.feed(self._y[new])
-        self._smooth_count = self._count
-        return self._smooth[: self._count]
-
-    def at(self, step: float, values: Floats) -> float:
-        """The element of `values`, parallel to x, that is nearest to `step`; NaN if there is none."""
-        if not self._count:
-            return np.nan
-        right = min(int(np.searchsorted(self.x, step)), self._count - 1)
-        left = max(right - 1, 0)
-        return float(values[left if step - self._x[left] < self._x[right] - step else right])
-
-    def _keep(self, count: int) -> None:
-        if count < self._count:
-            self._count = count
-            self._average, self._smooth_count = _RunningAverage(self._average.amount), 0
-            self.nonpositive_count = int(np.count_nonzero(self.y <= 0))
-
-    def _grow(self, count: int) -> None:
-        if count > self._x.size:
-            size = max(count, 2 * self._x.size)
-            self._x, self._y, self._smooth = (np.resize(old, size) for old in (self._x, self._y, self._smooth))
-
-
-class _RunningAverage:
-    """TensorBoard's smoothing, fed piece by piece."""
-
-    def __init__(self, amount: float) -> None:
-        self.amount = amount
-        memory = math.ceil(math.log(_NEGLIGIBLE) / math.log(amount)) if amount else 1
-        self._powers = amount ** np.arange(1, memory + 1)  # further ones count as 0
-        self._sum = 0.0
-        self._seen = 0
-        self._constant: float | None = None  # the only value so far
-
-    def feed(self, values: Floats) -> Floats:
-        finite = np.isfinite(values)
-        if finite.all():
-            return self._feed_finite(values)
-        result = values.copy()
-        result[finite] = self._feed_finite(values[finite])
-        return result
-
-    def _feed_finite(self, values: Floats) -> Floats:
-        if not values.size:
-            return values
-        if self._seen == 0:
-            self._constant = float(values[0])
-        sums = _recursive_filter(values, self.amount)
-        fading = self._powers[: values.size]
-        sums[: fading.size] += self._sum * fading
-        self._sum = float(sums[-1])
-        biases = self._powers[self._seen : self._seen + values.size]
-        sums[: biases.size] /= 1 - biases
-        self._seen += values.size
-        if self._constant is not None:
-            changes = np.flatnonzero(values != self._constant)
-            sums[: changes[0] if changes.size else None] = self._constant
-            self._constant = None if changes.size else self._constant
-        return sums
-
-
-def _recursive_filter(values: Floats, weight: float) -> Floats:
-    """s[k] = weight * s[k - 1] + (1 - weight) * values[k], by doubling: each pass reaches twice as far back."""
-    sums: Floats = (1 - weight) * values
-    reach = 1
-    while reach < sums.size and weight**reach > _NEGLIGIBLE:
-        sums[reach:] += weight**reach * sums[:-reach]
-        reach *= 2
-    return sums
+_NOT_FINITE = "The loss is not a finite number from step {step:,} on"
 
 
 @dataclass(frozen=True)
@@ -188,8 +63,8 @@ class RunHistory:
         self.grad_norm = Curve()
         self.images_per_second = Curve()
         self.memory_bytes = Curve()
-        self.images_seen = Curve()
-        self.seconds = Curve()
+        self.images_seen = Curve(is_place=True)
+        self.seconds = Curve(is_place=True)
         self.measured: dict[str, Measurements] = {}  # by the name that is printed, with its number of images
         self.flags: list[Flag] = []
         self.steps = 0  # planned
@@ -210,7 +85,7 @@ class RunHistory:
                 self._add_metrics([event for event in group if isinstance(event, Metrics)])
             else:
                 for event in group:
-                    self._add_rare(event)
+                    self._add_blocks(event.records) if isinstance(event, MetricsBlocks) else self._add_rare(event)
 
     def positions(self, steps: Floats, axis: XAxis) -> Floats:
         """Where steps lie on an x axis. Between the steps that were reported the line is straight."""
@@ -252,12 +127,33 @@ class RunHistory:
             is_measured = np.isfinite(values)  # a batch may hold no sample of a band
             curve.extend(steps[is_measured], values[is_measured])
 
+    def _add_blocks(self, records: Records) -> None:
+        steps = records["last_step"].astype(float)
+        self._flag_blocks_that_are_not_finite(records)
+        for column, name in enumerate(NUMBERS):
+            _extend(getattr(self, name), steps, records["numbers"][:, column])
+        for band in range(BANDS):
+            numbers = records["numbers"][:, len(NUMBERS) + band]
+            is_measured = numbers["count"] > 0
+            if is_measured.any():
+                self.bands += [Curve() for _ in range(band + 1 - len(self.bands))]
+                _extend(self.bands[band], steps[is_measured], numbers[is_measured])
+
+    def _flag_blocks_that_are_not_finite(self, records: Records) -> None:
+        was_bad = np.append([self._ends_badly()], np.isnan(records["numbers"][:-1, 0]["last"]))
+        goes_on = was_bad & (records["first_not_finite"] == records["first_step"])
+        for step in records["first_not_finite"][(records["not_finite"] > 0) & ~goes_on]:
+            self._flag(int(step), "not finite", _NOT_FINITE.format(step=int(step)))
+
+    def _ends_badly(self) -> bool:
+        return len(self.loss) > 0 and bool(np.isnan(self.loss.y[-1]))
+
     def _flag_losses_that_are_not_finite(self, events: list[Metrics]) -> None:
         """One flag for each row of bad steps, at its first."""
-        was_bad = len(self.loss) > 0 and bool(np.isnan(self.loss.y[-1]))
+        was_bad = self._ends_badly()
         for event in events:
             if event.loss is None and not was_bad:
-                self._flag(event.step, "not finite", f"The loss is not a finite number from step {event.step:,} on")
+                self._flag(event.step, "not finite", _NOT_FINITE.format(step=event.step))
             was_bad = event.loss is None
 
     def _add_rare(self, event: Event) -> None:
@@ -299,3 +195,14 @@ class RunHistory:
             *(curve for measured in self.measured.values() for curve in measured.curves),
         ):
             curve.cut(step)
+
+
+def _extend(curve: Curve, steps: Floats, numbers: Records) -> None:
+    curve.extend_merged(
+        steps,
+        numbers["last" if curve.is_place else "mean"],
+        low=numbers["low"],
+        high=numbers["high"],
+        finite=numbers["count"].astype(float),
+        below=numbers["nonpositive"].astype(float),
+    )

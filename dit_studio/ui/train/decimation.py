@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dit_studio.ui.train.curves import Floats
+from dit_studio.ui.train.curve import Curve, Floats
 
 
 def visible(x: Floats, *, low: float, high: float) -> slice:
@@ -17,17 +17,18 @@ def stride_for(count: int, *, buckets: int) -> int:
     return 1 << max(0, -(-count // max(buckets, 1)) - 1).bit_length()
 
 
-def envelope(x: Floats, y: Floats, part: slice, *, buckets: int) -> tuple[Floats, Floats]:
-    """The least and greatest y of each bucket, so that no peak is lost; NaN only where all of a bucket is.
+def envelope(curve: Curve, part: slice, *, buckets: int) -> tuple[Floats, Floats]:
+    """The least and greatest value of each bucket, so that no peak is lost; NaN only where all of a bucket is.
 
     Buckets start at multiples of their size, so that a picture does not flicker while points are added.
     """
     stride = stride_for(part.stop - part.start, buckets=buckets)
-    if stride == 1:
-        return x[part], y[part]
-    edges = np.arange(part.start - part.start % stride, part.stop, stride)
-    lows, highs = np.fmin.reduceat(y[: part.stop], edges), np.fmax.reduceat(y[: part.stop], edges)
-    middles = np.minimum(edges + stride // 2, part.stop - 1)
+    x, (lows, highs) = curve.x[part], curve.ends(part)
+    if stride == 1 and part.start >= curve.merged_count:
+        return x, lows
+    edges = np.maximum(np.arange(part.start - part.start % stride, part.stop, stride) - part.start, 0)
+    lows, highs = np.fmin.reduceat(lows, edges), np.fmax.reduceat(highs, edges)
+    middles = np.minimum(edges + stride // 2, x.size - 1)
     return np.stack([x[edges], x[middles]], axis=1).ravel(), np.stack([lows, highs], axis=1).ravel()
 
 

@@ -7,7 +7,8 @@ import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
-from dit_studio.ui.train.curves import Floats, RunHistory, XAxis
+from dit_studio.ui.train.curve import Floats
+from dit_studio.ui.train.curves import RunHistory, XAxis
 from dit_studio.ui.train.decimation import envelope, robust_range, sampled, visible
 from dit_studio.ui.train.lines import Line
 
@@ -56,7 +57,7 @@ class LineItems:
         part = visible(curve.x, low=steps[0], high=steps[1])
         ranges = []
         if line.is_raw:
-            x, y = envelope(curve.x, curve.y, part, buckets=width)
+            x, y = envelope(curve, part, buckets=width)
             shown = _draw(self._raw, history.positions(x, look.axis), _axis_values(y, line, look))
             self._draw_points(line, history.positions(x, look.axis), shown)
             ranges.append(robust_range(shown, outliers=_RAW_OUTLIERS))

@@ -7,7 +7,8 @@ from functools import partial
 from PySide6.QtGui import QColor
 
 from dit_studio.ui import theme
-from dit_studio.ui.train.curves import Curve, Measurements, RunHistory
+from dit_studio.ui.train.curve import Curve
+from dit_studio.ui.train.curves import Measurements, RunHistory
 
 TIMESTEPS = 1000  # what the names of the bands divide
 _BLUE, _ORANGE, _GREEN, _PINK = 0, 1, 2, 4  # places in a palette's curves

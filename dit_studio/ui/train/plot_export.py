@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from dit_studio.ui.train.curves import Curve, RunHistory
+from dit_studio.ui.train.curve import Curve
+from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.lines import band_name
 
 

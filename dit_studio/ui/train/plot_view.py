@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QSizePolicy
 
 from dit_studio.ui import theme
 from dit_studio.ui.train.axes import NumberAxis
-from dit_studio.ui.train.curves import Floats, RunHistory
+from dit_studio.ui.train.curve import Floats
+from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.decimation import padded
 from dit_studio.ui.train.line_items import LineItems, Look, Ranges
 from dit_studio.ui.train.lines import PlotKind
