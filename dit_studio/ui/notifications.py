@@ -1,8 +1,10 @@
 """Words outside the window: the system's notifications and the badge on the program's icon."""
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QIcon
 from PySide6.QtWidgets import QApplication, QSystemTrayIcon, QWidget
+
+from dit_studio.places import resources_dir
 
 _SHOWN_MS = 10_000
 
@@ -39,7 +41,7 @@ class Notifications(QObject):
     def _shown_tray(self) -> QSystemTrayIcon:
         """In the tray from the first message on: a message needs an icon there."""
         if self._tray is None:
-            self._tray = QSystemTrayIcon(QApplication.windowIcon(), self)
+            self._tray = QSystemTrayIcon(QIcon(str(resources_dir() / "icons" / "dit-studio.svg")), self)
             self._tray.setToolTip("DiT Studio")
             self._tray.messageClicked.connect(self.clicked)
             self._tray.activated.connect(lambda _reason: self.clicked.emit())
