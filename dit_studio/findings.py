@@ -75,4 +75,4 @@ def _ended_early(tried: Sequence[RateTried], diverged: float | None) -> str:
     last = tried[-1].learning_rate
     if diverged is not None or last >= 0.999 * HIGHEST_RATE:
         return ""
-    return f"The test was ended at a rate of {last:.1e}, before the loss ran away; a higher one may learn faster."
+    return f"The test was ended at a rate of {last:.2g}, before the loss ran away; a higher one may learn faster."

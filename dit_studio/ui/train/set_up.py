@@ -151,6 +151,7 @@ class SetUp(QWidget):
     def close_jobs(self) -> None:
         self._questions.close()
         self.training.start.close_job()
+        self.training.finders.close_jobs()
         self.training.devices.close_job()
         self.latents.close_jobs()
         self.data.close_jobs()
@@ -169,6 +170,8 @@ class SetUp(QWidget):
         self.latents.described.connect(self._ask)
         self.training.start.chosen.connect(lambda path: self.change({"train": {"start_from": path}}))
         self.training.start.described.connect(self._take_start_model)
+        self.training.finders.serve(recipe=self.recipe, data=lambda: self.data.summary)
+        self.training.finders.chosen.connect(lambda values: self.change({"train": values}))
         self._questions.answered.connect(self._on_answered)
         self._retry.activated.connect(self.check_again)
         app = QGuiApplication.instance()

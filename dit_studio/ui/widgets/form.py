@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from dit_studio.config import fields_of
 from dit_studio.errors import ConfigError, Problem
@@ -107,7 +107,7 @@ class Form(QWidget):
         self._mark_all()
 
     def add_beside(self, name: str, widget: QWidget) -> None:
-        """Put a widget at the right of a setting, behind its unit if it has one."""
+        """Put a widget at the right of a setting, in the place of its unit, which the tooltip has."""
         self._rows[name].add_beside(widget)
 
     def add_below(self, name: str, widget: QWidget) -> None:
@@ -178,12 +178,8 @@ class _Row:
 
     def add_beside(self, widget: QWidget) -> None:
         self._grid.addWidget(self.editor, self._line, 1, 1, 1)
-        self._grid.removeWidget(self.unit)
-        side = QHBoxLayout()
-        side.setSpacing(4)
-        side.addWidget(self.unit)
-        side.addWidget(widget)
-        self._grid.addLayout(side, self._line, 2)
+        self.unit.hide()
+        self._grid.addWidget(widget, self._line, 2, Qt.AlignmentFlag.AlignVCenter)
         self._lead_tab_to(widget)
 
     def add_below(self, widget: QWidget) -> None:
