@@ -20,6 +20,7 @@ from evaluate_page_scenes import EVALUATE_SCENES
 from evaluate_right_scenes import EVALUATE_RIGHT_SCENES
 from evaluate_setup_scenes import SETUP_SCENES
 from example_runs import make_runs
+from finder_scenes import FINDER_SCENES
 from model_files_scenes import MODEL_FILES_SCENES
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
@@ -108,6 +109,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     **EVALUATE_SCENES,
     **SPEED_SCENES,
     **EVALUATE_PARTS,
+    **FINDER_SCENES,
     "shortcuts": shortcuts,
 }
 
