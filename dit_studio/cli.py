@@ -13,9 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,12 +27,14 @@ from dit_studio.cli_convert import add_convert_options, run_convert
 from dit_studio.cli_download import add_download_options, model_place, run_download
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
 from dit_studio.cli_latents import add_vae_options, inspect_vae, is_vae
-from dit_studio.cli_models import add_assume_option, inspect_model, open_foreign
+from dit_studio.cli_models import add_assume_option, inspect_model
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
+from dit_studio.cli_queue import add_queue_options, run_queue
+from dit_studio.cli_recipe import add_recipe_options, check_before_start, recipe_and_its_start, recipe_of
 from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_runs import add_runs_options, run_runs
 from dit_studio.cli_sample import add_sample_options, run_sample
-from dit_studio.config import SECTIONS, Recipe, fields_of, load_recipe, recipe_to_tables
+from dit_studio.config import SECTIONS, fields_of
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
     CheckStatus,
@@ -42,13 +43,12 @@ from dit_studio.events import (
     Event,
     Failure,
     JobState,
-    Preflight,
     Started,
     StateChanged,
 )
+from dit_studio.jobs.awake import MAY_SLEEP
 from dit_studio.opened_models import foreign_kind
 from dit_studio.places import runs_dir
-from dit_studio.start_model import find_start, load_recipe_and_start
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 
@@ -108,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="dit-studio",
         description="Train, watch and measure Diffusion Transformers. Without a command, or with a run, data set or "
         "recipe alone: open the window.",
+        epilog="While a run is at work the machine does not go to sleep by itself, where its desktop can be asked; "
+        f"{MAY_SLEEP}=1 in the environment lets it.",
     )
     parser.add_argument("--version", action="version", version=f"DiT Studio {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -124,16 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-window", action="store_true", help="end without opening the window")
 
     train = command("train", _train, "train from a recipe, or resume a run")
-    train.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE.toml")
-    train.add_argument("--data", metavar="DIR", help="the images: a folder, zip or tar; same as --set data.path=DIR")
+    add_recipe_options(train)
     train.add_argument("--out", type=Path, metavar="RUN", help="the new run folder")
-    train.add_argument("--resume", type=Path, metavar="RUN", help="go on from the newest checkpoint of a run")
-    train.add_argument(
-        "--set", dest="settings", action="append", default=[], metavar="section.key=value",
-        help="change a setting of the recipe; --settings lists them",
-    )  # fmt: skip
-    add_assume_option(train)
     train.add_argument("--settings", dest="list_settings", action="store_true", help="list every setting and end")
+
+    add_queue_options(command("queue", run_queue, "runs that wait their turn on each device: list, add, order, start"))
 
     add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
 
@@ -145,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
 
     add_runs_options(command("runs", run_runs, "list, name, export and import runs"))
 
-    add_command_options(command("command", run_command, "print the line that trains on many devices, or a SLURM script"))
+    add_command_options(
+        command("command", run_command, "print the line that trains on many devices, or a SLURM script")
+    )
 
     add_report_options(command("report", run_report, "write evaluations as one HTML, CSV or JSON file"))
 
@@ -204,6 +203,7 @@ def _command_names() -> set[str]:
         "doctor",
         "download",
         "command",
+        "queue",
     }
 
 
@@ -220,12 +220,10 @@ def _train(options: argparse.Namespace) -> int:
         raise UsageError("train takes a RECIPE.toml, or --resume RUN.")
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
-    recipe = _recipe(options.recipe, options, load=partial(_load_recipe_and_start, assumed=options.assume))
-    if options.assume and not recipe.train.start_from:
-        raise UsageError("--assume is of the model that training starts from: set train.start_from, or leave it out.")
+    recipe = recipe_and_its_start(options)
     name = Path(recipe.data.path).name or options.recipe.stem
     out = options.out or new_run_path(runs_dir(), name)
-    _preflight(recipe_to_tables(recipe), out)
+    check_before_start(recipe, out)
     return _run_training(RunFolder.create(out, recipe), options, resume=False)
 
 
@@ -239,7 +237,7 @@ def _resume(options: argparse.Namespace) -> int:
         raise UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
     folder = RunFolder.open(options.resume)
     if options.settings or options.data:
-        recipe = _recipe(folder.path / "run.toml", options)
+        recipe = recipe_of(folder.path / "run.toml", options)
         if folder.checkpoints():
             check_recipe_of_checkpoint(recipe, folder.checkpoints()[-1])
             if recipe.train.start_from != folder.recipe().train.start_from:
@@ -249,68 +247,12 @@ def _resume(options: argparse.Namespace) -> int:
     return _run_training(folder, options, resume=True)
 
 
-def _recipe(file: Path, options: argparse.Namespace, *, load: Callable[..., Recipe] = load_recipe) -> Recipe:
-    """The recipe with what the command line changes; its images and its VAE by their whole paths."""
-    settings = [*options.settings, *([f"data.path={options.data}"] if options.data else [])]
-    recipe = load(file, settings=settings)
-    data, latents = recipe.data, recipe.latents
-    if data.path:
-        data = msgspec.structs.replace(data, path=_whole_path(data.path))
-    if latents.vae and Path(latents.vae).expanduser().exists():  # else a name on the hub
-        latents = msgspec.structs.replace(latents, vae=_whole_path(latents.vae))
-    return msgspec.structs.replace(recipe, data=data, latents=latents)
-
-
-def _whole_path(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
-
-
-def _load_recipe_and_start(file: Path, *, settings: list[str], assumed: list[str]) -> Recipe:
-    """A new run's recipe; where it starts from a model, what it leaves out is as in that model.
-
-    `assumed`: what that model does not tell of itself, where another program wrote it.
-    """
-
-    def describe(path: Path) -> dict[str, Any]:
-        from dit_studio.engine.fine_tune import describe_start
-
-        if path.exists():
-            open_foreign(path, assumed)
-        return describe_start(path)
-
-    return load_recipe_and_start(file, settings=settings, describe=describe, find=_find_start)
-
-
-def _find_start(name: str, beside: Path) -> Path:
-    """A model's path, or where a published one lies. Raises: CheckpointError."""
-    path = find_start(name, beside)
-    return path if path.exists() else Path(model_place(name)).absolute()
-
-
 def _list_settings() -> None:
     for section in SECTIONS:
         for field in fields_of(section):
             unit = f" [{field.unit}]" if field.unit else ""
             default = "" if field.default is None else f" Default: {field.default}."
             sys.stdout.write(f"{field.key}{unit}: {field.description} {field.range_text.capitalize()}.{default}\n")
-
-
-def _preflight(tables: dict[str, Any], out: Path) -> None:
-    """Say what stands in the way. Raises: StudioError if it cannot work."""
-    from dit_studio.engine.plan import preflight
-
-    ticker, failed = Ticker(), []
-    for event in preflight(tables, str(out)):
-        if isinstance(event, Preflight):
-            for check in event.checks:
-                if check.status is not CheckStatus.OK:
-                    say(f"{check.status}: {check.message} {check.remedy}".rstrip())
-                if check.status is CheckStatus.FAILED:
-                    failed.append(f"{check.message} {check.remedy}")
-        else:
-            show(event, ticker, 0)
-    if failed:
-        raise StudioError("Training was not started. " + failed[0])
 
 
 def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> int:
