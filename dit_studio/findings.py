@@ -45,8 +45,10 @@ def rate_found(tried: Sequence[RateTried]) -> RateFound:
     losses = [loss for _, loss in points]
     place = losses.index(min(losses))
     lowest, first = points[place], losses[0]
+    early = _ended_early(tried, diverged)
     if place < 2 or lowest[1] > (1 - LEAST_FALL) * first:
-        return RateFound(learning_rate=None, lowest=lowest[0], diverged=diverged, reason=_never_fell(first, lowest[1]))
+        reason = early or _never_fell(first, lowest[1])
+        return RateFound(learning_rate=None, lowest=lowest[0], diverged=diverged, reason=reason)
     falls = [after - before for (_, before), (_, after) in zip(points[: place - 1], points[2 : place + 1], strict=True)]
     steepest = points[1 + falls.index(min(falls))][0]
     return RateFound(
@@ -54,7 +56,7 @@ def rate_found(tried: Sequence[RateTried]) -> RateFound:
         steepest=steepest,
         lowest=lowest[0],
         diverged=diverged,
-        reason=_ended_early(tried, diverged),
+        reason=early,
     )
 
 
@@ -75,4 +77,4 @@ def _ended_early(tried: Sequence[RateTried], diverged: float | None) -> str:
     last = tried[-1].learning_rate
     if diverged is not None or last >= 0.999 * HIGHEST_RATE:
         return ""
-    return f"The test was ended at a rate of {last:.2g}, before the loss ran away; a higher one may learn faster."
+    return f"The test was ended at a rate of {last:.2g}, before the loss ran away; higher ones may learn faster."

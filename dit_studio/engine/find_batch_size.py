@@ -4,7 +4,7 @@ A batch grows by its smallest even step: one image for every part of `train.accu
 devices the first is given its share, as each is in a run.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -41,7 +41,7 @@ _Try = Callable[[int], _Trying]
 
 def find_batch_size(
     recipe: dict[str, Any], num_classes: int | None = None, images: int | None = None
-) -> Iterator[Progress | BatchTried | BatchFound]:
+) -> Generator[Progress | BatchTried | BatchFound]:
     """Progress…, BatchTried…, BatchFound; nothing of the process is left changed, and no file is written.
 
     `num_classes` and `images` of the data set are looked up where they are not given and the recipe names one.
@@ -103,7 +103,7 @@ def search(
         elif one.reason:  # it is slow
             return tried, one.reason
         elif count == last:
-            return tried, f"No batch above {most:,} was tried: {_why_no_more(most)}"
+            return tried, f"No larger batch was tried: {_why_no_more(most)}"
         else:
             fits = count
     return tried, limit if fits else f"{limit} {_SMALLER}"
@@ -111,7 +111,7 @@ def search(
 
 def _why_no_more(most: int) -> str:
     is_of_setting = most == most_of(Recipe(), None)
-    return "the setting takes no more." if is_of_setting else "there are no more images to train on."
+    return f"the setting takes {most:,} at most." if is_of_setting else f"there are {most:,} images to train on."
 
 
 # ------------------------------------------------------------------------------------------------- one batch

@@ -30,7 +30,7 @@ _LOOKED_AT = (64, 256)  # images whose loss is taken, at least and at most
 
 def find_learning_rate(
     recipe: dict[str, Any], steps: int = STEPS
-) -> Iterator[Progress | Notice | RateTried | RateFound]:
+) -> Generator[Progress | Notice | RateTried | RateFound]:
     """Progress…, RateTried…, RateFound; nothing of the process is left changed, and no run is written.
 
     Raises: DataError without images; DeviceMemoryError if the batch does not fit; and as loading and building do.
