@@ -26,6 +26,7 @@ from dit_studio.cli_command import add_command_options, run_command
 from dit_studio.cli_convert import add_convert_options, run_convert
 from dit_studio.cli_download import add_download_options, model_place, run_download
 from dit_studio.cli_evaluate import add_evaluate_options, run_evaluate
+from dit_studio.cli_find import add_find_options, run_find
 from dit_studio.cli_latents import add_vae_options, inspect_vae, is_vae
 from dit_studio.cli_models import add_assume_option, inspect_model
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
@@ -132,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_queue_options(command("queue", run_queue, "runs that wait their turn on each device: list, add, order, start"))
 
+    add_find_options(command("find", run_find, "find a batch size or a learning rate"))
+
     add_sample_options(command("sample", run_sample, "draw images from a run or a checkpoint"))
 
     add_convert_options(command("convert", run_convert, "write a model in the format of another program, or of ours"))
@@ -203,6 +206,7 @@ def _command_names() -> set[str]:
         "doctor",
         "download",
         "command",
+        "find",
         "queue",
     }
 
