@@ -11,6 +11,7 @@ from dit_studio.errors import ConfigError
 from dit_studio.events import Check, CheckStatus
 
 PROCESS_BYTES = 400 * 2**20  # Python, torch and the buffers of a step
+_MEMORY_SHARE = 0.9  # of a device that a copied model may take in training
 
 
 class DevicePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +39,11 @@ def plan_devices(settings: Recipe, *, state_bytes: int, image_bytes: float) -> D
     """
     train = settings.train
     named = devices.pick_devices(train.device)
-    images = -(-train.batch_size // len(named)) / train.accumulate  # the largest share
-    beside = int(images * image_bytes) + PROCESS_BYTES
+    images = -(-train.batch_size // len(named))  # the largest share
+    beside = int(images / min(train.accumulate, images) * image_bytes) + PROCESS_BYTES
     copied = state_bytes + beside
-    is_split = len(named) > 1 and (train.shard == "always" or (train.shard == "auto" and copied > memory_each(named)))
+    fits = copied <= _MEMORY_SHARE * memory_each(named)
+    is_split = len(named) > 1 and (train.shard == "always" or (train.shard == "auto" and not fits))
     return DevicePlan(
         devices=named,
         is_split=is_split,

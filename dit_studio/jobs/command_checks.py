@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dit_studio.config import Recipe, load_recipe, resolve
+from dit_studio.device_names import named
 from dit_studio.errors import StudioError
 from dit_studio.events import Check, CheckStatus
 from dit_studio.jobs.torchrun import Cluster
@@ -72,7 +73,10 @@ def _host_checks(cluster: Cluster) -> Iterator[Check]:
 
 
 def _device_checks(recipe: Recipe, cluster: Cluster) -> Iterator[Check]:
-    batch, count = recipe.train.batch_size, cluster.processes
+    batch, count, chosen = recipe.train.batch_size, cluster.processes, len(named(recipe.train.device))
+    if chosen not in (1, cluster.devices):
+        message = f"The recipe names {chosen} devices, and each host is to take {cluster.devices}."
+        yield _failed("Devices", message, f"Take {chosen} of each host, or untick the devices and save the recipe.")
     if batch < count:
         message = f"A batch of {batch:,} is less than {count:,} devices: each takes at least one image."
         yield _failed("Batch", message, f"Take a batch of {count:,} or more, or fewer devices.")

@@ -87,7 +87,7 @@ def test_each_press_is_named(bar: RunBar) -> None:
         for key in Labels._fields:
             if bar.buttons[key].isVisibleTo(bar):
                 bar.buttons[key].click()
-    assert pressed == ["queue", "pause", "stop", "save", "preview", "start", "queue", "resume"]
+    assert pressed == ["queue", "pause", "stop", "save", "preview", "command", "start", "queue", "resume", "command"]
 
 
 def test_shortcuts_survive_new_texts(bar: RunBar) -> None:

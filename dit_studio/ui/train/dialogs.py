@@ -40,6 +40,15 @@ def _recipe_to_save(start: str) -> str:
     return QFileDialog.getSaveFileName(QApplication.activeWindow(), "Save as a recipe", start, "Recipes (*.toml)")[0]
 
 
+def _script_to_save(start: str) -> str:
+    return QFileDialog.getSaveFileName(QApplication.activeWindow(), "Save the script", start, "Scripts (*.sh)")[0]
+
+
+def _run_folder(start: str) -> str:
+    title = "Choose where the run's folder is made"
+    return QFileDialog.getExistingDirectory(QApplication.activeWindow(), title, start)
+
+
 def _confirm(question: str, action: str) -> bool:
     box = QMessageBox(QMessageBox.Icon.Question, "DiT Studio", question, parent=QApplication.activeWindow())
     yes = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
@@ -73,6 +82,8 @@ class Dialogs:
     model_file: Callable[[str], str] = _model_file
     recipe_to_open: Callable[[str], str] = _recipe_to_open
     recipe_to_save: Callable[[str], str] = _recipe_to_save
+    script_to_save: Callable[[str], str] = _script_to_save
+    run_folder: Callable[[str], str] = _run_folder
     confirm: Callable[[str, str], bool] = _confirm  # the question, and what the button says that does it
     choose: Callable[[str, Sequence[str]], str] = _choose  # the question and its answers, first the one to take
     show_path: Callable[[Path], None] = _show_path

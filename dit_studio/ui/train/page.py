@@ -1,6 +1,7 @@
 """The Train page: set-up on the left, what happens now in the centre, what came of it on the right."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -20,6 +21,7 @@ from dit_studio.ui.run_watch import MakeQueue, RunsSeen
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import remedies
 from dit_studio.ui.train.checkpoints import CheckpointList
+from dit_studio.ui.train.command_dialog import CommandDialog
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.plots import TrainPlots
 from dit_studio.ui.train.preview_wall import PreviewWall
@@ -65,6 +67,7 @@ class TrainPage(QWidget):
         self.set_up = SetUp(settings, launcher, self._dialogs)
         self.run_bar, self.plots, self.log = RunBar(), TrainPlots(), RunLog(self._dialogs)
         self.facts, self.previews = RunFacts(), PreviewWall()
+        self.command = CommandDialog(settings, self._dialogs, self)
         self.checkpoints = CheckpointList(launcher, confirm=self._dialogs.confirm, show_path=self._dialogs.show_path)
         self.failure_card, self.notice = MessageCard(), MessageCard()
         self._shown_failure: Failure | None = None
@@ -150,6 +153,7 @@ class TrainPage(QWidget):
                 "resume": self._resume_newest,
                 "pause": self._pause_or_continue,
                 "queue": self._add_to_queue,
+                "command": self._show_command,
                 "resume later": self._resume_later,
                 "now": self._start_now,
                 "remove": self._remove_from_queue,
@@ -396,6 +400,7 @@ class TrainPage(QWidget):
         self.run_bar.pressed.connect(self._on_pressed)
         self.failure_card.action.connect(self._on_remedy)
         self.facts.wanted.connect(self._on_settings_wanted)
+        self.facts.command_asked.connect(self._show_command_of_run)
         self.facts.refused.connect(lambda message: self.notice.show_notice(message, level="error"))
         self.plots.preview_clicked.connect(self.previews.show_step)
         self.plots.checkpoint_clicked.connect(self.checkpoints.show_step)
@@ -403,6 +408,14 @@ class TrainPage(QWidget):
         self.checkpoints.sample_requested.connect(self.sample_asked)
         self.checkpoints.evaluate_requested.connect(self.evaluate_asked)
         self.set_up.latents.files_asked.connect(self.files_asked)
+
+    def _show_command(self) -> None:
+        """Of the settings on the left."""
+        self.command.show_for(self.set_up.recipe)
+
+    def _show_command_of_run(self, folder: RunFolder) -> None:
+        """Of the run that is shown, which goes on in its own folder."""
+        self.command.show_for(partial(_recipe_of, folder), file=str(folder.path / "run.toml"), out=str(folder.path))
 
     def _on_settings_wanted(self, recipe: object) -> None:
         self.set_up.recipe_card.chosen.emit(recipe)
@@ -434,6 +447,13 @@ class TrainPage(QWidget):
 
     def _add_tab(self, widget: QWidget, title: str, tooltip: str) -> None:
         self._tabs.setTabToolTip(self._tabs.addTab(widget, title), tooltip)
+
+
+def _recipe_of(folder: RunFolder) -> Recipe | None:
+    try:
+        return folder.recipe()
+    except StudioError:
+        return None
 
 
 def _column(*widgets: QWidget) -> QWidget:

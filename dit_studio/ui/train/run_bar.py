@@ -30,6 +30,7 @@ class Labels(NamedTuple):
     save: str = ""
     preview: str = ""
     remove: str = ""
+    command: str = "Copy command…"
 
 
 BUTTONS = {
@@ -47,6 +48,7 @@ BUTTONS = {
 _TOOLTIPS = Labels(
     start="Train a new run with the settings on the left (Ctrl+Return).",
     queue="Freeze the settings on the left as a run that starts once its devices are free (Ctrl+Shift+Return).",
+    command="The torchrun line, or a SLURM script, that trains these settings on many devices or hosts.",
     now="Start this run at once, beside what is at work on its devices.",
     resume="Go on from the newest checkpoint of this run; in its menu (right click, menu key): resume in the queue.",
     pause="Hold after the step in progress, or go on; the model stays in memory (Ctrl+P).",
@@ -59,6 +61,7 @@ _SHORTCUTS = Labels(start="Ctrl+Return", queue="Ctrl+Shift+Return", pause="Ctrl+
 _ICONS = Labels(
     start="play",
     queue="queue",
+    command="copy",
     now="play",
     resume="resume",
     pause="pause",

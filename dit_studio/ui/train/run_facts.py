@@ -14,6 +14,7 @@ class RunFacts(QWidget):
     """`wanted` carries the run's recipe when its settings are to be used again."""
 
     wanted = Signal(object)  # Recipe
+    command_asked = Signal(object)  # RunFolder
     refused = Signal(str)  # why they cannot be used
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -27,17 +28,20 @@ class RunFacts(QWidget):
         describe(self.text, "Settings of the run", "run.toml: every setting of this run, in force from its start.")
         self.use = button("Use these settings", "Copy the settings of this run into the cards on the left.")
         self.use.clicked.connect(self._on_use)
+        self.command = button("Copy command…", "The torchrun line, or a SLURM script, that goes on with this run.")
+        self.command.clicked.connect(lambda: self.command_asked.emit(self._folder))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.setSpacing(8)
         layout.addWidget(self.facts)
         layout.addWidget(self.text, 1)
-        layout.addLayout(row(self.use, None))
+        layout.addLayout(row(self.use, self.command, None))
         self.show_run(None)
 
     def show_run(self, folder: RunFolder | None) -> None:
         self._folder = folder
         self.use.setEnabled(folder is not None)
+        self.command.setEnabled(folder is not None)
         self.facts.setText("")
         self.facts.hide()
         self.text.setPlainText(_settings_of(folder) if folder else "")
