@@ -36,7 +36,7 @@ def is_beating(path: Path, heartbeat: float) -> bool:
 def is_surely_beating(path: Path, read: Callable[[], float | None]) -> bool:
     """The same without a guess: waits until the heartbeat changes or has stood still for long enough.
 
-    That takes seconds, and up to `STALE_SECONDS` if it seems to be new. `read` gives None once nobody claims to be alive.
+    That takes seconds, and up to `STALE_SECONDS` if it seems to be new. `read` gives None once nobody claims to live.
     """
     first = heartbeat = read()
     while heartbeat is not None and heartbeat == first:
@@ -47,6 +47,12 @@ def is_surely_beating(path: Path, read: Callable[[], float | None]) -> bool:
         time.sleep(_POLL_SECONDS)
         heartbeat = read()
     return heartbeat is not None
+
+
+def forget(path: Path) -> None:
+    """What was seen of a folder that could not be reached for a while says nothing: look as if for the first time."""
+    with _lock:
+        _seen.pop(path, None)
 
 
 def _look(path: Path, heartbeat: float) -> _Seen:

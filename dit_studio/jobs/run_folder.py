@@ -5,6 +5,7 @@ evaluations and commands.
 """
 
 import functools
+import os
 import re
 import socket
 import time
@@ -32,11 +33,10 @@ from dit_studio.events import (
     Validation,
 )
 from dit_studio.files import naming_disk_errors, write_atomically
-from dit_studio.jobs.event_log import EventReader, EventWriter
+from dit_studio.jobs import liveness
+from dit_studio.jobs.event_log import EventReader, EventWriter, last_events
 from dit_studio.locks import is_locked, try_lock
 
-HEARTBEAT_SECONDS = 2.0
-STALE_SECONDS = 30.0  # without a heartbeat from another machine, its process counts as gone
 _LOCK_TRIES, _LOCK_WAIT_SECONDS = 20, 0.025
 
 
@@ -60,6 +60,16 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     processes: int = 1  # on all machines
     metric: str = ""  # the newest figure's name, with its extractor and number
     metric_value: float | None = None
+    launcher: int = 0  # pid of the torchrun that watches the process `pid`; 0: there is none
+
+    @property
+    def is_of_another_machine(self) -> bool:
+        return self.host not in ("", socket.gethostname())
+
+    @property
+    def worker(self) -> str:
+        """Who is at work, as the end of a sentence."""
+        return f"process {self.pid} on {self.host}, at step {self.step:,}" if self.pid else "one that is just starting"
 
 
 class RunFolder:
@@ -93,7 +103,15 @@ class RunFolder:
         return folder
 
     def is_run(self) -> bool:
-        return (self.path / "run.toml").is_file()
+        return os.path.isfile(self.path / "run.toml")  # noqa: PTH113  Path.is_file raises where a disk is gone
+
+    def is_reachable(self) -> bool:
+        """Its files are there; a shared disk may be gone for a while."""
+        try:
+            with os.scandir(self.path) as entries:
+                return any(True for _ in entries)
+        except OSError:
+            return False
 
     @property
     def name(self) -> str:
@@ -110,11 +128,14 @@ class RunFolder:
     # --------------------------------------------------------------------------------------------- status
 
     def read_status(self) -> Status:
-        """What was written last; an unreadable file counts as idle."""
+        """What was written last; if that is damaged or gone, what the newest events tell."""
+        return self._written_status() or _status_after(last_events(self))
+
+    def _written_status(self) -> Status | None:
         try:
             return msgspec.json.decode((self.path / "status.json").read_bytes(), type=Status)
         except (OSError, msgspec.DecodeError):
-            return Status()
+            return None
 
     def write_status(self, status: Status) -> None:
         write_atomically(self.path / "status.json", msgspec.json.encode(status))
@@ -127,12 +148,29 @@ class RunFolder:
         return status
 
     def is_alive(self, status: Status | None = None) -> bool:
-        """A process works on this run: it holds the lock here, or its heartbeat is fresh on another machine."""
+        """A process works on this run: it holds the lock, or its heartbeat changes on another machine."""
+        if self.is_locked():
+            return True
         status = status or self.read_status()
-        age = time.time() - status.heartbeat
-        if status.host and status.host != socket.gethostname():
-            return status.state.is_active and age < STALE_SECONDS
-        return self.is_locked() or (status.state is JobState.PREPARING and not status.pid and age < STALE_SECONDS)
+        is_starting = status.state is JobState.PREPARING and not status.pid
+        if not status.state.is_active or not (status.is_of_another_machine or is_starting):
+            return False
+        return liveness.is_beating(self.path, status.heartbeat)
+
+    def is_alive_elsewhere(self) -> bool:
+        """A process works on this run on another machine. No guess: looks on for seconds, a minute at most."""
+        return liveness.is_surely_beating(self.path, self._heartbeat_elsewhere)
+
+    def _heartbeat_elsewhere(self) -> float | None:
+        status = self.read_status()
+        return status.heartbeat if status.state.is_active and status.is_of_another_machine else None
+
+    def is_of_another_process(self) -> bool:
+        """Another process than this one has taken the run, as far as can be read."""
+        status = self._written_status()
+        return status is not None and bool(status.pid) and (status.host, status.pid) != (
+            socket.gethostname(), os.getpid(),
+        )  # fmt: skip
 
     def mark_interrupted(self, failure: Failure) -> bool:
         """Write down that the run's process is gone; False if another process has taken the run meanwhile."""
@@ -140,7 +178,7 @@ class RunFolder:
             with self.lock():
                 status = self.read_status()
                 if status.state.is_active:
-                    status = functools.reduce(advance, self.read_events(), status)  # it is written every two seconds
+                    status = functools.reduce(advance, last_events(self), status)  # it is written every two seconds
                     with EventWriter(self) as writer:
                         writer.append(failure)
                         writer.append(StateChanged(state=JobState.INTERRUPTED, step=status.step))
@@ -157,11 +195,15 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Be the one writer of this run; the system lets go of the lock when the process ends, however it ends.
 
-        Raises: RunError if another process holds it.
+        Raises: RunError if another process holds it, or is at work on another machine, which the lock may not reach.
         """
         with naming_disk_errors(self.path), (self.path / "run.lock").open("a+b") as file:
-            if not _lock_soon(file):
-                raise RunError(f"{self.path} is in use by another process.", remedy="Stop that one first, or watch it.")
+            if not _lock_soon(file) or self.is_alive_elsewhere():
+                status = self.read_status()
+                known = f": {status.worker}" if status.state.is_active else ""
+                raise RunError(
+                    f"{self.path} is in use by another process{known}.", remedy="Stop that one first, or watch it."
+                )
             yield
 
     def is_locked(self) -> bool:
@@ -218,6 +260,12 @@ def _lock_soon(file: IO[bytes]) -> bool:
             return True
         time.sleep(_LOCK_WAIT_SECONDS)
     return False
+
+
+def _status_after(events: list[AnyEvent]) -> Status:
+    """What events tell of a run, of which the first ones may be missing."""
+    begun = Status(state=JobState.RUNNING if any(isinstance(event, Metrics) for event in events) else JobState.IDLE)
+    return functools.reduce(advance, events, begun)
 
 
 def advance(status: Status, event: Event) -> Status:

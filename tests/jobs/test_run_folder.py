@@ -5,7 +5,6 @@ import sys
 import time
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from dit_studio.config import Recipe, parse_recipe
@@ -137,15 +136,23 @@ def test_a_run_that_was_killed_is_as_far_as_it_said(folder: RunFolder) -> None:
     assert last.step == 8
 
 
-def test_a_stale_heartbeat_from_another_machine_counts_as_gone(folder: RunFolder) -> None:
-    there = Status(state=JobState.RUNNING, pid=1, host="elsewhere", heartbeat=time.time())
-    folder.write_status(there)
-    assert folder.observed_status().state is JobState.RUNNING
-    folder.write_status(msgspec.structs.replace(there, heartbeat=time.time() - 3600))
-    assert folder.observed_status().state is JobState.INTERRUPTED
+def test_a_damaged_status_is_made_up_for_by_the_events(folder: RunFolder) -> None:
+    with EventWriter(folder) as writer:
+        for step in range(1, 4):
+            writer.append(metrics(step))
+    (folder.path / "status.json").write_bytes(b'{"state":"runn')
+    status = folder.read_status()
+    assert (status.state, status.step, status.loss) == (JobState.RUNNING, 3, 1 / 3)
+    assert folder.observed_status().state is JobState.INTERRUPTED, "nobody is at work"
+    with folder.lock():
+        assert folder.observed_status().state is JobState.RUNNING
+    with EventWriter(folder) as writer:
+        writer.append(StateChanged(state=JobState.FINISHED, step=3))
+    (folder.path / "status.json").unlink()
+    assert folder.observed_status().state is JobState.FINISHED
 
 
-def test_a_damaged_status_counts_as_idle(folder: RunFolder) -> None:
+def test_a_damaged_status_without_events_counts_as_idle(folder: RunFolder) -> None:
     (folder.path / "status.json").write_bytes(b"{")
     assert folder.read_status() == Status()
 

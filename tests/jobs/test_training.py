@@ -18,6 +18,7 @@ from dit_studio.engine import trainer as trainer_module
 from dit_studio.engine.trainer import Trainer
 from dit_studio.errors import NotFiniteError, RunError
 from dit_studio.events import (
+    CaughtUp,
     CheckpointSaved,
     Command,
     Event,
@@ -32,7 +33,7 @@ from dit_studio.events import (
     StateChanged,
     Validation,
 )
-from dit_studio.jobs import run_folder, training
+from dit_studio.jobs import event_log, training
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, Status
 from tests.jobs.conftest import MakeRun
@@ -214,7 +215,7 @@ def test_following_a_run_whose_process_is_gone_says_so(make_run: MakeRun) -> Non
     folder = make_run()
     folder.write_status(Status(state=JobState.RUNNING, step=3, pid=4_000_000, host=os.uname().nodename))
     events = events_of(Launcher().follow(folder))
-    assert [type(event) for event in events] == [Failure, StateChanged]
+    assert [type(event) for event in events] == [CaughtUp, Failure, StateChanged]
     assert folder.read_status().state is JobState.INTERRUPTED
 
 
@@ -375,14 +376,14 @@ def test_a_disk_that_fills_under_events_or_status_is_said(
     folder = make_run("train.steps=1000", "train.preview_every=0", "train.checkpoint_every=2")
     is_full = [False]
     if victim == "events.jsonl":
-        writing = run_folder._write_whole
+        writing = event_log._write_whole
 
         def write_whole(*arguments: object) -> None:
             if is_full[0]:
                 raise OSError(errno.ENOSPC, "No space left on device")
             writing(*arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(run_folder, "_write_whole", write_whole)
+        monkeypatch.setattr(event_log, "_write_whole", write_whole)
     else:
         syncing = os.fsync
 
@@ -416,9 +417,9 @@ def test_a_dead_run_that_cannot_be_written_down_is_still_said(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", no_room)
-    monkeypatch.setattr(run_folder, "_write_whole", no_room)
+    monkeypatch.setattr(event_log, "_write_whole", no_room)
     events = events_of(Launcher().follow(folder))
-    assert [type(event) for event in events] == [Failure, StateChanged]
+    assert [type(event) for event in events] == [CaughtUp, Failure, StateChanged]
 
 
 @pytest.mark.provokes_log

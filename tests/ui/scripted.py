@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dit_studio.events import Event
+from dit_studio.events import CaughtUp, Event
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.machine_events import DeviceSummary
 
@@ -79,11 +79,12 @@ class ScriptedLauncher:
 
     def train(self, folder: RunFolder, *, resume: bool = False) -> ScriptedJob:
         self.trained.append((folder, resume))
-        return self._job(self.training.pop(0))
+        script = self.training.pop(0)
+        return self._job(_as_news(script) if resume else script)
 
     def follow(self, folder: RunFolder) -> ScriptedJob:
         self.followed.append(folder)
-        return self._job(self.following.pop(0) if self.following else folder.read_events())
+        return self._job(_as_news(self.following.pop(0)) if self.following else [*folder.read_events(), CaughtUp()])
 
     def close(self) -> None:
         self.is_closed = True
@@ -91,3 +92,8 @@ class ScriptedLauncher:
     def _job(self, script: Script) -> ScriptedJob:
         self.jobs.append(ScriptedJob(script))
         return self.jobs[-1]
+
+
+def _as_news(script: Script) -> Script:
+    """A script that does not tell what is history has none."""
+    return script if any(isinstance(step, CaughtUp) for step in script) else [CaughtUp(), *script]

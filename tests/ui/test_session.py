@@ -14,7 +14,7 @@ from scripted import ScriptedLauncher
 
 from dit_studio.config import Recipe
 from dit_studio.errors import RunError
-from dit_studio.events import Command, Event, Failure, JobState, Metrics, StateChanged
+from dit_studio.events import CaughtUp, Command, Event, Failure, JobState, Metrics, StateChanged
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.places import runs_dir
@@ -47,8 +47,11 @@ class Watch:
         self.events: list[Event] = []
         self.runs: list[RunFolder] = []
         session.state_changed.connect(self.states.append)
-        session.received.connect(self.events.extend)
+        session.received.connect(self._on_received)
         session.run_changed.connect(self.runs.append)
+
+    def _on_received(self, events: list[Event]) -> None:
+        self.events += [event for event in events if not isinstance(event, CaughtUp)]
 
 
 def test_a_run_goes_from_start_to_finish(qtbot: QtBot) -> None:
@@ -80,7 +83,7 @@ def test_a_failure_is_kept_until_the_run_goes_on(qtbot: QtBot, tmp_path: Path) -
     path = make_run(tmp_path / "run", *failed, state=JobState.FAILED, checkpoints=(1,))
     gate = threading.Event()
     history = RunFolder(path).read_events()
-    launcher = ScriptedLauncher(training=[[*history, gate, RUNNING, metrics(1), FINISHED]])
+    launcher = ScriptedLauncher(training=[[*history, CaughtUp(), gate, RUNNING, metrics(1), FINISHED]])
     session = RunSession(launcher)
     session.attach(path)
     qtbot.waitUntil(lambda: session.failure is not None)
@@ -98,10 +101,12 @@ def test_a_failure_is_kept_until_the_run_goes_on(qtbot: QtBot, tmp_path: Path) -
 
 
 def test_history_does_not_flicker(qtbot: QtBot, tmp_path: Path) -> None:
-    old = [StateChanged(state=state, time=100.0 + n) for n, state in enumerate((JobState.RUNNING, JobState.PAUSED))]
+    old = [
+        StateChanged(state=state, time=9e9) for state in (JobState.RUNNING, JobState.PAUSED)
+    ]  # by a clock that jumped
     path = make_run(tmp_path / "run", state=JobState.STOPPED)
     RunFolder(path).write_status(Status(state=JobState.STOPPED, heartbeat=500.0))
-    session = RunSession(ScriptedLauncher(following=[old]))
+    session = RunSession(ScriptedLauncher(following=[[*old, CaughtUp()]]))
     watch = Watch(session)
     with qtbot.waitSignal(session._job.ended):
         session.attach(path)

@@ -1,24 +1,21 @@
 """The run that is shown: its folder, the thread that listens to it, and its state, from which every button derives."""
 
 import os
-import signal
-import socket
-import time
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from dit_studio.config import Recipe
 from dit_studio.errors import RunError, StudioError
-from dit_studio.events import Command, Event, Failure, JobState, StateChanged
+from dit_studio.events import CaughtUp, Command, Event, Failure, JobState, StateChanged
 from dit_studio.files import set_aside
+from dit_studio.jobs import end_now
 from dit_studio.jobs.launch import Job, Launcher
 from dit_studio.jobs.run_folder import RunFolder, new_run_path
 from dit_studio.places import runs_dir
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.train.resuming import why_not_resume
 
-_CLOCK_SLACK_SECONDS = 1.0  # an event is written a moment before the status that knows of it
 _BEFORE_THE_STOP = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED)
 
 
@@ -39,7 +36,8 @@ class RunSession(QObject):
         self._job = OneJob(self)
         self._job.received.connect(self._on_received)
         self._job.ended.connect(self._on_ended)
-        self._history_until = 0.0  # older changes of state are history
+        self._is_history = False  # what is heard was said before this run was shown
+        self._is_ours = False  # started by this window
         self._is_stop_asked = False
 
     @property
@@ -68,9 +66,8 @@ class RunSession(QObject):
     def begin(self, folder: RunFolder, *, resume: bool) -> None:
         """Train a run whose folder is there, which waited until now. Raises: RunError if it is at work already."""
         self._refuse_to_leave_a_run_in_this_process()
-        if folder.is_alive():
-            raise RunError(f"{folder.name} is at work already.", remedy="Watch it.")
-        self._show(folder, self._launcher.train(folder, resume=resume), JobState.PREPARING, history_until=time.time())
+        _refuse_if_at_work(folder)
+        self._show(folder, self._launcher.train(folder, resume=resume), JobState.PREPARING, has_history=True)
 
     def resume(self, path: Path, *, checkpoint: Path | None = None) -> None:
         """Go on from the newest checkpoint, or from an older one: the newer ones are then set aside.
@@ -79,18 +76,16 @@ class RunSession(QObject):
         """
         self._refuse_to_leave_a_run_in_this_process()
         folder = RunFolder.open(path)
-        if folder.is_alive():
-            raise RunError(f"{folder.name} is at work already.", remedy="Stop it first.")
+        _refuse_if_at_work(folder)
         if not folder.checkpoints():
             raise RunError(
                 f"{folder.name} has no checkpoint to go on from.", remedy="Start a new run with its settings."
             )
         if checkpoint is not None:
             set_aside(newer_checkpoints(folder, checkpoint))
-        began = time.time()
         is_shown = self.folder is not None and self.folder.path == path
         earlier = (self.earlier_failure or self.failure) if is_shown else None
-        self._show(folder, self._launcher.train(folder, resume=True), JobState.PREPARING, history_until=began)
+        self._show(folder, self._launcher.train(folder, resume=True), JobState.PREPARING, has_history=True)
         self.earlier_failure = earlier
 
     def attach(self, path: Path) -> None:
@@ -99,19 +94,19 @@ class RunSession(QObject):
             return  # it is shown
         self._refuse_to_leave_a_run_in_this_process()
         folder = RunFolder.open(path)
-        status = folder.observed_status()
-        is_queued = status.state is JobState.QUEUED  # whatever it did before
-        history_until = time.time() if is_queued else status.heartbeat - _CLOCK_SLACK_SECONDS
-        self._show(folder, self._launcher.follow(folder), status.state, history_until=history_until)
+        state = folder.observed_status().state
+        self._show(folder, self._launcher.follow(folder), state, has_history=True, is_ours=False)
 
     def _refuse_to_leave_a_run_in_this_process(self) -> None:
         if self.state.is_active and self._launcher.in_process and self.folder is not None:
             raise RunError(f"{self.folder.name} trains inside this window's process.", remedy="Stop it first.")
 
-    def _show(self, folder: RunFolder, job: Job, state: JobState, *, history_until: float = 0.0) -> None:
+    def _show(
+        self, folder: RunFolder, job: Job, state: JobState, *, has_history: bool = False, is_ours: bool = True
+    ) -> None:
         self._job.drop()
         self.folder, self.failure, self.earlier_failure = folder, None, None
-        self._history_until, self._is_stop_asked = history_until, False
+        self._is_history, self._is_ours, self._is_stop_asked = has_history, is_ours, False
         self.state, before = state, self.state
         self.run_changed.emit(folder)
         if state is not before:
@@ -134,26 +129,25 @@ class RunSession(QObject):
 
     def stop(self) -> None:
         """Save a checkpoint and end, at the next step."""
-        self._is_stop_asked = True
-        self._send(Command.STOP)
-        self._set_state(JobState.STOPPING)
+        if self.state.is_active:
+            self._send(Command.STOP)
+            self._is_stop_asked = True
+            self._set_state(JobState.STOPPING)
+
+    @property
+    def why_not_end_now(self) -> str:
+        """The sentence that says why the run cannot be killed from here; "" if it can."""
+        return end_now.why_not_end_now(self.folder) if self.folder else "There is no run."
 
     def end_now(self) -> bool:
-        """Kill the process; False if there is none here that could be killed."""
-        if self.folder is None:
+        """Kill the run's processes; False if there are none here that could be killed."""
+        if self.folder is None or self.why_not_end_now:
             return False
-        status = self.folder.read_status()
-        if not status.pid or status.host != socket.gethostname() or not self.folder.is_locked():
-            return False
-        if status.pid == os.getpid():
+        if self.folder.read_status().pid == os.getpid():
             self._job.drop()
             self._set_state(JobState.INTERRUPTED)
             return True
-        try:
-            os.kill(status.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
-        except ProcessLookupError:
-            return False
-        return True
+        return end_now.end_now(self.folder)
 
     def close(self) -> None:
         """Stop listening, and wait for the threads; a run in a process of its own goes on."""
@@ -169,10 +163,13 @@ class RunSession(QObject):
         state = self.state
         for event in events:
             if isinstance(event, Failure):
-                self.failure = None if event.code == "finished" and self._is_history(event) else event
+                self.failure = None if event.code == "finished" and self._is_history else event
             elif isinstance(event, StateChanged):
                 self._note_failure_before(event.state)
-                state = self._state_after(event, state)
+                state = state if self._is_history else self._state_after(event, state)
+            elif isinstance(event, CaughtUp):
+                self._is_history = False
+                state = self._state_by_status(state)
         self.state, before = state, self.state
         self.received.emit(events)
         if state is not before:
@@ -187,16 +184,23 @@ class RunSession(QObject):
         if state in _BEFORE_THE_STOP:
             self.failure = None
 
-    def _is_history(self, event: Event) -> bool:
-        return 0 < event.time < self._history_until
+    def _state_by_status(self, state: JobState) -> JobState:
+        """The state once the history has been told, in which the newest change may have been."""
+        if self.folder is None or self._is_stop_asked:
+            return state
+        found = self.folder.observed_status().state
+        is_news = found.is_active or not self._is_ours  # our process may have to begin yet
+        return found if is_news and found is not JobState.IDLE else state
 
     def _state_after(self, event: StateChanged, state: JobState) -> JobState:
-        if self._is_history(event):
-            return state
-        if self._is_stop_asked and event.state in _BEFORE_THE_STOP:
+        if not self._is_stop_asked or event.state not in _BEFORE_THE_STOP:
+            self._is_stop_asked = self._is_stop_asked and event.state.is_active
+            return event.state
+        try:
             self._send(Command.STOP)  # asked before the process was there to hear it
-            return state
-        return event.state
+        except StudioError:
+            return event.state
+        return state
 
     def _on_ended(self) -> None:
         if self.state.is_active and self.folder is not None:  # it ended without saying how
@@ -207,6 +211,13 @@ class RunSession(QObject):
         if state is not self.state:
             self.state = state
             self.state_changed.emit(state)
+
+
+def _refuse_if_at_work(folder: RunFolder) -> None:
+    status = folder.read_status()
+    if folder.is_alive(status):
+        worker = f": {status.worker}" if status.state.is_active else ""
+        raise RunError(f"{folder.name} is at work already{worker}.", remedy="Watch it, or stop it first.")
 
 
 def newer_checkpoints(folder: RunFolder, checkpoint: Path) -> list[Path]:
