@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +15,11 @@ from dit_studio.errors import RunError
 from dit_studio.events import JobState
 from dit_studio.jobs.queue import Queue, QueueEntry
 from dit_studio.jobs.run_folder import RunFolder, Status, new_run_path
-from dit_studio.jobs.run_label import change_label, read_label
+from dit_studio.jobs.run_label import change_label, read_label, titled
 from dit_studio.places import runs_dir
 
 _POLL_SECONDS = 1.0
 _FAILURES = (JobState.FAILED, JobState.INTERRUPTED)
-_TIME_STAMP = re.compile(r"\d{8}-\d{6}-")
 
 
 def add_queue_options(parser: argparse.ArgumentParser) -> None:
@@ -185,26 +183,27 @@ def _find(queue: Queue, name: str) -> str:
 
     Raises: RunError if there is none, or several.
     """
-    names = [(entry.run, _names_of(queue, entry)) for entry in queue.entries()]
-    if name.isdecimal() and 1 <= int(name) <= len(names):
-        return names[int(name) - 1][0]
-    found = [run for run, called in names if name == run] or [run for run, called in names if name in called]
+    titles = {entry.run: _title(queue, entry) for entry in queue.entries()}
+    if name.isdecimal() and 1 <= int(name) <= len(titles):
+        return list(titles)[int(name) - 1]
+    found = [run for run in titles if run == name] or [run for run, title in titles.items() if title == name]
     if len(found) == 1:
         return found[0]
     if found:
         raise RunError(f"{len(found)} runs that wait are called {name!r}.", remedy=f"Say which: {', '.join(found)}.")
-    raise RunError(f"No run {name!r} waits in the queue of {queue.root}.", remedy=_what_is_there(name, names))
+    raise RunError(f"No run {name!r} waits in the queue of {queue.root}.", remedy=_what_is_there(name, titles))
 
 
-def _names_of(queue: Queue, entry: QueueEntry) -> set[str]:
-    return {_TIME_STAMP.sub("", entry.run, count=1), read_label(queue.folder(entry.run)).title}
+def _title(queue: Queue, entry: QueueEntry) -> str:
+    folder = queue.folder(entry.run)
+    return titled(folder, read_label(folder))
 
 
-def _what_is_there(name: str, names: list[tuple[str, set[str]]]) -> str:
-    by_name = {called: run for run, all_names in names for called in (run, *all_names) if called}
+def _what_is_there(name: str, titles: dict[str, str]) -> str:
+    by_name = {called: run for run, title in titles.items() for called in (run, title)}
     if near := difflib.get_close_matches(name, by_name, n=1, cutoff=0.5):
         return f"Did you mean {by_name[near[0]]}?"
-    return f"There are {', '.join(run for run, _ in names)}." if names else "It is empty."
+    return f"There are {', '.join(titles)}." if titles else "It is empty."
 
 
 # ------------------------------------------------------------------------------------------------- run
