@@ -41,7 +41,7 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
             remove_leftovers(place)
         folder.forget_commands()
         rank_failures.forget(folder, before=_BEGAN)
-        for event in _events_of(folder, journal, resume=resume):
+        for event in awake_through(_events_of(folder, journal, resume=resume)):
             event = _stamped(event)
             try:
                 journal.say(event)
