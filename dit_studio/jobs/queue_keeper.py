@@ -26,6 +26,7 @@ from dit_studio.jobs import training
 from dit_studio.jobs.active_runs import ActiveRuns
 from dit_studio.jobs.desktop_notice import tell as tell_on_the_desktop
 from dit_studio.jobs.event_log import EventWriter
+from dit_studio.jobs.following import mark_if_dead
 from dit_studio.jobs.queue import LOG_FILE, WINDOW_LOCK, Queue, devices_of
 from dit_studio.jobs.queue_order import QueueEntry, due
 from dit_studio.jobs.run_folder import RunFolder, Status
@@ -96,7 +97,7 @@ class QueueKeeper:
             if started.process.poll() is None:
                 self._end_after_last_word(folder, started)
                 continue
-            training.mark_if_dead(folder, process=started.process)
+            mark_if_dead(folder, process=started.process)
             if folder.is_locked() or not folder.read_status().state.is_active:
                 del self._started[run]
 
@@ -131,7 +132,7 @@ class QueueKeeper:
         """A start of which no process came is tried once more."""
         folder = self.queue.folder(entry.run)
         if status.pid or entry.tries:
-            training.mark_if_dead(folder)
+            mark_if_dead(folder)
             return
         with self.queue.changing() as entries, folder.lock():
             _log.warning("%s was to start, and no process came: it is tried once more", entry.run)

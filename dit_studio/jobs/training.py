@@ -17,9 +17,9 @@ from dit_studio.errors import DiskFullError, StudioError, UnwritableError
 from dit_studio.events import Command, Event, Failure, JobState, StateChanged
 from dit_studio.files import remove_leftovers
 from dit_studio.jobs import orphans, rank_failures, ranks, table
+from dit_studio.jobs.awake import awake_through
 from dit_studio.jobs.following import DISK_FULL_STATUS, UNWRITABLE_STATUS
 from dit_studio.jobs.following import follow as follow
-from dit_studio.jobs.following import mark_if_dead as mark_if_dead
 from dit_studio.jobs.journal import Journal
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.jobs.torchrun import local_command, local_environment
