@@ -39,7 +39,12 @@ def add_evaluate_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", metavar="S", help=_help("seed"))
     add("--batch-size", metavar="N", help=_help("batch_size"))
     add("--no-floor", action="store_true", help="leave out one half of the reference against the other")
-    add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
+    add(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="of those that doctor names, several with commas (default: the best)",
+    )
     add("--out", type=Path, metavar="FILE.json", help="write everything that is known of one comparison")
     add(
         "--save-statistics", type=Path, metavar="FILE.npz",

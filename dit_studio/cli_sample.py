@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_out import check_folder, clear_folder
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.config import fields_of
+from dit_studio.device_names import first_named, named
 from dit_studio.errors import ConfigError, Problem, StudioError
+from dit_studio.events import Event
 from dit_studio.fields import Field, check_value
 from dit_studio.image_settings import FoundSettings, read_settings
 from dit_studio.npz_count import StoppedNpz
@@ -63,7 +65,12 @@ def add_sample_options(parser: argparse.ArgumentParser) -> None:
         help="draw every combination of values; up to three times: cfg, steps, sampler, class, seed, checkpoint, "
         "weights, interval; ranges as 1-10, 1-10 (+3) or 1-10 [4]",
     )  # fmt: skip
-    add("--device", default="auto", metavar="NAME", help="of those that doctor names (default: the best)")
+    add(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="of those that doctor names, several with commas (default: the best)",
+    )
     add("--precision", choices=["auto", *_PRECISIONS], help="of products (default: auto)")
 
 
@@ -118,7 +125,7 @@ def run_sample(options: argparse.Namespace) -> int:
     elif options.trajectory or branch:
         extra = _trajectory(options, request, warm, ticker, branch)
     else:
-        extra = _images(options, request, warm, ticker)
+        extra = _images(options, request, ticker)
     seconds, place = time.monotonic() - started, options.npz or options.out
     ticker.say(f"{extra.get('drawn', request.count):,} images in {place} ({seconds:.1f} s).")
     answer(
@@ -140,6 +147,8 @@ def _check_usage(options: argparse.Namespace) -> None:
         raise UsageError(f"--npz {options.npz} {what}: choose another name.")
     if options.branch and (options.out is None or options.sweep):
         raise UsageError("--branch takes --out DIR, and neither --npz nor --sweep.")
+    if len(named(options.device)) > 1 and (options.trajectory or options.branch):
+        raise UsageError("--trajectory and --branch keep the steps of one device: name one, or leave them out.")
     if options.trajectory and options.sweep:
         raise UsageError("--sweep keeps no steps: leave out --trajectory.")
 
@@ -229,7 +238,7 @@ def _load(options: argparse.Namespace, found: FoundSettings | None, ticker: Tick
 def _load_now(options: argparse.Namespace, ticker: Ticker) -> "WarmModel":
     from dit_studio.engine.warm_model import load_warm
 
-    loading = load_warm(options.model, options.weights, device=options.device, precision=options.precision)
+    loading = load_warm(options.model, options.weights, device=first_named(options.device), precision=options.precision)
     while True:
         try:
             show(next(loading), ticker, 0)
@@ -248,12 +257,18 @@ def _job_parameters(options: argparse.Namespace, request: SampleRequest) -> dict
     }
 
 
-def _images(options: argparse.Namespace, request: SampleRequest, warm: "WarmModel", ticker: Ticker) -> dict[str, Any]:
-    from dit_studio.engine.sample_files import save_samples
-
+def _images(options: argparse.Namespace, request: SampleRequest, ticker: Ticker) -> dict[str, Any]:
     with saying_what_is_kept(options.out, request):
-        follow(save_samples(warm, request, options.out), ticker)
+        follow(_drawing(options, request), ticker)
     return {}
+
+
+def _drawing(options: argparse.Namespace, request: SampleRequest) -> Generator[Event, None, None]:
+    from dit_studio.engine.sample_files import save_samples
+    from dit_studio.engine.several_devices import load_several
+
+    models = yield from load_several(options.model, options.weights, device=options.device, precision=options.precision)
+    yield from save_samples(models, request, options.out)
 
 
 def _npz(options: argparse.Namespace, request: SampleRequest, ticker: Ticker) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`dit-studio benchmark scale`: many processes beside one, what a run's bookkeeping costs, long histories, many runs."""
+"""`dit-studio benchmark scale`: several processes beside one, a run's bookkeeping, long histories, many runs."""
 
 import itertools
 import os

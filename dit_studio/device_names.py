@@ -14,6 +14,11 @@ def named(device: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in device.split(",") if name.strip())
 
 
+def first_named(device: str) -> str:
+    """The first of several, or the one; what names none as it is."""
+    return (named(device) or (device,))[0]
+
+
 def kind_of(name: str) -> str:
     """ "cuda" of "cuda:1"."""
     return name.partition(":")[0]

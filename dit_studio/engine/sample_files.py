@@ -4,7 +4,8 @@ import csv
 import difflib
 import io
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,8 @@ from dit_studio.class_names import other_names
 from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.sample_checks import check_request
-from dit_studio.engine.sampling import Frame, Samples
+from dit_studio.engine.sampling import Samples
+from dit_studio.engine.several_devices import Underway, draw_on
 from dit_studio.engine.warm_model import WarmModel
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Notice, Progress
@@ -53,23 +55,26 @@ def _its_classes(config: ModelDescription) -> str:
     return ", ".join(names[:_NAMES_SAID]) + more
 
 
-def save_samples(warm: WarmModel, request: SampleRequest, folder: Path) -> Generator[Progress | Notice, None, None]:
-    """Draw a request into `folder`: 000000.png …, and labels.csv, which makes it a data set with the same classes.
+def save_samples(
+    models: Sequence[WarmModel], request: SampleRequest, folder: Path
+) -> Generator[Progress | Notice, None, None]:
+    """Draw a request, by a model or its copies on several devices, into `folder`: 000000.png …, and labels.csv, which
+    makes it a data set with the same classes.
 
     Closed early, it keeps the images that are finished. Raises: ConfigError, or RunError if it cannot write there.
     """
-    config, record = warm.loaded.config, warm.record(request)
+    config, record = models[0].loaded.config, models[0].record(request)
     check_request(request, config)
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with LabelsFile(folder, record) as labels:
-        for done in warm.draw(request):
+    with LabelsFile(folder, record) as labels, closing(draw_on(models, request)) as drawing:
+        for done in drawing:
             if isinstance(done, Samples):
                 for k, image in enumerate(done.images, start=done.first_image):
                     write_atomically(folder / _name(k), encode_png(image.permute(1, 2, 0).numpy(), record, k))
                     labels.add(k)
             else:
-                yield drawing_progress(done, request.count) if isinstance(done, Frame) else done
+                yield drawing_progress(done, request.count) if isinstance(done, Underway) else done
 
 
 class LabelsFile:
@@ -119,6 +124,5 @@ def _name(image: int) -> str:
     return f"{image:06d}.png"
 
 
-def drawing_progress(frame: Frame, count: int) -> Progress:
-    made = frame.first_image + frame.step / frame.steps * len(frame.x_t)
-    return Progress(stage="Sampling", done=int(made), total=count, unit="images")
+def drawing_progress(underway: Underway, count: int) -> Progress:
+    return Progress(stage="Sampling", done=int(underway.made), total=count, unit="images")

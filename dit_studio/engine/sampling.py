@@ -1,6 +1,6 @@
 """From noise to images: one generator that yields a frame a step and ends each batch with its images."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +65,7 @@ def sample(
     precision: Precision | None = None,
     start: StartPoint | None = None,
     decoder: Decoder | None = None,
-) -> Iterator[Frame | Samples | Notice]:
+) -> Generator[Frame | Samples | Notice, None, None]:
     """Draw the images of a request. The same request gives the same images in any batch size.
 
     `decoder`: of a model in latents; without one its VAE is opened for this request.

@@ -19,8 +19,9 @@ from PIL import Image
 from dit_studio.engine.export.sweep_picture import read_images, write_pages
 from dit_studio.engine.sample_checks import check_request, parse_request
 from dit_studio.engine.sample_files import save_samples
+from dit_studio.engine.several_devices import load_several
 from dit_studio.engine.solvers import samplers_for
-from dit_studio.engine.warm_model import WarmModel, load_warm
+from dit_studio.engine.warm_model import WarmModel
 from dit_studio.errors import ConfigError, Problem, RunError, StudioError, in_a_line
 from dit_studio.events import CellDrawn, CellFailed, CellStarted, Event, Progress, SettingsRefused
 from dit_studio.files import naming_disk_errors, new_folder_atomically, remove_leftovers, write_atomically
@@ -41,7 +42,7 @@ from dit_studio.sweep import (
 _MOST_SHOWN = 256  # images of a cell
 _TRY_AGAIN = "Draw the sweep again into this folder: the cells that are there stay."
 
-_Load = Callable[[str, str], Generator[Progress, None, WarmModel]]
+_Load = Callable[[str, str], Generator[Progress, None, tuple[WarmModel, ...]]]  # on each device
 
 
 def draw_sweep(
@@ -58,7 +59,7 @@ def draw_sweep(
     Raises: CheckpointError, RunError or DiskFullError if the folder cannot take it.
     """
     try:
-        load = partial(load_warm, device=device, precision=precision)
+        load = partial(load_several, device=device, precision=precision)
         plan = yield from _checked_plan(model, weights, request, axes, load)
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
@@ -84,7 +85,7 @@ def _checked_plan(
 ) -> Generator[Event, None, SweepPlan]:
     """The plan of a sweep, each of whose cells the model can serve. Raises: ConfigError, CheckpointError."""
     base, asked = parse_request(request), msgspec.convert(axes, list[SweepAxis])
-    warm = yield from load(model, weights)
+    warm, *_ = yield from load(model, weights)
     plan = plan_sweep(base, model=model, weights=weights, axes=asked, limits=_limits(warm))
     problems: dict[str, Problem] = {}
     for cell in plan.cells:
@@ -174,10 +175,10 @@ class _Sweep:
     def _draw(self, cell: SweepCell, load: _Load) -> Generator[Event, None, None]:
         """A cell's images, whole or not at all. Raises: StudioError."""
         started = time.monotonic()
-        warm = yield from load(cell.model, cell.weights)
-        check_request(cell.request, warm.loaded.config)
+        models = yield from load(cell.model, cell.weights)
+        check_request(cell.request, models[0].loaded.config)
         with new_folder_atomically(self.folder / cell.folder) as folder:
-            yield from save_samples(warm, cell.request, folder)
+            yield from save_samples(models, cell.request, folder)
         seconds = time.monotonic() - started
         self._put(cell, CellState(state="drawn", images=cell.request.count, seconds=round(seconds, 3)))
         yield self._drawn(cell)

@@ -47,7 +47,9 @@ class WarmModel:
         channels = self.decoder.image_channels if self.decoder else self.loaded.config.in_channels
         return 1 if channels == 1 else 3
 
-    def draw(self, request: SampleRequest, start: StartPoint | None = None) -> Iterator[Frame | Samples | Notice]:
+    def draw(
+        self, request: SampleRequest, start: StartPoint | None = None
+    ) -> Generator[Frame | Samples | Notice, None, None]:
         """As `sampling.sample`."""
         loaded = self.loaded
         return sample(loaded.model, loaded.config, request, precision=self.precision, start=start, decoder=self.decoder)

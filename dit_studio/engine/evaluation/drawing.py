@@ -9,8 +9,8 @@ import csv
 import hashlib
 import io
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from dit_studio.engine.checkpoint import LatentSpace, ModelDescription, list_che
 from dit_studio.engine.export.png import encode_png
 from dit_studio.engine.latents_vae import vae_of
 from dit_studio.engine.sample_checks import check_request
-from dit_studio.engine.sampling import Frame, Samples
+from dit_studio.engine.sampling import Samples
+from dit_studio.engine.several_devices import Underway, draw_on, load_several
 from dit_studio.engine.solvers import samplers_for
-from dit_studio.engine.warm_model import WarmModel, fingerprint, load_warm
+from dit_studio.engine.warm_model import WarmModel, fingerprint
 from dit_studio.errors import CheckpointError, ConfigError, Problem, RunError
 from dit_studio.evaluation_plan import DRAWN
 from dit_studio.evaluation_request import EvaluationRequest
@@ -143,10 +144,10 @@ def draw_for(request: EvaluationRequest, *, device: str = "auto") -> Generator[E
             first = last // asked.batch_size * asked.batch_size  # the same batches give the same images to the bit
             if first:
                 yield Notice(message=f"{_STAGE}: {first:,} of {asked.count:,} are kept from before; going on.")
-            warm = yield from load_warm(
+            models = yield from load_several(
                 str(file.parent if path.is_dir() else file), request.model_weights, device=device
             )
-            yield from _draw(warm, asked, place, first)
+            yield from _draw(models, asked, place, first)
     return Drawn(folder=place, sample=asked)
 
 
@@ -192,8 +193,8 @@ def _name(image: int) -> str:
     return f"{image:06d}.png"
 
 
-def _draw(warm: WarmModel, asked: SampleRequest, place: Path, first: int) -> Generator[Event, None, None]:
-    record, started = warm.record(asked), time.monotonic()
+def _draw(models: Sequence[WarmModel], asked: SampleRequest, place: Path, first: int) -> Generator[Event, None, None]:
+    record, started = models[0].record(asked), time.monotonic()
     turn = first % len(asked.classes)
     rest = msgspec.structs.replace(
         asked,
@@ -201,17 +202,16 @@ def _draw(warm: WarmModel, asked: SampleRequest, place: Path, first: int) -> Gen
         count=asked.count - first,
         classes=asked.classes[turn:] + asked.classes[:turn],
     )
-    drawing = warm.draw(rest)
-    for done in drawing:
-        match done:
-            case Samples():
-                _keep(done, record, place, first)
-                yield _progress(first, done.first_image + len(done.images), asked.count, started)
-            case Frame():
-                made = done.first_image + done.step / done.steps * len(done.x_t)
-                yield _progress(first, made, asked.count, started)
-            case Notice():
-                yield done
+    with closing(draw_on(models, rest)) as drawing:
+        for done in drawing:
+            match done:
+                case Samples():
+                    _keep(done, record, place, first)
+                    yield _progress(first, done.first_image + len(done.images), asked.count, started)
+                case Underway(made=made):
+                    yield _progress(first, made, asked.count, started)
+                case Notice():
+                    yield done
     _write_labels(place, record)
     write_atomically(_done_file(place), msgspec.json.encode(record))
 

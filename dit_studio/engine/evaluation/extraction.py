@@ -15,6 +15,7 @@ from dit_studio.engine.evaluation.extractors import Extractor
 from dit_studio.engine.evaluation.feature_store import FeatureStore, Look, Seen, open_store, stored
 from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.engine.evaluation.image_sources import Batches, ImageBatch, ImageSource, groups_by_size
+from dit_studio.engine.evaluation.in_turn import features_in_turn
 from dit_studio.engine.evaluation.read_ahead import read_ahead
 from dit_studio.engine.image_files import Pixels
 from dit_studio.errors import DataError
@@ -131,10 +132,10 @@ def _fill(
         yield Notice(message=f"{stage}: {store.rows:,} of {len(wanted):,} images are kept from before; going on.")
     yield Progress(stage=stage, done=store.rows, total=len(wanted), unit="images")
     try:
-        with closing(read_ahead(_hashed(_even_batches(source, rest, batch_size)))) as batches:
-            for batch, hashes in batches:
+        batches = read_ahead(_hashed(_even_batches(source, rest, batch_size)))
+        with closing(features_in_turn([extractor, *extractor.copies], batches)) as measured:
+            for batch, hashes, features in measured:
                 if len(batch.numbers):
-                    features = extractor(batch.pixels)
                     _check_finite(features, source, batch)
                     store.append(batch.numbers, hashes=hashes, looks=tally.add(_looks(batch)), features=features)
                     store.commit(tally.seen(source))

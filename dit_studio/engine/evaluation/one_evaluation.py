@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from dit_studio.engine.device import pick_device
+from dit_studio.engine.device import pick_devices
 from dit_studio.engine.evaluation.comparison import cautions_for
 from dit_studio.engine.evaluation.copying import copying_caution, find_copies, searched_note
 from dit_studio.engine.evaluation.drawing import draw_for, is_model, run_of, sample_of
 from dit_studio.engine.evaluation.extraction import Extracted, extract
-from dit_studio.engine.evaluation.extractors import Extractor, open_extractor, protocols_of
+from dit_studio.engine.evaluation.extractors import Extractor, open_on_each, protocols_of
 from dit_studio.engine.evaluation.fit_caution import fit_caution
 from dit_studio.engine.evaluation.measurements import Pair, measure
 from dit_studio.engine.evaluation.metric_names import chosen_metrics, metric_name
@@ -24,6 +24,7 @@ from dit_studio.engine.evaluation.sides import OpenSide, Side, measured_side, op
 from dit_studio.engine.evaluation.versions import versions_for
 from dit_studio.engine.evaluation.weights import weights_for
 from dit_studio.engine.left_out import shown
+from dit_studio.engine.several_devices import check_alone
 from dit_studio.errors import ConfigError, Problem, StudioError, in_a_line
 from dit_studio.evaluation_request import (
     CautionRecord,
@@ -100,10 +101,11 @@ def _open(asked: EvaluationRequest, shared: Shared) -> Generator[Event, None, Op
     key = (asked.extractor, asked.weights, asked.protocol)
     if key not in shared.extractors:
         shared.extractors.clear()  # before the next one takes memory
-        on = pick_device(shared.device, setting="evaluate.device")
+        check_alone()
+        on = pick_devices(shared.device, setting="evaluate.device")
         weights = weights_for(asked.extractor, asked.weights)
         yield Progress(stage=f"Opening {asked.extractor}", done=0, total=1, unit="extractors")
-        extractor = open_extractor(asked.extractor, device=on, files=weights.files, protocol=asked.protocol)
+        extractor = open_on_each(asked.extractor, on, files=weights.files, protocol=asked.protocol)
         shared.extractors[key] = OpenExtractor(extractor, weights.are_published)
     return shared.extractors[key]
 

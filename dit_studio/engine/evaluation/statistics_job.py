@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dit_studio import __version__
-from dit_studio.engine.device import pick_device
+from dit_studio.engine.device import pick_devices
 from dit_studio.engine.evaluation.extraction import Extracted, extract
-from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor, open_extractor
+from dit_studio.engine.evaluation.extractors import MAIN_OUTPUT, Extractor, open_on_each
 from dit_studio.engine.evaluation.features import FeatureArray
 from dit_studio.engine.evaluation.image_sources import ImageSource
 from dit_studio.engine.evaluation.moments import Moments
@@ -41,10 +41,10 @@ def save_statistics(request: dict[str, Any], path: str, device: str = "auto") ->
     try:
         _check_target(file, path)
         asked = _parsed(request)
-        on = pick_device(device, setting="evaluate.device")
+        on = pick_devices(device, setting="evaluate.device")
         weights = weights_for(asked.extractor, asked.weights)
         yield Progress(stage=f"Opening {asked.extractor}", done=0, total=1, unit="extractors")
-        extractor = open_extractor(asked.extractor, device=on, files=weights.files, protocol=asked.protocol)
+        extractor = open_on_each(asked.extractor, on, files=weights.files, protocol=asked.protocol)
     except ConfigError as error:
         yield SettingsRefused(problems=tuple((problem.field, problem.message) for problem in error.problems))
         return

@@ -1,6 +1,7 @@
 """The networks that turn images into features, by name."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +18,7 @@ from dit_studio.engine.model_files.single_files import verified_path
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.evaluation_metrics import PROTOCOLS
 
-__all__ = ["MAIN_OUTPUT", "NAMES", "Extractor", "Features", "open_extractor", "protocols_of"]
+__all__ = ["MAIN_OUTPUT", "NAMES", "Extractor", "Features", "open_extractor", "open_on_each", "protocols_of"]
 
 NAMES: tuple[str, ...] = ("random", "inception", *PUBLISHED)
 _NO_FILES: Mapping[str, Path] = MappingProxyType({})
@@ -43,6 +44,14 @@ def open_extractor(
     if name == "random":
         return open_random(device=device)
     return open_published(name, files.get(name) or hub_folder(name), device=device)
+
+
+def open_on_each(
+    name: str, on: Sequence[torch.device], *, files: Mapping[str, Path] = _NO_FILES, protocol: str = ""
+) -> Extractor:
+    """An extractor on the first of these devices, with a copy on each of the others. Raises: as `open_extractor`."""
+    first, *others = [open_extractor(name, device=device, files=files, protocol=protocol) for device in on]
+    return replace(first, copies=tuple(others))
 
 
 def protocols_of(name: str) -> tuple[str, ...]:

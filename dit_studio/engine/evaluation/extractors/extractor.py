@@ -28,6 +28,7 @@ class Extractor:
     preprocessing: Preprocessing
     device: torch.device
     network: Callable[[Tensor], Mapping[str, Tensor]]
+    copies: tuple["Extractor", ...] = ()  # on other devices, to share the work with
 
     @property
     def protocol(self) -> str:
