@@ -84,4 +84,4 @@ def _listed(runs: Sequence[str]) -> str:
     named = list(runs[:_NAMED])
     if len(runs) > _NAMED:
         named.append(f"{len(runs) - _NAMED} more")
-    return named[0] if len(named) == 1 else f"{'; '.join(named[:-1])}; and {named[-1]}"
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"

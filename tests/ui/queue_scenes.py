@@ -13,7 +13,7 @@ from scripted import ScriptedLauncher
 from dit_studio.events import JobState
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.places import runs_dir
-from dit_studio.ui.closing import GoingOn, explanation, headline
+from dit_studio.ui.closing import CloseChoice, GoingOn, explanation, headline
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.queue.window import QueueWindow
 from dit_studio.ui.run_watch import RunWatch
@@ -74,7 +74,12 @@ def stuck(place: Path) -> QWidget:
 def _window(place: Path, page: str) -> MainWindow:
     settings = Settings(place / "settings.json")
     settings.put(page=page)
-    return MainWindow(settings, ScriptedLauncher(), make_queue=Keeper().queue)  # type: ignore[arg-type]
+    return MainWindow(
+        settings,
+        ScriptedLauncher(),  # type: ignore[arg-type]
+        make_queue=Keeper().queue,
+        ask=lambda _window, _going_on: CloseChoice.KEEP_RUNNING,
+    )
 
 
 def waiting_run(place: Path) -> QWidget:
@@ -91,7 +96,7 @@ def ended_badly(place: Path) -> QWidget:
     failing = make_run(runs_dir(), "flowers", "flowers-102", "S/4", JobState.RUNNING, 610)
     _beat_elsewhere(failing)
     add_waiting("next")
-    window = _window(place, "train")
+    window = _window(place, "settings")
     window._watch.seen.connect(lambda _seen: end(failing, JobState.FAILED, "The loss is NaN since step 605."))
     window._watch.look()
     return window
@@ -101,8 +106,8 @@ def closing(_place: Path) -> QWidget:
     from PySide6.QtWidgets import QMessageBox
 
     going_on = GoingOn(
-        shown="landscapes-B4, step 1,240 of 20,000, 1 h 40 min left",
-        others=("flowers-S4, step 18,400 of 20,000, 8 min 32 s left",),
+        shown="landscapes-B4 (step 1,240 of 20,000, 1 h 40 min left)",
+        others=("flowers-S4 (step 18,400 of 20,000, 8 min 32 s left)",),
         waiting=3,
     )
     box = QMessageBox(QMessageBox.Icon.Question, "Close the window", headline(going_on))

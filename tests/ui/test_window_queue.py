@@ -225,8 +225,8 @@ def test_closing_names_every_run_that_goes_on(open_window: Open, person: Person,
         assert not window.close()
         assert person.asked == [
             GoingOn(
-                shown="landscapes-B4, step 1,240 of 20,000, 1 h 40 min left",
-                others=("flowers, step 3 of 20,000",),
+                shown="landscapes-B4 (step 1,240 of 20,000, 1 h 40 min left)",
+                others=("flowers (step 3 of 20,000)",),
                 waiting=1,
             )
         ]
@@ -247,13 +247,13 @@ def test_a_run_of_another_machine_is_not_asked_about(open_window: Open, person: 
 
 
 def test_the_question_in_words() -> None:
-    shown = GoingOn(shown="a, step 1 of 9", others=("b, step 2 of 9",), waiting=2)
-    assert headline(shown) == "A training run goes on: a, step 1 of 9."
+    shown = GoingOn(shown="a (step 1 of 9)", others=("b (step 2 of 9)",), waiting=2)
+    assert headline(shown) == "A training run goes on: a (step 1 of 9)."
     assert explanation(shown) == (
-        "It can go on without the window; you will find it under Runs. Whatever you choose, b, step 2 of 9 will go on "
+        "It can go on without the window; you will find it under Runs. Whatever you choose, b (step 2 of 9) will go on "
         "without the window. 2 runs wait in the queue. They start without the window, too."
     )
-    assert headline(GoingOn(others=tuple("abcde"))) == "a; b; c; and 2 more go on."
+    assert headline(GoingOn(others=tuple("abcde"))) == "a, b, c and 2 more go on."
     assert explanation(GoingOn(others=("a",))) == "It will go on without the window."
     assert headline(GoingOn(waiting=1)) == "1 run waits in the queue."
     assert explanation(GoingOn(waiting=1)) == "It starts without the window, too."

@@ -16,6 +16,8 @@ from dit_studio.ui.train.state_pill import STATE_COLOURS, STATE_TEXTS
 from dit_studio.ui.widgets.basics import describe
 
 _COLUMNS = ("Run", "Place", "Images", "Steps")
+_STEPS = 3  # the column
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _INDENTATION = 12  # pixels
 _LINE = Qt.ItemDataRole.UserRole
 
@@ -54,6 +56,7 @@ class QueueTree(QTreeWidget):
         self.setAllColumnsShowFocus(True)
         self.setAlternatingRowColors(False)
         describe(self, "Queue", "What is at work and what waits, by device. Drag a run that waits to another place.")
+        self.headerItem().setTextAlignment(_STEPS, _RIGHT)
         header = self.header()
         header.setStretchLastSection(False)
         header.setMinimumSectionSize(24)
@@ -154,7 +157,7 @@ def _item(line: Line) -> QTreeWidgetItem:
     item = QTreeWidgetItem()
     flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
     item.setFlags(flags | Qt.ItemFlag.ItemIsDragEnabled if line.is_waiting else flags)
-    item.setTextAlignment(3, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    item.setTextAlignment(_STEPS, _RIGHT)
     _put(item, line)
     return item
 

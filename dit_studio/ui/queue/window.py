@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
 from dit_studio.events import Failure
 from dit_studio.jobs.queue import Queue
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.queue.tree import QueueTree
 from dit_studio.ui.run_watch import RunsSeen, RunWatch
@@ -17,7 +18,7 @@ from dit_studio.ui.widgets.basics import Caption, EmptyState, Heading, button, r
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.message import MessageCard
 
-_SIZE = (720, 480)
+_SIZE = (720, 480)  # pixels at a font scale of 100 %
 _NOT_KEPT = "Nothing starts what waits: the process that does so has ended."
 
 
@@ -32,7 +33,6 @@ class QueueWindow(QDialog):
         super().__init__(parent)
         self._watch, self._seen = watch, watch.newest
         self.setWindowTitle("Queue")
-        self.resize(*_SIZE)
         self._problem, self._message = MessageCard(), MessageCard()
         self._said = ""  # the problem that is shown
         self.tree = QueueTree()
@@ -49,6 +49,9 @@ class QueueWindow(QDialog):
         self._build()
         self._connect()
         self.show_seen(self._seen)
+
+    def sizeHint(self) -> QSize:
+        return QSize(*map(theme.scaled, _SIZE)).boundedTo(self.screen().availableSize() * 0.9)
 
     def show_seen(self, seen: RunsSeen) -> None:
         self._seen = seen
@@ -191,6 +194,8 @@ class QueueWindow(QDialog):
 
 
 def _count_words(seen: RunsSeen) -> str:
-    """For instance "2 at work, 3 wait."."""
+    """For instance "2 at work, 3 wait."; nothing of an empty queue."""
     waiting = len(seen.waiting)
+    if not seen.at_work and not waiting:
+        return ""
     return f"{len(seen.at_work)} at work, {waiting} {'waits' if waiting == 1 else 'wait'}."

@@ -60,7 +60,7 @@ def seconds_left(status: Status) -> float | None:
 
 
 def progress_words(title: str, status: Status) -> str:
-    """For instance "landscapes-B4, step 1,240 of 20,000, 1 h 40 min left"."""
-    parts = [title, f"step {amounts.count(status.step)} of {amounts.count(status.steps)}"]
+    """For instance "landscapes-B4 (step 1,240 of 20,000, 1 h 40 min left)"."""
     remaining = seconds_left(status)
-    return ", ".join([*parts, *([] if remaining is None else [f"{amounts.duration(remaining)} left"])])
+    left = "" if remaining is None else f", {amounts.duration(remaining)} left"
+    return f"{title} (step {amounts.count(status.step)} of {amounts.count(status.steps)}{left})"
