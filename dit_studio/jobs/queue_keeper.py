@@ -7,7 +7,6 @@ it finds. The runs outlive it. When there is nothing left to start or to watch, 
 import argparse
 import logging
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -198,7 +197,7 @@ class QueueKeeper:
 
 
 def _is_at_work_here(status: Status) -> bool:
-    return status.state.is_active and status.host in ("", socket.gethostname())
+    return status.state.is_active and not status.is_of_another_machine
 
 
 def _mark_failed(folder: RunFolder, failure: Failure) -> bool:

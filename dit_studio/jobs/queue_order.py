@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from dit_studio.device_names import AUTO
+from dit_studio.device_names import AUTO, is_same, kind_of
 from dit_studio.events import JobState
 
 
@@ -26,22 +26,16 @@ def due(entries: Sequence[QueueEntry], busy: Collection[str]) -> list[QueueEntry
     Entries of other devices do not wait for each other. An entry of several devices needs all of them, and those
     behind it leave them to it, so that its turn comes.
     """
-    started, taken = [], _lanes(busy)
+    started, taken = [], list(busy)
     for entry in entries:
         if entry.is_held:
             continue
-        lanes = _lanes(entry.devices)
-        if not any(_is_same(one, other) for one in lanes for other in taken):
+        if not any(_may_be_same(one, other) for one in entry.devices for other in taken):
             started.append(entry)
-        taken |= lanes
+        taken += entry.devices
     return started
 
 
-def _lanes(devices: Collection[str]) -> set[str]:
-    """The first device of a kind has two names, with and without its number."""
-    return {device.removesuffix(":0") for device in devices}
-
-
-def _is_same(one: str, other: str) -> bool:
+def _may_be_same(one: str, other: str) -> bool:
     """Which device "auto" is has not been asked: it may be the first of any kind."""
-    return one == other or (AUTO in (one, other) and ":" not in one + other)
+    return is_same(one, other) or (AUTO in (one, other) and all(is_same(name, kind_of(name)) for name in (one, other)))
