@@ -1,5 +1,6 @@
 """The command that starts a training process: one of ours, or torchrun with several, on one host or on many."""
 
+import os
 import re
 import shlex
 import sys
@@ -19,8 +20,18 @@ def local_command(folder: Path, *, device: str, resume: bool) -> list[str]:
     processes = len(named(device))
     if processes < 2:
         return [sys.executable, "-m", *ends]
+    # no restarts: whoever watches is told why it failed, and resumes
     launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "--max-restarts=0"]
     return [sys.executable, "-m", *launcher, "-m", *ends]
+
+
+def local_environment(device: str) -> dict[str, str]:
+    """In which it is started: several processes share the processor's cores out, where nobody said otherwise."""
+    environment, processes = dict(os.environ), len(named(device))
+    if processes > 1:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, cores // processes)))
+    return environment
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
