@@ -208,7 +208,7 @@ class MainWindow(QMainWindow):
         if key == "runs":
             from dit_studio.ui.runs.page import RunsPage  # each page is imported when it is first shown
 
-            runs = RunsPage()
+            runs = RunsPage(self._settings, self._launcher)
             runs.open_run.connect(self.open_path)
             runs.resume_run.connect(self._resume_run)
             runs.sample_run.connect(self.sample_from)

@@ -1,6 +1,6 @@
 """The Runs page: the list, what can be done with a run, the comparison."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,18 @@ from pytestqt.qtbot import QtBot
 
 from dit_studio.config import parse_recipe
 from dit_studio.events import JobState
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_archive import Checkpoints
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_label import Label
 from dit_studio.model_settings import ModelConfig
 from dit_studio.places import runs_dir
 from dit_studio.ui import theme
-from dit_studio.ui.runs import page as page_module
+from dit_studio.ui.runs.columns import PLACES
+from dit_studio.ui.runs.dialogs import RunDialogs
 from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.page import RunsPage
+from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.model_words import model_name
 
 
@@ -29,6 +34,30 @@ class Answers:
         self.says_yes = True
         self.questions: list[str] = []
         self.folders: list[Path] = []
+        self.trash: Callable[[Path], bool] = lambda _path: False
+        self.label: Label | None = None
+        self.tags: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+        self.known_tags: Sequence[str] = ()
+        self.export: tuple[str, Checkpoints] = ("", "all")
+        self.file = ""
+
+    def dialogs(self) -> RunDialogs:
+        return RunDialogs(
+            confirm=self.confirm,
+            name=lambda _page, _row: self.label,
+            tags=self.ask_for_tags,
+            file_to_export=lambda _page, _name: self.export,
+            file_to_import=lambda _page: self.file,
+            file_to_save=lambda _page, _name, _kinds: self.file,
+            show_folder=self.folders.append,
+            move_to_trash=lambda path: self.trash(path),
+        )
+
+    def ask_for_tags(
+        self, _page: object, _rows: object, known: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        self.known_tags = known
+        return self.tags
 
     def confirm(self, _page: object, question: str) -> bool:
         self.questions.append(question)
@@ -46,8 +75,8 @@ def runs() -> list[RunFolder]:
 
 
 @pytest.fixture
-def page(qtbot: QtBot, answers: Answers) -> Iterator[RunsPage]:
-    result = RunsPage(confirm=answers.confirm, show=answers.folders.append)
+def page(qtbot: QtBot, answers: Answers, settings: Settings) -> Iterator[RunsPage]:
+    result = RunsPage(settings, Launcher(in_process=True), dialogs=answers.dialogs())
     qtbot.addWidget(result)
     yield result
     result.close_page()
@@ -71,6 +100,11 @@ def _select(page: RunsPage, *names: str) -> None:
             page.table.selectionModel().select(page.table.model().index(line, 0), flags)
 
 
+def _settings_shown(page: RunsPage) -> list[str]:
+    model = page._compare.table.model()
+    return [model.index(line, 0).data() for line in range(model.rowCount())]
+
+
 def _texts(page: RunsPage) -> str:
     return "\n".join(label.text() for label in page.findChildren(QLabel) if label.isVisible())
 
@@ -88,21 +122,21 @@ def test_every_run_is_listed_newest_first(page: RunsPage, qtbot: QtBot) -> None:
     assert _column(page, 0) == ["flowers and 數據", "landscapes-S4-cosine", "landscapes-B4", "digits-XXS"]
     assert _column(page, 1) == ["Interrupted", "Failed", "Stopped", "Finished"]
     assert _column(page, 2) == ["90 / 2,000", "610 / 2,000", "1,240 / 2,000", "2,000 / 2,000"]
-    assert _column(page, 6) == ["XS/4", "S/4", "B/4", "XXS/2"]
+    assert _column(page, PLACES["model"]) == ["XS/4", "S/4", "B/4", "XXS/2"]
 
 
 def test_a_model_that_is_not_its_presets_says_so(page: RunsPage, qtbot: QtBot) -> None:
     model = {"preset": "XXS/4", "patch_size": 8, "hidden_size": 32}
     RunFolder.create(runs_dir() / "changed", parse_recipe({"model": model}))
     _show(qtbot, page, 1)
-    assert _column(page, 6) == ["XXS/4, changed"]
+    assert _column(page, PLACES["model"]) == ["XXS/4, changed"]
     assert model_name(ModelConfig(block="in-context", attention="window", window=3, rope=True, norm="rms")) == (
         "XXS/2, in-context, window 3, RoPE, RMSNorm"
     )
     assert model_name(ModelConfig(preset="S/2", attention="grouped")) == "S/2, 1 key/value head"
     needed = page.fontMetrics().horizontalAdvance("XXS/4, changed")
-    assert page.table.columnWidth(6) > needed
-    tooltip = page.table.model().index(0, 6).data(Qt.ItemDataRole.ToolTipRole)
+    assert page.table.columnWidth(PLACES["model"]) > needed
+    tooltip = page.table.model().index(0, PLACES["model"]).data(Qt.ItemDataRole.ToolTipRole)
     assert "width 32, patch 8 instead of the preset's" in tooltip
 
 
@@ -151,6 +185,7 @@ def test_the_filter_takes_words_of_any_column(page: RunsPage, qtbot: QtBot) -> N
 def test_enter_and_double_click_open_a_run(page: RunsPage, qtbot: QtBot) -> None:
     _show(qtbot, page, 4)
     _select(page, "landscapes-B4")
+    page.table.setFocus()
     with qtbot.waitSignal(page.open_run) as opened:
         qtbot.keyClick(page.table, Qt.Key.Key_Return)
     assert opened.args == [runs_dir() / "landscapes-B4"]
@@ -161,14 +196,14 @@ def test_enter_and_double_click_open_a_run(page: RunsPage, qtbot: QtBot) -> None
 @pytest.mark.usefixtures("runs")
 def test_buttons_follow_the_selection(page: RunsPage, qtbot: QtBot) -> None:
     _show(qtbot, page, 4)
-    buttons = (page.open, page.resume, page.folder, page.delete)
+    buttons = (page.buttons["open"], page.buttons["resume"], page.buttons["folder"], page.buttons["delete"])
     assert [button.isEnabled() for button in buttons] == [False] * 4
     _select(page, "digits-XXS")
     assert [button.isEnabled() for button in buttons] == [True, False, True, True]  # finished: nothing to resume
-    assert "done all of its steps" in page.resume.toolTip()
+    assert "done all of its steps" in page.buttons["resume"].toolTip()
     _select(page, "landscapes-S4-cosine")
     assert [button.isEnabled() for button in buttons] == [True, False, True, True]
-    assert "before its first checkpoint" in page.resume.toolTip()
+    assert "before its first checkpoint" in page.buttons["resume"].toolTip()
     _select(page, "landscapes-B4")
     assert [button.isEnabled() for button in buttons] == [True] * 4
     _select(page, "landscapes-B4", "digits-XXS")
@@ -180,37 +215,35 @@ def test_resume_and_show_folder(page: RunsPage, qtbot: QtBot, answers: Answers) 
     _show(qtbot, page, 4)
     _select(page, "landscapes-B4")
     with qtbot.waitSignal(page.resume_run) as resumed:
-        page.resume.click()
+        page.buttons["resume"].click()
     assert resumed.args == [runs_dir() / "landscapes-B4"]
     with qtbot.waitSignal(page.sample_run) as sampled:
-        page.sample.click()
+        page.buttons["sample"].click()
     assert sampled.args == [runs_dir() / "landscapes-B4"]
-    page.folder.click()
+    page.buttons["folder"].click()
     assert answers.folders == [runs_dir() / "landscapes-B4"]
 
 
 @pytest.mark.usefixtures("runs")
-def test_delete_asks_and_moves_to_the_trash(
-    page: RunsPage, qtbot: QtBot, answers: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(page_module, "_move_to_trash", lambda path: bool(path.rename(tmp_path / "trash")))
+def test_delete_asks_and_moves_to_the_trash(page: RunsPage, qtbot: QtBot, answers: Answers, tmp_path: Path) -> None:
+    answers.trash = lambda path: bool(path.rename(tmp_path / "trash"))
     _show(qtbot, page, 4)
     _select(page, "digits-XXS")
     answers.says_yes = False
-    page.delete.click()
+    page.buttons["delete"].click()
     assert (runs_dir() / "digits-XXS").exists()
     answers.says_yes = True
+    page.table.setFocus()
     qtbot.keyClick(page.table, Qt.Key.Key_Delete)
     assert answers.questions == ["Move digits-XXS, with checkpoints and previews, to the trash?"] * 2
     qtbot.waitUntil(lambda: "digits-XXS" not in _column(page, 0))
 
 
 @pytest.mark.usefixtures("runs")
-def test_a_trash_that_refuses_is_reported(page: RunsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_module, "_move_to_trash", lambda _path: False)
+def test_a_trash_that_refuses_is_reported(page: RunsPage, qtbot: QtBot) -> None:
     _show(qtbot, page, 4)
     _select(page, "digits-XXS")
-    page.delete.click()
+    page.buttons["delete"].click()
     assert "digits-XXS could not be moved to the trash" in _texts(page)
     qtbot.waitUntil(lambda: not page._job.is_running)
 
@@ -221,7 +254,7 @@ def test_a_run_at_work_is_not_deleted(page: RunsPage, qtbot: QtBot, answers: Ans
         _show(qtbot, page, 1)
         assert _column(page, 1) == ["Running"]
         _select(page, "busy")
-        page.delete.click()
+        page.buttons["delete"].click()
     assert "busy is at work" in _texts(page)
     assert answers.questions == []
 
@@ -250,21 +283,21 @@ def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot, qapp: QApp
     _select(page, "landscapes-B4", "digits-XXS")
     compare = page._compare
     assert compare.isVisible()
-    # for each run the loss and its validation; the first run alone is drawn first, while the second is clicked
-    qtbot.waitUntil(lambda: compare._plot is not None and len(compare._plot.listDataItems()) == 4)
-    curves = compare._plot.listDataItems()
+    qtbot.waitUntil(lambda: compare.plot is not None and len(compare.plot.listDataItems()) == 2)
+    assert compare.plot is not None
+    curves = compare.plot.listDataItems()
     x = curves[0].getOriginalDataset()[0]
     assert np.array_equal(x, np.arange(1, len(x) * 5, 5))
-    names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]
+    names = _settings_shown(page)
     assert names[:2] == ["data.path", "model.preset"]
     theme.apply_theme(qapp, "light")
-    colours = [curve.opts["pen"].color().name().upper() for curve in compare._plot.listDataItems()[::2]]
+    colours = [curve.opts["pen"].color().name().upper() for curve in compare.plot.listDataItems()]
     assert colours == list(theme.LIGHT.curves[:2])
     assert all(colour in compare._legend.text() for colour in colours)
     theme.apply_theme(qapp, "dark")
     assert "train.batch_size" not in names
-    compare._only_differences.click()
-    names = [compare._table.item(line, 0).text() for line in range(compare._table.rowCount())]
+    compare.only_differences.click()
+    names = _settings_shown(page)
     assert "train.batch_size" in names
 
 

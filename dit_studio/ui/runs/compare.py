@@ -1,160 +1,222 @@
-"""Runs side by side: their losses in one plot, their settings in one table."""
+"""Runs side by side: their curves in one plot, their settings and machines in one table."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap, QRegion
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHeaderView,
-    QSizePolicy,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
+    QVBoxLayout,
     QWidget,
 )
 
 from dit_studio.events import Event
 from dit_studio.ui import theme
 from dit_studio.ui.one_job import OneJob
-from dit_studio.ui.runs.differences import settings_table
-from dit_studio.ui.runs.listing import LossesRead, ReadLosses, RunRow
-from dit_studio.ui.train.curves import RunHistory
+from dit_studio.ui.runs.compare_controls import CompareControls
+from dit_studio.ui.runs.differences import environment_table, settings_table
+from dit_studio.ui.runs.histories import PastRead, ReadPasts, RunPast
+from dit_studio.ui.runs.listing import RunRow
+from dit_studio.ui.runs.overlay import Overlay, measures, overlay, to_csv
+from dit_studio.ui.settings import Settings
+from dit_studio.ui.speed.csv_file import write_csv
 from dit_studio.ui.widgets.basics import Caption, Muted, WholeText, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.scrolling import Scrolling
 
+if TYPE_CHECKING:
+    from dit_studio.ui.runs.compare_plot import ComparePlot
+
 RUN_LIMIT = len(theme.DARK.curves)  # as many as there are colours
-_SMOOTHING = 0.9
+_FORM = "compare"  # under which the choices are remembered
 _COLUMN = 96  # pixels at a font scale of 100 %: the least width of a column of settings
-_PLOT_HEIGHT = 140  # pixels at a font scale of 100 %, at least
+_SHARPNESS = 2  # pixels of a saved picture for one on the screen
 
 
 class ComparePanel(QSplitter):
-    """Shows the runs it is given; a run keeps its colour in plot and table."""
+    """Shows the runs it is given; a run keeps its colour in plot and table. `save` asks for a file."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, save: Callable[[QWidget, str, str], str], parent: QWidget | None = None
+    ) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
+        self._settings, self._save = settings, save
         self._rows: list[RunRow] = []
-        self._histories: dict[Path, RunHistory] = {}
-        self._plot: Any = None
+        self._pasts: dict[Path, RunPast] = {}
+        self._overlays: list[Overlay] = []
+        self.plot: ComparePlot | None = None
         self._job = OneJob(self)
         self._job.received.connect(self._on_received)
-        self._plot_card, self._table_card = Card("Loss"), Card("Settings")
-        self._legend = WholeText()
-        self._legend.setTextFormat(Qt.TextFormat.RichText)
-        self._plot_card.body.addWidget(self._legend)
-        self._waiting = Muted("Reading the losses…")
-        self._plot_card.body.addWidget(self._waiting, 1, Qt.AlignmentFlag.AlignCenter)
-        self._note = Caption("Smoothed training loss over steps, logarithmic; dots: validation loss.")
-        self._plot_card.body.addWidget(self._note)
-        self._only_differences = QCheckBox("Differences only")
-        self._only_differences.setChecked(True)
-        describe(self._only_differences, "Differences only", "Hide the settings that are the same in all these runs.")
-        self._only_differences.toggled.connect(self._fill_table)
-        self._table_card.add_action(self._only_differences)
-        self._table = _make_table()
-        self._nothing = Muted("These runs have the same settings.")
-        self._table_card.body.addWidget(self._nothing)
-        self._table_card.body.addWidget(self._table, 1)
-        self.addWidget(Scrolling(self._plot_card))
-        self.addWidget(self._table_card)
-        self.setChildrenCollapsible(False)
-        self.setSizes([500, 500])
+        self._build()
+        self.controls.restore(settings.form(_FORM))
+        self.controls.changed.connect(self._on_changed)
+        self.controls.csv_wanted.connect(self._save_csv)
+        self.controls.png_wanted.connect(self._save_png)
+        self.only_differences.toggled.connect(self._fill_table)
         theme.theme_changed.connect(self._on_theme_changed)
 
     def show_runs(self, rows: Sequence[RunRow]) -> None:
-        """Compare these runs; their losses are read in another thread."""
+        """Compare these runs; what they said is read in another thread."""
         is_new = [row.path for row in rows] != [row.path for row in self._rows]
+        has_changed = is_new or any(one is not other for one, other in zip(rows, self._rows, strict=True))
+        titles = [row.title for row in self._rows]
         self._rows = list(rows)
         if is_new:
+            self._pasts = {path: past for path, past in self._pasts.items() if path in {row.path for row in rows}}
+            self._job.run(ReadPasts([row.summary.folder for row in rows if row.path not in self._pasts]))
+        if is_new or (has_changed and titles != [row.title for row in rows]):
             self._name_runs()
-            self._job.run(ReadLosses([row.summary.folder for row in rows]))
+            self._draw()
+
+    def read_again(self) -> None:
+        """Take in what the runs have said since."""
+        self._job.run(ReadPasts([row.summary.folder for row in self._rows]))
 
     def close_job(self) -> None:
         self._job.close()
 
+    # --------------------------------------------------------------------------------------------- what is shown
+
     def _on_received(self, events: list[Event]) -> None:
         for event in events:
-            if isinstance(event, LossesRead):
-                self._histories = event.histories
-                self._draw()
+            if isinstance(event, PastRead):
+                self._pasts[event.path] = event.past
+        shown = [self._pasts[row.path].history for row in self._rows if row.path in self._pasts]
+        self.controls.show_measures(measures(shown))
+        self._fill_table()
+        self._draw()
+
+    def _on_changed(self) -> None:
+        self._settings.save_form(_FORM, self._settings.form(_FORM) | self.controls.values())
+        self._draw()
+
+    def _on_theme_changed(self) -> None:
+        self._name_runs()
+        self._draw()
 
     def _name_runs(self) -> None:
         """In the legend and in the table, each with its colour."""
         self._fill_table()
         self._legend.setText("&ensp; ".join(_legend_entry(number, row) for number, row in enumerate(self._rows)))
 
+    def _draw(self) -> None:
+        if not self._pasts:
+            return
+        if self.plot is None:
+            from dit_studio.ui.runs.compare_plot import ComparePlot
+
+            self.plot = ComparePlot()
+            self._waiting.hide()
+            self._picture_layout.insertWidget(1, self.plot, 1)
+        self._overlays = [self._overlay(row) for row in self._rows]
+        colours = [_colour(number) for number in range(len(self._rows))]
+        measure, axis = self.controls.chosen_measure, self.controls.chosen_axis
+        self.plot.show_overlays(self._overlays, colours, measure=measure, axis=axis, font=self.font())
+        odd = [one.problem for one in self._overlays if one.problem]
+        self._note.setText("; ".join(odd) + "." if odd else "")
+        self._note.setVisible(bool(odd))
+
+    def _overlay(self, row: RunRow) -> Overlay:
+        past, controls = self._pasts.get(row.path), self.controls
+        return overlay(
+            row.title,
+            past.history if past else None,
+            measure=controls.chosen_measure,
+            axis=controls.chosen_axis,
+            smoothing=controls.amount,
+        )
+
     def _fill_table(self) -> None:
         recipes = [row.summary.recipe for row in self._rows]
-        lines = settings_table(recipes, only_differences=self._only_differences.isChecked())
-        self._table.setColumnCount(len(self._rows) + 1)
-        self._table.setHorizontalHeaderItem(0, QTableWidgetItem("Setting"))
+        is_only = self.only_differences.isChecked()
+        pasts = [self._pasts.get(row.path) for row in self._rows]
+        environments = [past.environment if past else None for past in pasts]
+        lines = settings_table(recipes, only_differences=is_only)
+        if all(past is not None for past in pasts):
+            lines += environment_table([found or {} for found in environments], only_differences=is_only)
+        self.table.setColumnCount(len(self._rows) + 1)
+        self.table.setHorizontalHeaderItem(0, QTableWidgetItem("Setting"))
         for number, row in enumerate(self._rows):
             title = QTableWidgetItem(row.title)
             title.setIcon(_dot(_colour(number)))
             title.setToolTip(str(row.path))
-            self._table.setHorizontalHeaderItem(number + 1, title)
-        self._table.setRowCount(len(lines))
+            self.table.setHorizontalHeaderItem(number + 1, title)
+        self.table.setRowCount(len(lines))
         for line, (key, values) in enumerate(lines):
             for column, text in enumerate([key, *values]):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
-                self._table.setItem(line, column, item)
-        self._table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+                self.table.setItem(line, column, item)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         self._nothing.setVisible(not lines)
-        self._table.setVisible(bool(lines))
+        self.table.setVisible(bool(lines))
 
-    def _draw(self) -> None:
-        if self._plot is None:
-            self._plot = _make_plot()
-            self._waiting.hide()
-            self._plot_card.body.insertWidget(1, self._plot, 1)
-        self._restyle()
+    # --------------------------------------------------------------------------------------------- saving
 
-    def _on_theme_changed(self) -> None:
-        self._name_runs()
-        self._restyle()
+    def _save_csv(self) -> None:
+        path = self._save(self, "comparison.csv", "Tables (*.csv)")
+        if path:
+            lines = to_csv(self._overlays, self.controls.chosen_measure, self.controls.chosen_axis)
+            self._say_saved(path, write_csv(Path(path), lines))
 
-    def _restyle(self) -> None:
-        if self._plot is None:
-            return
-        import pyqtgraph
+    def _save_png(self) -> None:
+        path = self._save(self, "comparison.png", "Pictures (*.png)")
+        if path:
+            is_saved = self._drawn().save(path, "PNG")
+            self._say_saved(path, "" if is_saved else f"{path} cannot be written. Choose another folder.")
 
-        palette = theme.current()
-        self._plot.setBackground(palette.surface)
-        self._plot.clear()
-        self._plot.setMinimumHeight(theme.scaled(_PLOT_HEIGHT))
-        font = self.font()
-        font.setPixelSize(theme.text_size(0))
-        for name in ("left", "bottom"):
-            axis = self._plot.getAxis(name)
-            axis.setPen(palette.line)
-            axis.setTextPen(palette.muted)
-            axis.setTickFont(font)
-            axis.label.setFont(font)
-        for number, row in enumerate(self._rows):
-            history = self._histories.get(row.path)
-            if history is not None:
-                self._add_curves(pyqtgraph, history, _colour(number))
+    def _drawn(self) -> QPixmap:
+        """Legend and plot, sharper than on the screen."""
+        pixmap = QPixmap(self._picture.size() * _SHARPNESS)
+        pixmap.setDevicePixelRatio(_SHARPNESS)
+        pixmap.fill(QColor(theme.current().surface))
+        self._picture.render(pixmap, QPoint(), QRegion(), QWidget.RenderFlag.DrawChildren)
+        return pixmap
 
-    def _add_curves(self, pyqtgraph: Any, history: RunHistory, colour: str) -> None:
-        loss, validation = history.loss, history.validation
-        if len(loss):
-            smooth = _positive(loss.smoothed(_SMOOTHING))
-            self._plot.plot(loss.x, smooth, pen=pyqtgraph.mkPen(colour, width=2), connect="finite", antialias=True)
-        if len(validation):
-            y = _positive(validation.y)
-            self._plot.plot(validation.x, y, pen=None, symbol="o", symbolSize=6, symbolBrush=colour, symbolPen=None)
+    def _say_saved(self, path: str, problem: str) -> None:
+        self._note.setText(problem or f"Saved {path}.")
+        self._note.show()
 
+    # --------------------------------------------------------------------------------------------- set-up
 
-def _positive(values: Any) -> Any:
-    return np.where(values > 0, values, np.nan)
+    def _build(self) -> None:
+        plot_card, table_card = Card("Curves"), Card("Settings")
+        self.controls = CompareControls()
+        self._legend = WholeText()
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._waiting = Muted("Reading what the runs have said…")
+        self._note = Caption()
+        self._note.hide()
+        self._picture = QWidget()
+        self._picture_layout = QVBoxLayout(self._picture)
+        self._picture_layout.setContentsMargins(0, 0, 0, 0)
+        self._picture_layout.addWidget(self._legend)
+        self._picture_layout.addWidget(self._waiting, 1, Qt.AlignmentFlag.AlignCenter)
+        plot_card.body.addWidget(self.controls)
+        plot_card.body.addWidget(self._picture, 1)
+        plot_card.body.addWidget(self._note)
+        self.only_differences = QCheckBox("Differences only")
+        self.only_differences.setChecked(True)
+        describe(
+            self.only_differences, "Differences only", "Hide the settings and versions that are the same in all runs."
+        )
+        table_card.add_action(self.only_differences)
+        self.table = _make_table()
+        self._nothing = Muted("These runs have the same settings and ran on the same machine.")
+        table_card.body.addWidget(self._nothing)
+        table_card.body.addWidget(self.table, 1)
+        self.addWidget(Scrolling(plot_card))
+        self.addWidget(table_card)
+        self.setChildrenCollapsible(False)
+        self.setSizes([500, 500])
 
 
 def _legend_entry(number: int, row: RunRow) -> str:
@@ -175,24 +237,6 @@ def _dot(colour: str) -> QIcon:
 
 def _colour(number: int) -> str:
     return theme.current().curves[number % RUN_LIMIT]
-
-
-def _make_plot() -> Any:
-    import pyqtgraph  # a third of a second, so not before two runs are compared
-
-    from dit_studio.ui.train.axes import NumberAxis
-
-    axes = {side: NumberAxis(side) for side in ("left", "bottom")}
-    axes["left"].set_log(is_log=True)
-    plot: Any = pyqtgraph.PlotWidget(axisItems=axes)  # type: ignore[no-untyped-call]
-    plot.setLogMode(x=False, y=True)
-    plot.showGrid(x=True, y=True, alpha=0.15)
-    plot.setLabel("bottom", "step")
-    plot.setLabel("left", "loss")
-    plot.setMenuEnabled(enableMenu=False)
-    plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
-    describe(plot, "Losses of the runs compared", "Drag to move, wheel to zoom; the A button at the corner shows all.")
-    return plot
 
 
 def _make_table() -> QTableWidget:

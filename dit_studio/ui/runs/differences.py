@@ -1,6 +1,6 @@
-"""What sets runs apart: their settings side by side."""
+"""What sets runs apart: their settings, and what they ran on, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dit_studio.config import SECTIONS, Recipe, fields_of, resolve
 from dit_studio.ui.widgets.editors import format_value
@@ -22,3 +22,15 @@ def _value(recipe: Recipe | None, section: str, name: str) -> str:
         return "?"
     table = getattr(resolve(recipe), section)
     return format_value(getattr(table, name))
+
+
+def environment_table(
+    environments: Sequence[Mapping[str, str]], *, only_differences: bool
+) -> list[tuple[str, list[str]]]:
+    """A line for each thing that is known of the machines: versions, device, precision; "?" where it is not."""
+    lines = []
+    for name in dict.fromkeys(name for environment in environments for name in environment):
+        values = [environment.get(name, "?") for environment in environments]
+        if not only_differences or len(set(values)) > 1:
+            lines.append((f"environment.{name}", values))
+    return lines

@@ -1,66 +1,44 @@
 """The Runs page: every run below the folder of runs, and what can be done with it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QFile, QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices, QHideEvent, QImage, QKeySequence, QResizeEvent, QShortcut, QShowEvent
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QLineEdit,
-    QMessageBox,
-    QSplitter,
-    QStackedLayout,
-    QTableView,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QMenu, QPushButton, QSplitter, QStackedLayout, QVBoxLayout, QWidget
 
-from dit_studio.events import Event
+from dit_studio.errors import StudioError
+from dit_studio.events import Event, Failure, JobState
+from dit_studio.jobs.archive_format import SUFFIX
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.queue import Queue
+from dit_studio.jobs.run_label import change_label, with_tags
 from dit_studio.places import runs_dir
-from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.one_job import OneJob
+from dit_studio.ui.runs.actions import KINDS, RunActions, are_archived
 from dit_studio.ui.runs.compare import RUN_LIMIT, ComparePanel
-from dit_studio.ui.runs.listing import THUMBNAIL_SIZE, ListRuns, RunRow, RunsListed
-from dit_studio.ui.runs.table import (
-    MODEL,
-    PROGRESS,
-    ROW_ROLE,
-    STARTED,
-    STATE,
-    ProgressDelegate,
-    RunsModel,
-    RunsProxy,
-    StateDelegate,
-)
+from dit_studio.ui.runs.dialogs import RunDialogs
+from dit_studio.ui.runs.listing import ListRuns, RunRow, RunsListed
+from dit_studio.ui.runs.model import RunsModel
+from dit_studio.ui.runs.table import RunsTable
+from dit_studio.ui.runs.thumbnails import ReadThumbnails, ThumbnailsRead
+from dit_studio.ui.runs.transfers import Transfers, exporting, importing
+from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Heading, button, describe, row
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.message import MessageCard
 
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
-_WIDTHS = (0, 120, 108, 68, 72, 100, 64, 108, 92)  # pixels, by column; the first takes what is left
-_MIN_NAME_WIDTH = 144
-_RESUME = "Go on training from the last checkpoint."
-
-
-def ask_to_delete(page: QWidget, question: str) -> bool:
-    box = QMessageBox(QMessageBox.Icon.Question, "Delete runs", question, parent=page)
-    yes = box.addButton("Move to trash", QMessageBox.ButtonRole.DestructiveRole)
-    box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
-    box.exec()
-    return box.clickedButton() is yes
-
-
-def show_folder(path: Path) -> None:
-    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+_HAND_OVER_MS = 20  # the first rows should not wait
+_FORM = "runs"  # under which the page's choices are remembered
+_BUTTONS = ("open", "resume", "sample", "evaluate", "rename", "tags", "archive", "export", "folder", "delete")
 
 
 class RunsPage(QWidget):
-    """Lists, opens, compares and deletes runs. `confirm` and `show` are there for tests to answer."""
+    """Lists, opens, names, compares, exports and deletes runs."""
 
     open_run = Signal(object)  # Path
     resume_run = Signal(object)  # Path
@@ -71,36 +49,46 @@ class RunsPage(QWidget):
 
     def __init__(
         self,
+        settings: Settings,
+        launcher: Launcher,
         *,
-        confirm: Callable[[QWidget, str], bool] = ask_to_delete,
-        show: Callable[[Path], None] = show_folder,
+        dialogs: RunDialogs | None = None,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._confirm, self._show = confirm, show
-        self._thumbnails: dict[Path, tuple[float, QImage]] = {}
+        self._settings, self._dialogs = settings, dialogs or RunDialogs()
+        self._known: dict[Path, tuple[int, RunRow]] = {}
         self._model = RunsModel()
-        self._proxy = RunsProxy(self._model)
-        self._job = OneJob(self)
-        self._job.received.connect(self._on_received)
+        self._job, self._pictures = OneJob(self, interval_ms=_HAND_OVER_MS), OneJob(self)
+        self._is_refresh_due, self._wanted = False, Path()
+        self.transfers = Transfers(launcher)
         self._timer = QTimer(self, interval=_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         self._build()
         self._connect()
-        self._update_buttons()
+        self._restore()
+        self._update()
 
     def refresh(self) -> None:
         """List the runs again, in another thread."""
+        self._is_refresh_due = self._job.is_running
         if not self._job.is_running:
-            self._job.run(ListRuns(runs_dir(), self._thumbnails))
+            self._job.run(ListRuns(runs_dir(), self._known))
 
     def selected(self) -> list[RunRow]:
-        return [index.data(ROW_ROLE) for index in self.table.selectionModel().selectedRows()]
+        return self.table.selected()
+
+    def import_file(self, path: Path) -> None:
+        """Unpack an exported run; it is selected once it is there."""
+        self.transfers.add(importing(path, runs_dir()))
+        self._show_what_there_is()
 
     def close_page(self) -> None:
         self._timer.stop()
         self._job.close()
+        self._pictures.close()
         self._compare.close_job()
+        self.transfers.close_job()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -113,107 +101,188 @@ class RunsPage(QWidget):
 
     # --------------------------------------------------------------------------------------------- what is done
 
-    def open_selected(self) -> None:
-        if rows := self.selected():
-            self.open_run.emit(rows[0].path)
-
-    def resume_selected(self) -> None:
-        if rows := self.selected():
-            self.resume_run.emit(rows[0].path)
-
-    def sample_selected(self) -> None:
-        """Draw images from the run that is selected."""
+    def do(self, key: str) -> None:
+        """One of the actions, with the runs that are selected."""
         rows = self.selected()
-        if len(rows) == 1:
-            self.sample_run.emit(rows[0].path)
+        if rows and (len(rows) == 1 or KINDS[key].needs == "some"):
+            deed: Callable[[list[RunRow]], None] = getattr(self, f"_{key}")
+            deed(rows)
 
-    def evaluate_selected(self) -> None:
-        """Measure the run that is selected."""
-        rows = self.selected()
-        if len(rows) == 1:
-            self.evaluate_run.emit(rows[0].path)
+    def _open(self, rows: list[RunRow]) -> None:
+        self.open_run.emit(rows[0].path)
 
-    def show_selected(self) -> None:
-        if rows := self.selected():
-            self._show(rows[0].path)
+    def _resume(self, rows: list[RunRow]) -> None:
+        self.resume_run.emit(rows[0].path)
 
-    def delete_selected(self) -> None:
-        """Ask, then move the runs to the trash; one that is at work stays."""
-        rows = self.selected()
-        at_work = [row.path.name for row in rows if row.summary.folder.is_alive()]
+    def _sample(self, rows: list[RunRow]) -> None:
+        self.sample_run.emit(rows[0].path)
+
+    def _evaluate(self, rows: list[RunRow]) -> None:
+        self.evaluate_run.emit(rows[0].path)
+
+    def _folder(self, rows: list[RunRow]) -> None:
+        self._dialogs.show_folder(rows[0].path)
+
+    def _rename(self, rows: list[RunRow]) -> None:
+        label = self._dialogs.name(self, rows[0])
+        if label is not None:
+            self._change(rows, lambda _row: {"title": label.title, "note": label.note})
+
+    def _tags(self, rows: list[RunRow]) -> None:
+        known = sorted({tag for run in self._model.known for tag in run.summary.label.tags}, key=str.casefold)
+        changes = self._dialogs.tags(self, rows, known)
+        if changes is not None:
+            added, gone = changes
+            self._change(rows, lambda run: {"tags": with_tags(run.summary.label, added, without=gone)})
+
+    def _archive(self, rows: list[RunRow]) -> None:
+        is_archived = not are_archived(rows)
+        self._change(rows, lambda _row: {"is_archived": is_archived})
+
+    def _export(self, rows: list[RunRow]) -> None:
+        for run in rows:
+            path, checkpoints = self._dialogs.file_to_export(self, f"{run.path.name}{SUFFIX}")
+            if not path:
+                return
+            out = Path(path) if Path(path).suffix else Path(path + SUFFIX)
+            self.transfers.add(exporting(run.path, out, checkpoints, name=run.title))
+
+    def _import(self) -> None:
+        if path := self._dialogs.file_to_import(self):
+            self.import_file(Path(path))
+
+    def _delete(self, rows: list[RunRow]) -> None:
+        """Ask, then move the runs to the trash, and out of the queue; one that is at work stays."""
+        at_work = [run.title for run in rows if run.summary.folder.is_alive()]
         if at_work:
             self._message.show_notice(f"{at_work[0]} is at work. Stop it first.", level="warning")
-        elif rows and self._confirm(self, _question(rows)):
-            failed = [row.path.name for row in rows if not _move_to_trash(row.path)]
+        elif self._dialogs.confirm(self, _question(rows)):
+            failed = [run.path.name for run in rows if not self._discard(run)]
             if failed:
                 text = f"{', '.join(failed)} could not be moved to the trash. Delete the folder by hand."
                 self._message.show_notice(text, level="error")
             self.refresh()
 
-    def _on_received(self, events: list[Event]) -> None:
-        for event in events:
-            if isinstance(event, RunsListed):
-                self._model.show_rows(event.rows)
-                self.table.fit_model()
-        self._stack.setCurrentIndex(1 if self._model.rowCount() else 0)
-        self._update_buttons()
+    def _discard(self, run: RunRow) -> bool:
+        try:
+            if run.summary.folder.read_status().state is JobState.QUEUED:
+                Queue(run.path.parent).remove(run.path.name)
+        except StudioError as error:
+            _log.info("%s was not taken out of the queue: %s", run.path, error)
+        return self._dialogs.move_to_trash(run.path)
 
-    def _on_filter(self, text: str) -> None:
-        self._proxy.show_only(text)
-        self._update_buttons()
+    def _change(self, rows: Sequence[RunRow], changes: Callable[[RunRow], dict[str, object]]) -> None:
+        """Write the labels anew, and list the runs again."""
+        try:
+            for run in rows:
+                change_label(run.summary.folder, **changes(run))
+        except StudioError as error:
+            self._message.show_failure(Failure(message=error.message, remedy=error.remedy, code=error.code))
+        self.refresh()
 
-    def _update_buttons(self) -> None:
+    # --------------------------------------------------------------------------------------------- what happens
+
+    def _on_listed(self, events: list[Event]) -> None:
+        listed = [event for event in events if isinstance(event, RunsListed)]
+        if listed:
+            self._model.show_rows(listed[-1].rows, is_all=listed[-1].is_all)
+            self.table.fit_model()
+        self._show_what_there_is()
+        self._select_wanted()
+        self._update()
+
+    def _on_listing_ended(self) -> None:
+        if not self._pictures.is_running:
+            paths = [run.preview for run in self._model.rows if run.preview is not None]
+            self._pictures.run(ReadThumbnails(paths, self._model.thumbnails))
+        if self._is_refresh_due:
+            self.refresh()
+
+    def _on_pictures(self, events: list[Event]) -> None:
+        self._model.note_thumbnails(
+            path for event in events if isinstance(event, ThumbnailsRead) for path in event.paths
+        )
+
+    def _on_imported(self, folder: Path) -> None:
+        self._wanted = folder
+        self.refresh()
+
+    def _select_wanted(self) -> None:
+        """Bring the run that was imported into view."""
+        for line, run in enumerate(self._model.rows):
+            if run.path == self._wanted:
+                self._wanted = Path()
+                self.table.selectRow(line)
+                self.table.scrollTo(self._model.index(line, 0))
+                return
+
+    def _show_what_there_is(self) -> None:
+        self._stack.setCurrentIndex(1 if self._model.known or self.transfers.is_busy else 0)
+
+    def _on_filter(self) -> None:
+        self._model.show_only(self.filter.text(), archived=self.archived.isChecked())
+        self._update()
+
+    def _on_menu(self, place: QPoint) -> None:
+        menu = QMenu(self)
+        self.actions_by_key.fill(menu)
+        columns = menu.addMenu("Columns")
+        columns.setToolTipsVisible(True)
+        self.table.columns_menu(columns)
+        menu.setToolTipsVisible(True)
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self.table.viewport().mapToGlobal(place))
+
+    def _update(self) -> None:
+        """Buttons, hint and comparison follow the selection."""
         rows = self.selected()
-        self.open.setEnabled(len(rows) == 1)
-        self.folder.setEnabled(len(rows) == 1)
-        self.sample.setEnabled(len(rows) == 1)
-        self.evaluate.setEnabled(len(rows) == 1)
-        why_not = rows[0].why_not_resume if len(rows) == 1 else "select one run."
-        self.resume.setEnabled(not why_not)
-        self.resume.setToolTip(f"{_RESUME}\nOff: {why_not}" if why_not else _RESUME)
-        self.delete.setEnabled(bool(rows))
+        self.actions_by_key.update(rows)
+        for key, press in self.buttons.items():
+            action = self.actions_by_key[key]
+            press.setEnabled(action.isEnabled())
+            press.setToolTip(action.toolTip())
+            press.setText(action.text())
+            press.setAccessibleName(action.text())
         self._compare.setVisible(len(rows) > 1)
-        self._hint.setText(_selection_text(len(rows), self._proxy.rowCount(), self._model.rowCount()))
+        self._hint.setText(self._hint_text(len(rows)))
         if len(rows) > 1:
             self._compare.show_runs(rows[:RUN_LIMIT])
 
+    def _hint_text(self, selected: int) -> str:
+        if selected > RUN_LIMIT:
+            return f"{selected} selected; the first {RUN_LIMIT} are compared"
+        if selected > 1:
+            return f"{selected} runs compared"
+        shown, known, archived = len(self._model.rows), len(self._model.known), self._model.archived_count
+        hidden = f", {archived} archived" if archived and not self._model.shows_archived else ""
+        return f"{shown} of {known} runs{hidden}" if shown != known else "Select two or more to compare them"
+
     # --------------------------------------------------------------------------------------------- set-up
+
+    def _restore(self) -> None:
+        """As it was left: which columns, in which order."""
+        form = self._settings.form(_FORM)
+        hidden, order = form.get("hidden", []), form.get("order", "started")
+        is_known = isinstance(hidden, list) and isinstance(order, str)
+        if is_known:
+            names = [name for name in hidden if isinstance(name, str)]
+            self.table.arrange(hidden=names, order=order, is_descending=form.get("is_descending") is not False)
+        self.table.arranged.connect(self._remember)
+
+    def _remember(self) -> None:
+        order, is_descending = self.table.order
+        form = self._settings.form(_FORM)
+        values = {"hidden": self.table.hidden, "order": order, "is_descending": is_descending}
+        self._settings.save_form(_FORM, form | values)
 
     def _build(self) -> None:
         self._message = MessageCard()
-        self.filter = QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
-        self.filter.setMaximumWidth(280)
-        self.filter.setAcceptDrops(False)  # what is dropped is for the window
-        describe(self.filter, "Filter the runs", "Show the runs in which all these words occur, in any column.")
-        self.queue = button("Queue", "Show what is at work and what waits, by device (Ctrl+J).", icon=icon("queue"))
-        self.open = button("Open", "Show the run on the Train page (Enter).", kind="primary")
-        self.resume = button("Resume", _RESUME, icon=icon("resume"))
-        self.sample = button("Sample", "Draw images from the run's newest checkpoint.", icon=icon("sample"))
-        self.evaluate = button(
-            "Evaluate", "Measure the run's images, or a curve over its checkpoints.", icon=icon("evaluate")
-        )
-        self.folder = button("Show folder", "Open the run's folder in the file manager.", icon=icon("folder"))
-        self.delete = button(
-            "Delete", "Move the run to the trash (Delete).", kind="danger", icon=icon("trash", "error")
-        )
+        self._build_top()
         self._hint = ElidedLabel(role="caption")
-        self.table = _make_table(self._proxy)
-        self._compare = ComparePanel()
-        self._split = QSplitter(Qt.Orientation.Vertical)
-        self._split.setChildrenCollapsible(False)
-        self._split.addWidget(self.table)
-        self._split.addWidget(self._compare)
-        self._split.setSizes([300, 300])
-        full = QWidget()
-        column = QVBoxLayout(full)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
-        column.addWidget(self._split, 1)
-        actions = FlowLayout()
-        for press in (self.open, self.resume, self.sample, self.evaluate, self.folder, self.delete):
-            actions.addWidget(press)
-        column.addLayout(actions)
-        column.addWidget(self._hint)
+        self.table = RunsTable(self._model)
+        self.actions_by_key = RunActions(self.table, self.do)
+        self.buttons = {key: self._button(key) for key in _BUTTONS}
+        self._compare = ComparePanel(self._settings, save=self._dialogs.file_to_save)
         self.empty = EmptyState(
             icon("runs", "muted"),
             "No runs yet",
@@ -222,106 +291,76 @@ class RunsPage(QWidget):
         )
         self._stack = QStackedLayout()
         self._stack.addWidget(self.empty)
-        self._stack.addWidget(full)
+        self._stack.addWidget(self._full())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 16)
         layout.setSpacing(8)
-        layout.addLayout(row(Heading("Runs"), None, self.queue, self.filter))
+        layout.addLayout(row(Heading("Runs"), None, self.archived, self.queue, self.imports, self.filter))
         layout.addWidget(self._message)
+        layout.addWidget(self.transfers)
         layout.addLayout(self._stack, 1)
 
+    def _build_top(self) -> None:
+        self.filter = QLineEdit(placeholderText="Filter", clearButtonEnabled=True)
+        self.filter.setMaximumWidth(280)
+        self.filter.setAcceptDrops(False)  # what is dropped is for the window
+        describe(
+            self.filter,
+            "Filter the runs",
+            "Show the runs in which all these words occur: name, tags, note, data set, state, model (Ctrl+F).\n"
+            "tag:ablation, data:digits and state:failed ask for one of them.",
+        )
+        self.archived = QCheckBox("Show archived")
+        describe(self.archived, "Show archived", "List the runs that were archived, too.")
+        self.queue = button("Queue", "Show what is at work and what waits, by device (Ctrl+J).", icon=icon("queue"))
+        self.imports = button("Import…", f"Unpack a {SUFFIX} file as a run; or drop it on the window (Ctrl+I).")
+
+    def _button(self, key: str) -> QPushButton:
+        kind = {"open": "primary", "delete": "danger"}.get(key, "")
+        press = button(KINDS[key].text, KINDS[key].tooltip, kind=kind)
+        press.setIcon(icon("trash", "error") if key == "delete" else self.actions_by_key[key].icon())
+        press.clicked.connect(lambda: self.do(key))
+        return press
+
+    def _full(self) -> QWidget:
+        """The page when there are runs."""
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.setChildrenCollapsible(False)
+        split.addWidget(self.table)
+        split.addWidget(self._compare)
+        split.setSizes([300, 300])
+        actions = FlowLayout()
+        for press in self.buttons.values():
+            actions.addWidget(press)
+        full = QWidget()
+        column = QVBoxLayout(full)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addWidget(split, 1)
+        column.addLayout(actions)
+        column.addWidget(self._hint)
+        return full
+
     def _connect(self) -> None:
+        self._job.received.connect(self._on_listed)
+        self._job.ended.connect(self._on_listing_ended)
+        self._pictures.received.connect(self._on_pictures)
         self.empty.clicked.connect(self.train_asked)
         self.queue.clicked.connect(self.queue_asked)
+        self.imports.clicked.connect(self._import)
         self.filter.textChanged.connect(self._on_filter)
-        self.open.clicked.connect(self.open_selected)
-        self.resume.clicked.connect(self.resume_selected)
-        self.sample.clicked.connect(self.sample_selected)
-        self.evaluate.clicked.connect(self.evaluate_selected)
-        self.folder.clicked.connect(self.show_selected)
-        self.delete.clicked.connect(self.delete_selected)
-        self.table.doubleClicked.connect(self.open_selected)
-        self.table.selectionModel().selectionChanged.connect(self._update_buttons)
-        for key, slot in (
-            (Qt.Key.Key_Return, self.open_selected),
-            (Qt.Key.Key_Enter, self.open_selected),
-            (Qt.Key.Key_Delete, self.delete_selected),
-        ):
-            QShortcut(QKeySequence(key), self.table, slot, context=Qt.ShortcutContext.WidgetShortcut)
-
-
-class _Table(QTableView):
-    """Gives the first column the room that the others leave."""
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._share_width()
-
-    def fit(self) -> None:
-        """Give the columns their widths at the font scale in use."""
-        for column, width in enumerate(_WIDTHS):
-            self.setColumnWidth(column, _scaled(width))
-        self.verticalHeader().setDefaultSectionSize(max(THUMBNAIL_SIZE + 8, 3 * theme.text_size(1)))
-        self.fit_model()
-        self._share_width()
-
-    def fit_model(self) -> None:
-        """Make room for a model that is more than its preset."""
-        if (needed := self.sizeHintForColumn(MODEL)) > self.columnWidth(MODEL):
-            self.setColumnWidth(MODEL, needed)
-            self._share_width()
-
-    def _share_width(self) -> None:
-        others = sum(self.columnWidth(column) for column in range(1, len(_WIDTHS)))
-        self.setColumnWidth(0, max(_scaled(_MIN_NAME_WIDTH), self.viewport().width() - others))
-
-
-def _scaled(width: int) -> int:
-    return width * theme.text_size(1) // theme.TEXT_SIZES[1]
-
-
-def _make_table(proxy: RunsProxy) -> _Table:
-    table = _Table()
-    table.setModel(proxy)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    table.setTabKeyNavigation(False)
-    table.setShowGrid(False)
-    table.setWordWrap(False)
-    table.setMouseTracking(True)
-    table.setIconSize(QSize(THUMBNAIL_SIZE, THUMBNAIL_SIZE))
-    table.setItemDelegateForColumn(STATE, StateDelegate(table))
-    table.setItemDelegateForColumn(PROGRESS, ProgressDelegate(table))
-    table.verticalHeader().hide()
-    table.setSortingEnabled(True)
-    table.sortByColumn(STARTED, Qt.SortOrder.DescendingOrder)
-    header = table.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-    table.fit()
-    theme.theme_changed.connect(table.fit)
-    describe(table, "Runs", "All runs: Enter opens one; select several to compare them.")
-    return table
-
-
-def _selection_text(selected: int, shown: int, known: int) -> str:
-    if selected > RUN_LIMIT:
-        return f"{selected} selected; the first {RUN_LIMIT} are compared"
-    if selected > 1:
-        return f"{selected} runs compared"
-    return f"{shown} of {known} runs" if shown != known else "Select two or more to compare them"
+        self.archived.toggled.connect(self._on_filter)
+        self.transfers.ended.connect(lambda text, level: self._message.show_notice(text, level=level))
+        self.transfers.failed.connect(self._message.show_failure)
+        self.transfers.imported.connect(self._on_imported)
+        self.table.doubleClicked.connect(lambda: self.do("open"))
+        self.table.customContextMenuRequested.connect(self._on_menu)
+        self.table.selectionModel().selectionChanged.connect(self._update)
+        QShortcut(QKeySequence("Ctrl+F"), self, self.filter.setFocus)
+        QShortcut(QKeySequence("Ctrl+I"), self, self._import)
+        QShortcut(QKeySequence("F5"), self, self.refresh)
 
 
 def _question(rows: list[RunRow]) -> str:
-    name = rows[0].path.name if len(rows) == 1 else f"{len(rows)} runs"
+    name = rows[0].title if len(rows) == 1 else f"{len(rows)} runs"
     return f"Move {name}, with checkpoints and previews, to the trash?"
-
-
-def _move_to_trash(path: Path) -> bool:
-    is_moved = bool(QFile.moveToTrash(str(path)))
-    if not is_moved:
-        _log.warning("%s was not moved to the trash", path)
-    return is_moved

@@ -67,7 +67,7 @@ class RowsModel(QAbstractListModel):
                 self.dataChanged.emit(self.index(place), self.index(place))
 
     def _remove_all_but(self, names: set[str]) -> None:
-        for first, last in reversed(_runs([place for place, row in enumerate(self.rows) if row.name not in names])):
+        for first, last in reversed(neighbours([place for place, row in enumerate(self.rows) if row.name not in names])):
             self.beginRemoveRows(QModelIndex(), first, last)
             del self.rows[first : last + 1]
             self.endRemoveRows()
@@ -87,13 +87,13 @@ class RowsModel(QAbstractListModel):
 
     def _insert(self, rows: Sequence[Row]) -> None:
         known = {row.name for row in self.rows}
-        for first, last in _runs([place for place, row in enumerate(rows) if row.name not in known]):
+        for first, last in neighbours([place for place, row in enumerate(rows) if row.name not in known]):
             self.beginInsertRows(QModelIndex(), first, last)
             self.rows[first:first] = rows[first : last + 1]
             self.endInsertRows()
 
 
-def _runs(places: list[int]) -> list[tuple[int, int]]:
+def neighbours(places: list[int]) -> list[tuple[int, int]]:
     """Neighbouring places put together: [1, 2, 5] -> [(1, 2), (5, 5)]."""
     runs: list[tuple[int, int]] = []
     for place in places:
