@@ -35,6 +35,7 @@ from dit_studio.cli_recipe import add_recipe_options, check_before_start, recipe
 from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_runs import add_runs_options, run_runs
 from dit_studio.cli_sample import add_sample_options, run_sample
+from dit_studio.cli_tensorboard import add_tensorboard_options, run_tensorboard
 from dit_studio.config import SECTIONS, fields_of
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
@@ -145,6 +146,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_runs_options(command("runs", run_runs, "list, name, export and import runs"))
 
+    add_tensorboard_options(command("tensorboard", run_tensorboard, "write runs as TensorBoard's event files"))
+
     add_command_options(
         command("command", run_command, "print the line that trains on many devices, or a SLURM script")
     )
@@ -206,6 +209,7 @@ def _command_names() -> set[str]:
         "doctor",
         "download",
         "command",
+        "tensorboard",
         "find",
         "queue",
     }
