@@ -36,6 +36,7 @@ from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_runs import add_runs_options, run_runs
 from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.cli_tensorboard import add_tensorboard_options, run_tensorboard
+from dit_studio.cli_train import check_same_settings, training_events
 from dit_studio.config import SECTIONS, fields_of
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
@@ -226,25 +227,50 @@ def _train(options: argparse.Namespace) -> int:
         return _resume(options)
     if options.recipe is None:
         raise UsageError("train takes a RECIPE.toml, or --resume RUN.")
+    from dit_studio.jobs import ranks
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
     recipe = recipe_and_its_start(options)
+    if ranks.is_under_torchrun():
+        return _train_together(recipe, options)
     name = Path(recipe.data.path).name or options.recipe.stem
     out = options.out or new_run_path(runs_dir(), name)
     check_before_start(recipe, out)
     return _run_training(RunFolder.create(out, recipe), options, resume=False)
 
 
+def _train_together(recipe: Any, options: argparse.Namespace) -> int:
+    """One of the processes that torchrun started. A run that is there goes on from its newest checkpoint."""
+    from dit_studio.jobs import ranks
+    from dit_studio.jobs.run_folder import RunFolder
+
+    if options.out is None:
+        raise UsageError("Under torchrun all processes share one run folder, and each start goes on in it: --out RUN.")
+    folder = RunFolder(options.out)
+    if ranks.rank() > 0:
+        return ranks.assist(folder, recipe)
+    is_there = folder.is_run()
+    if is_there:
+        check_same_settings(recipe, folder.recipe(), options.out)
+    else:
+        RunFolder.create(options.out, recipe)
+    return _run_training(folder, options, resume=is_there)
+
+
 def _resume(options: argparse.Namespace) -> int:
     from dit_studio.config import dump_recipe
     from dit_studio.engine.checkpoint import check_recipe_of_checkpoint
     from dit_studio.files import write_atomically
+    from dit_studio.jobs import ranks
     from dit_studio.jobs.run_folder import RunFolder
 
     if options.recipe is not None or options.out is not None or options.assume:
         raise UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
     folder = RunFolder.open(options.resume)
-    if options.settings or options.data:
+    changes = bool(options.settings or options.data)
+    if ranks.rank() > 0:
+        return ranks.assist(folder, recipe_of(folder.path / "run.toml", options) if changes else folder.recipe())
+    if changes:
         recipe = recipe_of(folder.path / "run.toml", options)
         if folder.checkpoints():
             check_recipe_of_checkpoint(recipe, folder.checkpoints()[-1])
@@ -264,13 +290,13 @@ def _list_settings() -> None:
 
 
 def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> int:
-    from dit_studio.jobs import training
+    from dit_studio.jobs import ranks
 
     ticker, steps = Ticker(), folder.recipe().train.steps
     say(f"run {folder.path}")
     state, failure = JobState.PREPARING, None
     with _stopping_on_interrupt(folder) as presses:
-        for event in training.run(folder, resume=resume):
+        for event in training_events(folder, resume=resume):
             show(event, ticker, steps)
             if isinstance(event, StateChanged):
                 state = event.state
@@ -284,6 +310,8 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
         validation_loss=status.validation_loss, seconds=round(status.seconds, 3), preview=status.preview,
         error=failure.message if failure else None,
     )  # fmt: skip
+    if ranks.is_under_torchrun():  # which would start anew what did not end with 0
+        return 1 if failure is not None and failure.code != "finished" else 0
     if failure is not None:
         return 1
     return 130 if presses and state is JobState.STOPPED else 0
