@@ -53,7 +53,7 @@ def export_tensorboard(folders: Sequence[str], path: str) -> Generator[Event]:
     yield Written(file=path, size_bytes=size)
 
 
-def mirrored(events: Iterator[Event], folder: RunFolder) -> Iterator[Event]:
+def with_tensorboard(events: Iterator[Event], folder: RunFolder) -> Iterator[Event]:
     """The same events, also written to the run's "tensorboard" folder if its settings say so; what goes wrong with that
     is one notice among them."""
     try:

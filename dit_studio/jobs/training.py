@@ -22,6 +22,7 @@ from dit_studio.jobs.following import DISK_FULL_STATUS, UNWRITABLE_STATUS
 from dit_studio.jobs.following import follow as follow
 from dit_studio.jobs.journal import Journal
 from dit_studio.jobs.run_folder import RunFolder, Status
+from dit_studio.jobs.tensorboard import with_tensorboard
 from dit_studio.jobs.torchrun import local_command, local_environment
 from dit_studio.jobs.worker import failure_of
 
@@ -41,7 +42,7 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
             remove_leftovers(place)
         folder.forget_commands()
         rank_failures.forget(folder, before=_BEGAN)
-        for event in awake_through(_events_of(folder, journal, resume=resume)):
+        for event in with_tensorboard(awake_through(_events_of(folder, journal, resume=resume)), folder):
             event = _stamped(event)
             try:
                 journal.say(event)

@@ -33,7 +33,7 @@ from dit_studio.events import (
 from dit_studio.jobs import tensorboard
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.run_folder import RunFolder
-from dit_studio.jobs.tensorboard import export_tensorboard, mirrored
+from dit_studio.jobs.tensorboard import export_tensorboard, with_tensorboard
 
 BEGAN = 1_700_000_000.0
 STARTED = Started(
@@ -202,7 +202,7 @@ def test_a_run_is_mirrored_as_it_goes(tmp_path: Path) -> None:
         seen.append(scalars(place, "loss/train"))
         yield StateChanged(state=JobState.STOPPED, step=1)
 
-    said = list(mirrored(events(), folder))
+    said = list(with_tensorboard(events(), folder))
     assert [type(event) for event in said] == [Started, Metrics, Validation, StateChanged]
     assert all(event.time for event in said)
     assert seen == [[(1, 1.0)]]
@@ -212,8 +212,8 @@ def test_a_run_is_mirrored_as_it_goes(tmp_path: Path) -> None:
 
 def test_a_resumed_run_goes_on_and_what_it_overwrites_is_forgotten(tmp_path: Path) -> None:
     folder = run_folder(tmp_path, is_live=True)
-    list(mirrored(iter([STARTED, *(metrics(step, 1.0) for step in range(1, 9))]), folder))
-    list(mirrored(iter([STARTED, Resumed(step=5), metrics(6, 2.0)]), folder))
+    list(with_tensorboard(iter([STARTED, *(metrics(step, 1.0) for step in range(1, 9))]), folder))
+    list(with_tensorboard(iter([STARTED, Resumed(step=5), metrics(6, 2.0)]), folder))
     place = folder.path / "tensorboard"
     assert len(list(place.iterdir())) == 2
     assert scalars(place, "loss/train") == [*((step, 1.0) for step in range(1, 6)), (6, 2.0)]
@@ -221,7 +221,7 @@ def test_a_resumed_run_goes_on_and_what_it_overwrites_is_forgotten(tmp_path: Pat
 
 def test_without_the_setting_nothing_is_written(tmp_path: Path) -> None:
     folder = run_folder(tmp_path)
-    assert len(list(mirrored(iter([STARTED, metrics(1)]), folder))) == 2
+    assert len(list(with_tensorboard(iter([STARTED, metrics(1)]), folder))) == 2
     assert not (folder.path / "tensorboard").exists()
 
 
@@ -232,7 +232,7 @@ def test_what_goes_wrong_is_said_once_and_the_run_goes_on(tmp_path: Path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tensorboard._Board, "_put", full)
-    said = list(mirrored(iter([STARTED, metrics(1), metrics(2)]), folder))
+    said = list(with_tensorboard(iter([STARTED, metrics(1), metrics(2)]), folder))
     notices = [event for event in said if isinstance(event, Notice)]
     assert len(notices) == 1
     assert "No space left on device" in notices[0].message
@@ -249,7 +249,7 @@ def test_whoever_gives_up_leaves_a_whole_file(tmp_path: Path) -> None:
         finally:
             closed.append(True)
 
-    following = mirrored(events(), folder)
+    following = with_tensorboard(events(), folder)
     next(following), next(following)
     following.close()  # type: ignore[attr-defined]
     assert closed == [True]
