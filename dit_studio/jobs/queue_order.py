@@ -30,10 +30,15 @@ def due(entries: Sequence[QueueEntry], busy: Collection[str]) -> list[QueueEntry
     for entry in entries:
         if entry.is_held:
             continue
-        if not any(_may_be_same(one, other) for one in entry.devices for other in taken):
+        if not do_share(entry.devices, taken):
             started.append(entry)
         taken += entry.devices
     return started
+
+
+def do_share(some: Collection[str], others: Collection[str]) -> bool:
+    """Whether the one has to wait for the other."""
+    return any(_may_be_same(one, other) for one in some for other in others)
 
 
 def _may_be_same(one: str, other: str) -> bool:

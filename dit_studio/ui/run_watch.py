@@ -32,7 +32,7 @@ class SeenRun(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     title: str
     status: Status
-    devices: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()  # as its settings name them; those in use are the status's
     data: str = ""  # the name of its images' folder
 
     @property
@@ -111,7 +111,7 @@ class RunMemory:
         is_wanted = status.state.is_active or status.state is JobState.QUEUED or name in self._states
         devices, data = self._facts_of(folder) if is_wanted else ((), "")
         title = title_of(folder) if is_wanted else folder.name
-        return SeenRun(path=folder.path, title=title, status=status, devices=status.devices or devices, data=data)
+        return SeenRun(path=folder.path, title=title, status=status, devices=devices, data=data)
 
     def _facts_of(self, folder: RunFolder) -> tuple[tuple[str, ...], str]:
         """Devices and data set, which its frozen settings say once and for all."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt
 from PySide6.QtGui import QDropEvent
@@ -88,6 +89,15 @@ def test_by_device_what_is_at_work_and_what_waits(open_queue: Open) -> None:
             ["both", "2", "flowers", "100"],
         ]
         assert window.note.text() == "1 at work, 3 wait."
+
+
+def test_what_takes_the_best_device_stands_together(open_queue: Open) -> None:
+    working = add_waiting("now", device="auto")
+    add_waiting("then", device="auto")
+    with working.lock():
+        begin(working)
+        working.write_status(msgspec.structs.replace(working.read_status(), devices=("cpu",)))
+        assert [line[0] for line in lines(open_queue())] == ["Best device: cpu", "now", "then"]
 
 
 def test_an_empty_queue_says_what_to_do(open_queue: Open, qtbot: QtBot) -> None:
@@ -212,7 +222,6 @@ def test_what_is_at_work_is_only_opened(open_queue: Open) -> None:
     with a.lock():
         begin(a)
         window = open_queue()
-        choose(window, a)
         assert [key for key, press in window.buttons.items() if press.isEnabled()] == ["open"]
 
 
@@ -256,6 +265,7 @@ def test_places_and_devices_in_words() -> None:
         QueueEntry(run="c", devices=("cuda:0", "cuda:1"), is_held=True),
     ]
     assert [place_of(run, entries) for run in "abcd"] == [1, 1, 3, 0]
+    assert place_of("b", [QueueEntry(run="a", devices=("auto",)), QueueEntry(run="b", devices=("cuda:0",))]) == 2
     assert place_words("b", entries) == "first in the queue for cuda:1"
     assert place_words("c", entries) == "third in the queue for cuda:0 and cuda:1, held"
     assert place_words("d", entries) == ""

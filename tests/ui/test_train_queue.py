@@ -12,7 +12,7 @@ from scripted import ScriptedLauncher
 from test_session import make_run
 from test_set_up import line_edit, make_launcher, type_into
 
-from dit_studio.events import JobState, StateChanged
+from dit_studio.events import CaughtUp, JobState, StateChanged
 from dit_studio.jobs.queue import Queue
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.places import runs_dir
@@ -199,7 +199,7 @@ def test_a_run_leaves_the_queue_by_its_bar(make_page: MakePage) -> None:
 
 def test_a_run_that_waits_is_started_at_once(make_page: MakePage, qtbot: QtBot, person: Person) -> None:
     page, folder = make_page(), add_waiting("a")
-    launcher_of(page).training = [[RUNNING, threading.Event()]]
+    launcher_of(page).training = [[CaughtUp(), RUNNING, threading.Event()]]
     page.start_queued(folder.path)
     qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
     assert (waiting(), person.asked) == ([], [])

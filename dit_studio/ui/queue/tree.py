@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QDropEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
+from dit_studio.device_names import AUTO
 from dit_studio.ui import theme
 from dit_studio.ui.queue.words import device_words, place_of, seconds_left, steps_words
 from dit_studio.ui.run_watch import RunsSeen, SeenRun, WaitingRun
@@ -92,6 +93,12 @@ class QueueTree(QTreeWidget):
             if item.data(0, _LINE).run == run:
                 self.setCurrentItem(item)
 
+    def select_one(self) -> None:
+        """Unless one is selected, the first that waits, or else the first, so that the keys have something to do."""
+        items = list(self._items())
+        if items and not self.selectedItems():
+            self.setCurrentItem(next((item for item in items if item.data(0, _LINE).is_waiting), items[0]))
+
     def steps_to_neighbour(self, run: str, direction: int) -> int:
         """How many places among all that wait lie between the run and its neighbour in its branch; 0 without one."""
         lines = next((lines for _, lines in self._groups if run in [line.run for line in lines]), [])
@@ -173,15 +180,23 @@ def _put(item: QTreeWidgetItem, line: Line) -> None:
 
 
 def _groups_of(seen: RunsSeen) -> Iterator[tuple[str, list[Line]]]:
-    """By set of devices, those at work first."""
+    """By set of devices as the settings name them, those at work first."""
     groups: dict[tuple[str, ...], list[Line]] = {}
+    in_use: dict[tuple[str, ...], tuple[str, ...]] = {}
     for run in seen.at_work:
         groups.setdefault(run.devices, []).append(_working_line(run))
+        in_use[run.devices] = run.status.devices
     for waiting in seen.waiting:
         groups.setdefault(waiting.entry.devices, []).append(_waiting_line(waiting, seen))
     for devices, lines in sorted(groups.items()):
-        title = device_words(devices)
-        yield title[:1].upper() + title[1:] if title.startswith("the ") else title, lines
+        yield _title_of(devices, in_use.get(devices, ())), lines
+
+
+def _title_of(devices: tuple[str, ...], in_use: tuple[str, ...]) -> str:
+    """ "cuda:0 and cuda:1"; of "auto" which one it is, once that is known."""
+    if AUTO not in devices:
+        return device_words(devices)
+    return f"Best device: {device_words(in_use)}" if in_use else "Best device"
 
 
 def _working_line(run: SeenRun) -> Line:
@@ -194,9 +209,13 @@ def _working_line(run: SeenRun) -> Line:
 
 def _waiting_line(waiting: WaitingRun, seen: RunsSeen) -> Line:
     entry, run = waiting.entry, waiting.run
-    place = str(place_of(entry.run, seen.entries))
-    words = f"{place}, held" if entry.is_held else f"{place}, goes on" if entry.resume else place
+    notes = [
+        "held" if entry.is_held else "",
+        "goes on" if entry.resume else "",
+        "could not be started yet" if entry.tries else "",
+    ]
+    words = ", ".join([str(place_of(entry.run, seen.entries)), *filter(None, notes)])
     message = f"\n{run.status.message}" if run.status.message else ""
-    colour = "warning" if entry.is_held else "text"
+    colour = "warning" if entry.is_held or entry.tries else "text"
     texts = (run.title, words, run.data, steps_words(run.status))
     return Line(run.path, texts, colour, f"{run.path}{message}", is_waiting=True, is_held=entry.is_held)

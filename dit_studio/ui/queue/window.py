@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QPushButton, QStackedLayout, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
@@ -48,6 +48,7 @@ class QueueWindow(QDialog):
         self.note = Caption()
         self._build()
         self._connect()
+        self.resize(self.sizeHint())
         self.show_seen(self._seen)
 
     def sizeHint(self) -> QSize:
@@ -59,6 +60,11 @@ class QueueWindow(QDialog):
         self._stack.setCurrentIndex(1 if seen.at_work or seen.waiting else 0)
         self._show_problem(seen)
         self._update_buttons()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.tree.select_one()
+        self.tree.setFocus()
 
     # --------------------------------------------------------------------------------------------- what is done
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dit_studio.device_names import AUTO
-from dit_studio.jobs.queue import QueueEntry
+from dit_studio.jobs.queue_order import QueueEntry, do_share
 from dit_studio.jobs.run_folder import Status
 from dit_studio.ui.train import amounts
 
@@ -22,11 +22,6 @@ def device_words(devices: Sequence[str]) -> str:
     """("cuda:0", "cuda:1") as "cuda:0 and cuda:1"; "auto" in words."""
     names = ["the best device" if name == AUTO else name for name in devices] or ["the best device"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def do_share(some: Sequence[str], others: Sequence[str]) -> bool:
-    """Whether one waits for the other; which device "auto" is may be known to the engine alone."""
-    return AUTO in (*some, *others) or not set(some).isdisjoint(others)
 
 
 def place_of(run: str, entries: Sequence[QueueEntry]) -> int:

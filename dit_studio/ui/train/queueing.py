@@ -7,11 +7,12 @@ from dit_studio.config import Recipe
 from dit_studio.device_names import named
 from dit_studio.errors import RunError
 from dit_studio.jobs.queue import Queue
+from dit_studio.jobs.queue_order import do_share
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.run_label import title_of
 from dit_studio.jobs.run_list import RunSummary
 from dit_studio.places import runs_dir
-from dit_studio.ui.queue.words import device_words, do_share, place_words
+from dit_studio.ui.queue.words import device_words, place_words
 
 TO_QUEUE = "Add to the queue"
 BESIDE = "Start beside it"
