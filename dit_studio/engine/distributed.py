@@ -10,11 +10,11 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import numpy as np
+import psutil
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -38,6 +38,7 @@ _RENDEZVOUS_SECONDS = 300.0
 _WORDS_LIMIT = timedelta(days=7)  # one process may encode a data set, draw or measure while the others wait
 _TENSORS_LIMIT = timedelta(minutes=30)
 _POLL_SECONDS = 0.05
+_DEATH_SECONDS = 1.0  # for a process that let go of us to end
 _PAUSE_POLL_SECONDS = 0.2  # in which rank 0 speaks to those that wait with it
 _LOST_WORDS = re.compile(
     r"gloo/|closed by peer|reset by peer|broken pipe|socket|nccl|connection was|timed out waiting", re.IGNORECASE
@@ -60,6 +61,7 @@ class World:
     local_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))  # of this process
     hosts: tuple[str, ...] = ()  # of all processes, in the order of their ranks
+    pids: tuple[int, ...] = ()
     control: "dist.ProcessGroup | None" = None  # Gloo, for words between the processes, whatever the device
 
     @property
@@ -75,12 +77,9 @@ class World:
 
     def share(self, count: int) -> slice:
         """This process's part of `count` things: contiguous, and as large as the others' or one more or less."""
-        return self.share_of(self.rank, count)
-
-    def share_of(self, rank: int, count: int) -> slice:
         small, rest = divmod(count, self.size)
-        start = rank * small + min(rank, rest)
-        return slice(start, start + small + (rank < rest))
+        start = self.rank * small + min(self.rank, rest)
+        return slice(start, start + small + (self.rank < rest))
 
     # --------------------------------------------------------------------------------------------- words
 
@@ -221,14 +220,29 @@ def joined(device: str = "auto", *, limit_seconds: float | None = None) -> Itera
     except (RuntimeError, OSError) as error:
         if world.size == 1 or not is_loss(error):
             raise
-        raise ProcessLostError(
-            f"Another of the {world.size} processes is gone: it failed, was killed, or its machine went down.",
-            remedy="Its own log tells why.",
-        ) from error
+        raise ProcessLostError(_who_is_lost(world), remedy="The log may tell why.") from error
     finally:
         if world.size > 1:
             with suppress(RuntimeError):  # where another process is gone, there is nobody to say goodbye to
                 dist.destroy_process_group()
+
+
+def _who_is_lost(world: World) -> str:
+    """The sentence that names the process, where it was one of this machine."""
+    deadline = time.monotonic() + _DEATH_SECONDS
+    while time.monotonic() < deadline:
+        for rank, pid in enumerate(world.pids):
+            if world.hosts[rank] == world.hosts[world.rank] and not _is_alive(pid):
+                return f"{world.name_of(rank)} is gone: it failed, or was killed, often for want of memory."
+        time.sleep(_POLL_SECONDS)
+    return f"Another of the {world.size} processes is gone: it failed, was killed, or its machine went down."
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def is_loss(error: BaseException) -> bool:
@@ -263,8 +277,9 @@ def join(device: str = "auto", *, limit_seconds: float | None = None) -> World:
         device_id=own if own.type != "cpu" else None,
     )  # fmt: skip
     control = dist.new_group(backend="gloo", timeout=_WORDS_LIMIT)
-    world = World(rank, size, local_rank, local_size, own, (socket.gethostname(),) * size, control)
-    return World(rank, size, local_rank, local_size, own, tuple(world.gather(socket.gethostname())), control)
+    alone = World(rank, size, local_rank, local_size, own, control=control)
+    said = alone.gather((socket.gethostname(), os.getpid()))
+    return replace(alone, hosts=tuple(host for host, _ in said), pids=tuple(pid for _, pid in said))
 
 
 def _number(variable: str, default: int) -> int:
@@ -310,17 +325,3 @@ def _meet(rank: int, size: int, limit_seconds: float) -> Any:
 def digest_of(words: Sequence[str]) -> str:
     """A short mark of some words, the same for the same words."""
     return hashlib.blake2b("\n".join(words).encode(), digest_size=8).hexdigest()
-
-
-def spread(world: World, numbers: Tensor, count: int) -> Tensor:
-    """The numbers of all `count` things, where each process has those of its share. Shapes: (share,) -> (count,)."""
-    if world.size == 1:
-        return numbers
-    whole = torch.zeros(count, dtype=numbers.dtype)
-    whole[world.share(count)] = numbers.cpu()
-    return world.sum(whole)
-
-
-def largest(world: World, number: int) -> int:
-    """The largest of what the processes say."""
-    return int(np.max(world.gather(number)))
