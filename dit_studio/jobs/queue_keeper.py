@@ -68,11 +68,13 @@ class QueueKeeper:
 
     def look(self) -> None:
         """One round. Raises: StudioError or OSError if the disk does not take it; the next round tries again."""
-        self.queue.adopt([run for run, status in self._runs.read().items() if status.state is JobState.QUEUED])
+        statuses = self._runs.read()
+        self.queue.adopt([run for run, status in statuses.items() if status.state is JobState.QUEUED])
+        active = [run for run, status in statuses.items() if status.state.is_active]
         self._part_with_ended_processes()
-        self._bury_the_dead(self._at_work())
+        self._bury_the_dead(self._at_work(active))
         self._strike_the_ended()
-        self._start_what_is_due(self._busy(self._at_work()))
+        self._start_what_is_due(self._busy(self._at_work(active)))
 
     def has_work(self) -> bool:
         """Something is left to start or to watch."""
@@ -83,9 +85,10 @@ class QueueKeeper:
         is_waiting = status.state is JobState.QUEUED and not entry.is_held
         return is_waiting or _is_at_work_here(status)
 
-    def _at_work(self) -> dict[str, Status]:
-        """The runs on this machine whose process is or should be at work."""
-        return {run: status for run, status in self._runs.read().items() if _is_at_work_here(status)}
+    def _at_work(self, runs: list[str]) -> dict[str, Status]:
+        """Those of the runs whose process is, or should be, at work on this machine now."""
+        statuses = {run: self.queue.folder(run).read_status() for run in runs}
+        return {run: status for run, status in statuses.items() if _is_at_work_here(status)}
 
     # --------------------------------------------------------------------------------------------- what ended
 
