@@ -24,6 +24,7 @@ from finder_scenes import FINDER_SCENES
 from model_files_scenes import MODEL_FILES_SCENES
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
+from queue_scenes import QUEUE_SCENES
 from sample_page_scenes import SAMPLE_SCENES
 from scripted import CPU, ScriptedLauncher
 from speed_scenes import SPEED_SCENES
@@ -105,6 +106,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "runs-failed": runs_failed,
     "train-empty": train_empty,
     **TRAIN_SCENES,
+    **QUEUE_SCENES,
     **SAMPLE_SCENES,
     **EVALUATE_SCENES,
     **SPEED_SCENES,
