@@ -53,7 +53,8 @@ def new_folder_atomically(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming_disk_errors(path):
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        path.parent.mkdir(exist_ok=True)  # but not what that lies in: its disk may be gone
+        temporary.mkdir()
         try:
             yield temporary
             for file in (found for found in temporary.rglob("*") if found.is_file()):
