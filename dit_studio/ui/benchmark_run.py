@@ -63,7 +63,7 @@ def measure_start(*, rounds: int = 5) -> dict[str, float]:
     """A new process on its Train page: `start_seconds` until its window is painted and takes events, counted from
     before the process exists, and its memory three seconds later. The medians of `rounds`."""
     seconds, sizes = [], []
-    with _own_places():
+    with own_places():
         for _ in range(rounds):
             command = [sys.executable, "-c", _START, str(time.time())]
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
@@ -80,7 +80,7 @@ def measure_beside_training(seconds: float, points: int) -> dict[str, float]:
     longer a training step takes with the window than without (`step_ratio`, the median of the paired rounds).
     """
     make_app()
-    with _own_places() as place:
+    with own_places() as place:
         folder = _run_with_history(place, points)
         watcher = EventReader(folder)
         launcher = Launcher()
@@ -112,7 +112,7 @@ def measure_beside_training(seconds: float, points: int) -> dict[str, float]:
 
 
 @contextmanager
-def _own_places() -> Iterator[Path]:
+def own_places() -> Iterator[Path]:
     """Runs, cache and settings in a temporary folder, for this process and its children."""
     place = Path(tempfile.mkdtemp(prefix="dit-studio-window-"))
     names = {"DIT_STUDIO_RUNS": "runs", "DIT_STUDIO_CACHE": "cache", "DIT_STUDIO_SETTINGS": "settings.json"}

@@ -28,11 +28,18 @@ KINDS = {
     "tags": _Kind("Tags…", "Ctrl+T", "Give the runs tags, or take some away.", "some"),
     "archive": _Kind("Archive", "Ctrl+Shift+A", "Put the runs away, or take them back out.", "some"),
     "export": _Kind("Export…", "Ctrl+E", "Write the run as one file, to keep or to import elsewhere.", "some"),
+    "tensorboard": _Kind(
+        "Export to TensorBoard…", "Ctrl+Shift+E", "Write the runs' histories as event files, a folder each.", "some"
+    ),
     "folder": _Kind("Show folder", "Ctrl+D", "Open the run's folder in the file manager.", "one"),
     "delete": _Kind("Delete", "Del", "Move the runs to the trash.", "some"),
 }
 _ICONS = {"resume": "resume", "sample": "sample", "evaluate": "evaluate", "folder": "folder", "export": "export"}
-_GROUPS = (("open", "resume", "sample", "evaluate"), ("rename", "tags", "archive"), ("export", "folder", "delete"))
+_GROUPS = (
+    ("open", "resume", "sample", "evaluate"),
+    ("rename", "tags", "archive"),
+    ("export", "tensorboard", "folder", "delete"),
+)
 
 
 class RunActions:

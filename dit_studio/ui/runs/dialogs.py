@@ -52,6 +52,10 @@ def _file_to_export(page: QWidget, name: str) -> tuple[str, Checkpoints]:
     return path, _KINDS.get(kind, "all")
 
 
+def _tensorboard_folder(page: QWidget) -> str:
+    return QFileDialog.getExistingDirectory(page, "Choose where the TensorBoard files go")
+
+
 def _file_to_import(page: QWidget) -> str:
     return QFileDialog.getOpenFileName(page, "Import a run", "", f"Exported runs (*{SUFFIX});;All files (*)")[0]
 
@@ -72,6 +76,7 @@ def _move_to_trash(path: Path) -> bool:
 class RunDialogs:
     """Each takes the page that asks; "" or None: nothing was chosen."""
 
+    tensorboard_folder: Callable[[QWidget], str] = _tensorboard_folder
     confirm: Callable[[QWidget, str], bool] = _ask_to_delete
     name: Callable[[QWidget, RunRow], Label | None] = _ask_for_name
     # the tags to give, and those to take away

@@ -1,6 +1,7 @@
 """Reading the list of runs off the window's thread."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from dit_studio.events import Event
 from dit_studio.jobs.run_list import RunSummary, lister_of
 from dit_studio.ui.train.resuming import why_not_resume
 
+_PAUSE_SECONDS = 0.002  # between batches: the window's thread comes to its turn
 _Known = dict[Path, tuple[int, "RunRow"]]  # a row, and when its checkpoints changed
 
 
@@ -18,6 +20,7 @@ class RunRow:
 
     summary: RunSummary
     why_not_resume: str = ""  # "" if the run can go on
+    preview: Path | None = None  # the newest picture
 
     @property
     def path(self) -> Path:
@@ -26,13 +29,6 @@ class RunRow:
     @property
     def title(self) -> str:
         return self.summary.title
-
-    @property
-    def preview(self) -> Path | None:
-        """The newest picture; None if there is none, or if it is said to lie outside of the run."""
-        name = Path(self.summary.status.preview)
-        is_inside = bool(name.parts) and not name.is_absolute() and ".." not in name.parts
-        return self.path / name if is_inside else None
 
 
 class RunsListed(Event, frozen=True, kw_only=True, tag="runs listed"):
@@ -56,6 +52,7 @@ class ListRuns:
                 return
             rows += map(self._row, batch)
             yield RunsListed(rows=tuple(rows), is_all=False)
+            time.sleep(_PAUSE_SECONDS)
         for gone in self._known.keys() - {row.path for row in rows}:
             del self._known[gone]
         yield RunsListed(rows=tuple(rows), is_all=True)
@@ -72,9 +69,16 @@ class ListRuns:
         if known is not None and known[0] == changed and known[1].summary is summary:
             return known[1]
         why_not = why_not_resume(summary.folder, summary.status.state, summary.recipe)
-        row = RunRow(summary=summary, why_not_resume=why_not)
+        row = RunRow(summary=summary, why_not_resume=why_not, preview=_preview(summary))
         self._known[path] = (changed, row)
         return row
+
+
+def _preview(summary: RunSummary) -> Path | None:
+    """None if there is none, or if it is said to lie outside of the run."""
+    name = Path(summary.status.preview)
+    is_inside = bool(name.parts) and not name.is_absolute() and ".." not in name.parts
+    return summary.folder.path / name if is_inside else None
 
 
 def _changed(folder: str) -> int:

@@ -24,7 +24,7 @@ from dit_studio.ui.runs.listing import ListRuns, RunRow, RunsListed
 from dit_studio.ui.runs.model import RunsModel
 from dit_studio.ui.runs.table import RunsTable
 from dit_studio.ui.runs.thumbnails import ReadThumbnails, ThumbnailsRead
-from dit_studio.ui.runs.transfers import Transfers, exporting, importing
+from dit_studio.ui.runs.transfers import Transfers, exporting, exporting_to_tensorboard, importing
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Heading, button, describe, row
 from dit_studio.ui.widgets.flow import FlowLayout
@@ -146,6 +146,12 @@ class RunsPage(QWidget):
                 return
             out = Path(path) if Path(path).suffix else Path(path + SUFFIX)
             self.transfers.add(exporting(run.path, out, checkpoints, name=run.title))
+
+    def _tensorboard(self, rows: list[RunRow]) -> None:
+        if path := self._dialogs.tensorboard_folder(self):
+            name = rows[0].title if len(rows) == 1 else f"{len(rows)} runs"
+            folders = [run.path for run in rows]
+            self.transfers.add(exporting_to_tensorboard(folders, Path(path), name=name))
 
     def _import(self) -> None:
         if path := self._dialogs.file_to_import(self):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
@@ -20,7 +21,7 @@ class Transfer:
 
     name: str
     job: str  # of the job table
-    params: dict[str, str]
+    params: dict[str, Any]
 
     @property
     def is_import(self) -> bool:
@@ -30,6 +31,11 @@ class Transfer:
 def exporting(folder: Path, path: Path, checkpoints: Checkpoints, *, name: str) -> Transfer:
     params = {"folder": str(folder), "path": str(path), "checkpoints": checkpoints}
     return Transfer(name=name, job="export_run", params=params)
+
+
+def exporting_to_tensorboard(folders: list[Path], path: Path, *, name: str) -> Transfer:
+    params = {"folders": [str(folder) for folder in folders], "path": str(path)}
+    return Transfer(name=name, job="export_tensorboard", params=params)
 
 
 def importing(path: Path, root: Path) -> Transfer:
