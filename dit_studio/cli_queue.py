@@ -228,7 +228,8 @@ def _wait(queue: Queue, options: argparse.Namespace) -> int:
     failed = [run for run, status in ended.items() if status.state in _FAILURES]
     runs = [{"name": run, "state": status.state, "step": status.step, "steps": status.steps,
              "message": status.message} for run, status in ended.items()]  # fmt: skip
-    say(f"The queue is empty. Ended: {len(ended)}, of these failed: {len(failed)}.")
+    held = len(queue.entries())
+    say(f"Nothing is left to start. Ended: {len(ended)}, of these failed: {len(failed)}; held: {held}.")
     answer(options, runs=runs, failed=failed)
     return 1 if failed else 0
 
@@ -241,11 +242,11 @@ def _follow(queue: Queue, ended: dict[str, Status]) -> None:
         statuses = {entry.run: queue.folder(entry.run).read_status() for entry in queue.listed() if not entry.is_held}
         for run in sorted(going):
             status = queue.folder(run).read_status()
-            if not _is_going(status) and run not in ended:
+            if run not in ended and not _is_going(status) and status.state is not JobState.IDLE:
                 ended[run] = status
                 ticker.say(f"{run} {status.state} at step {status.step:,}. {status.message}".rstrip())
         going |= {run for run, status in statuses.items() if _is_going(status)}
-        if not going - set(ended):
+        if not any(_is_going(status) for status in statuses.values()):
             return
         ticker.show(_progress(statuses))
         time.sleep(_POLL_SECONDS)

@@ -6,11 +6,12 @@ An entry stays in the file until its run has ended: a keeper that is started aga
 """
 
 import logging
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -263,16 +264,10 @@ def _decode(data: bytes) -> list[QueueEntry]:
 
 
 def _decode_what_is_whole(data: bytes) -> list[QueueEntry]:
-    """The entries of an edited file that are as they should be; none of a torn one."""
+    """The entries of a torn or edited file that are as they should be."""
     entries: dict[str, QueueEntry] = {}
-    try:
-        parts = msgspec.json.decode(data, type=list[msgspec.Raw])
-    except msgspec.DecodeError:
-        return []
-    for part in parts:
-        try:
-            (entry,) = _decode(b"[" + bytes(part) + b"]")
-        except msgspec.DecodeError:
-            continue
-        entries.setdefault(entry.run, entry)
+    for part in re.findall(rb"\{[^{}]*\}", data):
+        with suppress(msgspec.DecodeError):
+            (entry,) = _decode(b"[" + part + b"]")
+            entries.setdefault(entry.run, entry)
     return list(entries.values())
