@@ -14,7 +14,8 @@ from dit_studio.jobs.worker import Worker, failure_of
 
 _ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "download_model_file", "report",
                    "convert_model", "save_statistics", "see_attention", "export_attention",
-                   "find_batch_size", "find_learning_rate", "export_run", "import_run")  # fmt: skip
+                   "find_batch_size", "find_learning_rate", "export_run", "import_run",
+                   "export_tensorboard")  # fmt: skip
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
 
 
@@ -47,6 +48,7 @@ class Launcher:
         return {
             "scan_data": self._scanner, "export": self._exporter, "report": self._exporter,
             "convert_model": self._exporter, "export_run": self._exporter, "import_run": self._exporter,
+            "export_tensorboard": self._exporter,
             "time_attention": self._evaluator, "time_family": self._evaluator,
             "evaluate_plan": self._evaluator, "save_statistics": self._evaluator, "pictures": self._shower,
             "reconstruct": self._shower,

@@ -149,9 +149,8 @@ class RunsPage(QWidget):
 
     def _tensorboard(self, rows: list[RunRow]) -> None:
         if path := self._dialogs.tensorboard_folder(self):
-            name = rows[0].title if len(rows) == 1 else f"{len(rows)} runs"
-            folders = [run.path for run in rows]
-            self.transfers.add(exporting_to_tensorboard(folders, Path(path), name=name))
+            for run in rows:
+                self.transfers.add(exporting_to_tensorboard(run.path, Path(path), name=run.title))
 
     def _import(self) -> None:
         if path := self._dialogs.file_to_import(self):

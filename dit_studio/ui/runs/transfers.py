@@ -33,9 +33,8 @@ def exporting(folder: Path, path: Path, checkpoints: Checkpoints, *, name: str) 
     return Transfer(name=name, job="export_run", params=params)
 
 
-def exporting_to_tensorboard(folders: list[Path], path: Path, *, name: str) -> Transfer:
-    params = {"folders": [str(folder) for folder in folders], "path": str(path)}
-    return Transfer(name=name, job="export_tensorboard", params=params)
+def exporting_to_tensorboard(folder: Path, path: Path, *, name: str) -> Transfer:
+    return Transfer(name=name, job="export_tensorboard", params={"folders": [str(folder)], "path": str(path)})
 
 
 def importing(path: Path, root: Path) -> Transfer:
