@@ -23,7 +23,7 @@ from dit_studio.ui.closing import CloseChoice, GoingOn, ask_about_runs
 from dit_studio.ui.device_label import device_text
 from dit_studio.ui.drops import kind_of
 from dit_studio.ui.main_window import MainWindow
-from dit_studio.ui.runs.page import ask_to_delete
+from dit_studio.ui.runs.dialogs import RunDialogs
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.shortcuts import ShortcutSheet
 from dit_studio.ui.train import run_bar
@@ -270,7 +270,7 @@ def test_questions_have_buttons_without_pictures(monkeypatch: pytest.MonkeyPatch
     parent = QWidget()
     qtbot.addWidget(parent)
     assert ask_about_runs(parent, GoingOn(shown="a, step 1 of 2")) is CloseChoice.CANCEL
-    assert not ask_to_delete(parent, "Delete?")
+    assert not RunDialogs().confirm(parent, "Delete?")
     assert not Dialogs().confirm("Sure?", "Do it")
     assert icons == [True] * 7
 

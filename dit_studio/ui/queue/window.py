@@ -57,12 +57,17 @@ class QueueWindow(QDialog):
     def show_seen(self, seen: RunsSeen) -> None:
         self._seen = seen
         self.tree.show_runs(seen)
-        self._stack.setCurrentIndex(1 if seen.at_work or seen.waiting else 0)
+        if self._stack.currentIndex() != (index := 1 if seen.at_work or seen.waiting else 0):
+            self._stack.setCurrentIndex(index)
+            self._focus_list()
         self._show_problem(seen)
         self._update_buttons()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        self._focus_list()
+
+    def _focus_list(self) -> None:
         self.tree.select_one()
         self.tree.setFocus()
 

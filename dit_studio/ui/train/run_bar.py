@@ -57,7 +57,7 @@ _TOOLTIPS = Labels(
     preview="Sample every class after the step in progress, and go on.",
     remove="Take this run out of the queue; its folder and settings stay.",
 )
-_SHORTCUTS = Labels(start="Ctrl+Return", queue="Ctrl+Shift+Return", pause="Ctrl+P", stop="Ctrl+.")
+_SHORTCUTS = Labels(start="Ctrl+Return", queue="Ctrl+Shift+Return", pause="Ctrl+P", stop="Ctrl+.", command="")
 _ICONS = Labels(
     start="play",
     queue="queue",
