@@ -288,7 +288,7 @@ def _most_resident(device: torch.device, action: Callable[[], object]) -> int:
 def release_memory(device: torch.device) -> None:
     """Give back what nothing refers to any more."""
     gc.collect()
-    _empty_cache(device)
+    empty_cache(device)
 
 
 @contextmanager
@@ -397,7 +397,7 @@ def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[Non
         if not is_memory and not any(word in text.lower() for word in _MEMORY_WORDS):
             raise
         traceback.clear_frames(error.__traceback__)  # the step's tensors live in its frames
-        _empty_cache(device)
+        empty_cache(device)
         figures = {"total_bytes": memory_total(device), "used_bytes": memory_used(device), **numbers}
         raise DeviceMemoryError(
             f"Training does not fit into the memory of {describe(device)}.",
@@ -406,7 +406,8 @@ def naming_memory_errors(device: torch.device, **numbers: float) -> Iterator[Non
         ) from BackEndError(text)
 
 
-def _empty_cache(device: torch.device) -> None:
+def empty_cache(device: torch.device) -> None:
+    """Give back what the allocator keeps for the next time."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

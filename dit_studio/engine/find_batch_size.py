@@ -134,9 +134,10 @@ class _Trial:
             steps = yield from self._steps(settings, batch)
         except DeviceMemoryError:
             reason = f"A batch of {batch:,} does not fit into the memory of {devices.describe(device)}."
-        devices.release_memory(device)  # out here, where no error keeps the tensors of its step
         if reason:
+            devices.release_memory(device)  # out here, where no error keeps the tensors of its step
             return BatchTried(batch_size=batch, fits=False, reason=reason)
+        devices.empty_cache(device)
         if self._budget:
             self._budget.note(share, steps.peak_bytes)
         return BatchTried(
