@@ -8,17 +8,19 @@ from PySide6.QtCore import QEvent, QMimeData, QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QFont, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from dit_studio.jobs.archive_format import SUFFIX
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.opened_models import foreign_kind
 from dit_studio.ui import theme
 
-Kind = Literal["run", "data", "recipe", "model", "picture", "arrays", "nothing"]
-Page = Literal["train", "sample", "evaluate"]
+Kind = Literal["run", "archive", "data", "recipe", "model", "picture", "arrays", "nothing"]
+Page = Literal["train", "sample", "evaluate", "runs"]
 _ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 _IN_A_MODEL = ("ema.safetensors", "model.safetensors", "model_index.json")
 _POSSIBLE = (
-    "Choose a folder, zip or tar of images, a run, a recipe, a checkpoint, an .npz, or a PNG that was drawn here."
+    "Choose a folder, zip or tar of images, a run or an exported one, a recipe, a checkpoint, an .npz, or a PNG that "
+    "was drawn here."
 )
 
 
@@ -38,6 +40,7 @@ def kind_of(path: Path) -> Kind:
         ".toml": "recipe",
         ".png": "picture",
         ".npz": "arrays",
+        SUFFIX: "archive",
         **dict.fromkeys(_WEIGHTS, "model"),
     }
     return by_suffix.get(suffix, "data" if path.name.lower().endswith(_ARCHIVES) else "nothing")
@@ -50,6 +53,8 @@ def refusal(path: Path) -> str:
 
 def page_for(kind: Kind, shown: str) -> Page:
     """The page that takes it, by the one that is shown: Evaluate and Sample keep what they can use."""
+    if kind == "archive":
+        return "runs"
     if kind == "arrays" or (kind in ("run", "model", "data") and shown == "evaluate"):
         return "evaluate"
     if kind in ("model", "picture") or (kind == "run" and shown == "sample"):
@@ -85,6 +90,7 @@ def drop_words(kind: Kind, shown: str) -> str:
         return "Drop to sample from the run"
     return {
         "run": "Drop to open the run",
+        "archive": "Drop to import the run",
         "data": "Drop to use as data set",
         "recipe": "Drop to use the recipe",
         "model": "Drop to sample from the model",

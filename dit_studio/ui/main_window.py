@@ -138,7 +138,9 @@ class MainWindow(QMainWindow):
         self._forget_refusal()
         page = page_for(kind, self._rail.shown())
         self.show_page(page)
-        if page == "evaluate":
+        if page == "runs":
+            self._import_run(path)
+        elif page == "evaluate":
             self._open_in_evaluate(path, kind)
         elif page == "sample":
             opens = self.sample_page.open_picture if kind == "picture" else self.sample_page.open_model
@@ -274,6 +276,11 @@ class MainWindow(QMainWindow):
         files.open_model_requested.connect(lambda path: self.sample_from(Path(path)))
         files.use_vae_requested.connect(self._use_vae)
         return files
+
+    def _import_run(self, path: Path) -> None:
+        from dit_studio.ui.runs.page import RunsPage
+
+        cast(RunsPage, self.page("runs")).import_file(path)
 
     def _use_vae(self, name: str) -> None:
         self.show_page("train")

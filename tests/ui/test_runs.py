@@ -101,7 +101,8 @@ def _select(page: RunsPage, *names: str) -> None:
 
 
 def _settings_shown(page: RunsPage) -> list[str]:
-    model = page._compare.table.model()
+    assert page.compare is not None
+    model = page.compare.table.model()
     return [model.index(line, 0).data() for line in range(model.rowCount())]
 
 
@@ -281,7 +282,8 @@ def test_a_run_whose_recipe_is_broken_is_listed_all_the_same(page: RunsPage, qtb
 def test_two_runs_selected_are_compared(page: RunsPage, qtbot: QtBot, qapp: QApplication) -> None:
     _show(qtbot, page, 4)
     _select(page, "landscapes-B4", "digits-XXS")
-    compare = page._compare
+    compare = page.compare
+    assert compare is not None
     assert compare.isVisible()
     qtbot.waitUntil(lambda: compare.plot is not None and len(compare.plot.listDataItems()) == 2)
     assert compare.plot is not None

@@ -35,7 +35,6 @@ from dit_studio.ui.widgets.scrolling import Scrolling
 if TYPE_CHECKING:
     from dit_studio.ui.runs.compare_plot import ComparePlot
 
-RUN_LIMIT = len(theme.DARK.curves)  # as many as there are colours
 _FORM = "compare"  # under which the choices are remembered
 _COLUMN = 96  # pixels at a font scale of 100 %: the least width of a column of settings
 _SHARPNESS = 2  # pixels of a saved picture for one on the screen
@@ -236,7 +235,7 @@ def _dot(colour: str) -> QIcon:
 
 
 def _colour(number: int) -> str:
-    return theme.current().curves[number % RUN_LIMIT]
+    return theme.current().curves[number]
 
 
 def _make_table() -> QTableWidget:

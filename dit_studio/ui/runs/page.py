@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QKeySequence, QShortcut, QShowEvent
@@ -15,10 +16,10 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.queue import Queue
 from dit_studio.jobs.run_label import change_label, with_tags
 from dit_studio.places import runs_dir
+from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.runs.actions import KINDS, RunActions, are_archived
-from dit_studio.ui.runs.compare import RUN_LIMIT, ComparePanel
 from dit_studio.ui.runs.dialogs import RunDialogs
 from dit_studio.ui.runs.listing import ListRuns, RunRow, RunsListed
 from dit_studio.ui.runs.model import RunsModel
@@ -30,9 +31,13 @@ from dit_studio.ui.widgets.basics import ElidedLabel, EmptyState, Heading, butto
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.message import MessageCard
 
+if TYPE_CHECKING:
+    from dit_studio.ui.runs.compare import ComparePanel
+
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
 _HAND_OVER_MS = 20  # the first rows should not wait
+RUN_LIMIT = len(theme.DARK.curves)  # compared; as many as there are colours
 _FORM = "runs"  # under which the page's choices are remembered
 _BUTTONS = ("open", "resume", "sample", "evaluate", "rename", "tags", "archive", "export", "folder", "delete")
 
@@ -62,6 +67,7 @@ class RunsPage(QWidget):
         self._job, self._pictures = OneJob(self, interval_ms=_HAND_OVER_MS), OneJob(self)
         self._is_refresh_due, self._wanted = False, Path()
         self.transfers = Transfers(launcher)
+        self.compare: ComparePanel | None = None
         self._timer = QTimer(self, interval=_REFRESH_MS)
         self._timer.timeout.connect(self.refresh)
         self._build()
@@ -75,6 +81,12 @@ class RunsPage(QWidget):
         if not self._job.is_running:
             self._job.run(ListRuns(runs_dir(), self._known))
 
+    def read_again(self) -> None:
+        """List the runs anew, and take in what the compared ones have said since."""
+        self.refresh()
+        if self.compare is not None:
+            self.compare.read_again()
+
     def selected(self) -> list[RunRow]:
         return self.table.selected()
 
@@ -87,7 +99,8 @@ class RunsPage(QWidget):
         self._timer.stop()
         self._job.close()
         self._pictures.close()
-        self._compare.close_job()
+        if self.compare is not None:
+            self.compare.close_job()
         self.transfers.close_job()
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -248,10 +261,21 @@ class RunsPage(QWidget):
             press.setToolTip(action.toolTip())
             press.setText(action.text())
             press.setAccessibleName(action.text())
-        self._compare.setVisible(len(rows) > 1)
         self._hint.setText(self._hint_text(len(rows)))
-        if len(rows) > 1:
-            self._compare.show_runs(rows[:RUN_LIMIT])
+        self._show_comparison(rows)
+
+    def _show_comparison(self, rows: list[RunRow]) -> None:
+        """Of two or more; the panel is built when it is first needed."""
+        if self.compare is None and len(rows) > 1:
+            from dit_studio.ui.runs.compare import ComparePanel
+
+            self.compare = ComparePanel(self._settings, save=self._dialogs.file_to_save)
+            self._split.addWidget(self.compare)
+            self._split.setSizes([300, 300])
+        if self.compare is not None:
+            self.compare.setVisible(len(rows) > 1)
+        if self.compare is not None and len(rows) > 1:
+            self.compare.show_runs(rows[:RUN_LIMIT])
 
     def _hint_text(self, selected: int) -> str:
         if selected > RUN_LIMIT:
@@ -287,7 +311,6 @@ class RunsPage(QWidget):
         self.table = RunsTable(self._model)
         self.actions_by_key = RunActions(self.table, self.do)
         self.buttons = {key: self._button(key) for key in _BUTTONS}
-        self._compare = ComparePanel(self._settings, save=self._dialogs.file_to_save)
         self.empty = EmptyState(
             icon("runs", "muted"),
             "No runs yet",
@@ -329,11 +352,9 @@ class RunsPage(QWidget):
 
     def _full(self) -> QWidget:
         """The page when there are runs."""
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.setChildrenCollapsible(False)
-        split.addWidget(self.table)
-        split.addWidget(self._compare)
-        split.setSizes([300, 300])
+        self._split = QSplitter(Qt.Orientation.Vertical)
+        self._split.setChildrenCollapsible(False)
+        self._split.addWidget(self.table)
         actions = FlowLayout()
         for press in self.buttons.values():
             actions.addWidget(press)
@@ -341,7 +362,7 @@ class RunsPage(QWidget):
         column = QVBoxLayout(full)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        column.addWidget(split, 1)
+        column.addWidget(self._split, 1)
         column.addLayout(actions)
         column.addWidget(self._hint)
         return full
@@ -363,7 +384,7 @@ class RunsPage(QWidget):
         self.table.selectionModel().selectionChanged.connect(self._update)
         QShortcut(QKeySequence("Ctrl+F"), self, self.filter.setFocus)
         QShortcut(QKeySequence("Ctrl+I"), self, self._import)
-        QShortcut(QKeySequence("F5"), self, self.refresh)
+        QShortcut(QKeySequence("F5"), self, self.read_again)
 
 
 def _question(rows: list[RunRow]) -> str:
