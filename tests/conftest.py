@@ -26,13 +26,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs, caches and settings of a test, and of the processes that it starts, live in its own folder."""
+    """Runs, caches and settings of a test, and of the processes that it starts, live in its own folder; the machine's
+    sleep is its own business."""
     monkeypatch.setenv("DIT_STUDIO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("DIT_STUDIO_SAMPLES", str(tmp_path / "samples"))
     monkeypatch.setenv("DIT_STUDIO_EVALUATIONS", str(tmp_path / "evaluations"))
     monkeypatch.setenv("DIT_STUDIO_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("DIT_STUDIO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("DIT_STUDIO_SETTINGS", str(tmp_path / "settings.json"))
+    monkeypatch.setenv("DIT_STUDIO_MAY_SLEEP", "1")
 
 
 @pytest.fixture(autouse=True)

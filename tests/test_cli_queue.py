@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pytest
 from dit_studio.cli import main
 from dit_studio.config import parse_recipe
 from dit_studio.events import JobState
-from dit_studio.jobs.queue import Queue
+from dit_studio.jobs.queue import WINDOW_LOCK, Queue
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.jobs.run_label import change_label
+from dit_studio.locks import locked
 from dit_studio.places import runs_dir
 from tests.pictures import write_pictures
 
@@ -38,8 +40,11 @@ preview_every = 0
 
 
 @pytest.fixture
-def queue() -> Queue:
-    return Queue(runs_dir())
+def queue() -> Iterator[Queue]:
+    """A queue that tells nothing on the desktop."""
+    runs_dir().mkdir(parents=True)
+    with locked(runs_dir() / WINDOW_LOCK):
+        yield Queue(runs_dir())
 
 
 def add(queue: Queue, *names: str) -> list[str]:

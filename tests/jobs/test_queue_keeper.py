@@ -320,9 +320,10 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def started(queue: Queue) -> Iterator[Queue]:
-    """A queue whose keeper and runs end with the test."""
+    """A queue whose keeper and runs end with the test, and tell nothing on the desktop."""
     queue.root.mkdir(parents=True)
-    yield queue
+    with locked(queue.root / WINDOW_LOCK):
+        yield queue
     for run in queue.root.glob("*/run.toml"):
         status = RunFolder(run.parent).read_status()
         if status.state.is_active and status.pid:
