@@ -202,17 +202,18 @@ class CommandDialog(QDialog):
             grid.addLayout(row(field, *presses), line, 1, 1, 3)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(3, 1)
+        self.tabs = self._make_tabs()
         inside = QWidget()
         column_ = QVBoxLayout(inside)
         column_.addLayout(grid)
         column_.addWidget(self.checks)
         column_.addWidget(self._said)
-        column_.addWidget(self._tabs(), 1)
+        column_.addWidget(self.tabs, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(Scrolling(inside))
 
-    def _tabs(self) -> QTabWidget:
+    def _make_tabs(self) -> QTabWidget:
         result = QTabWidget(documentMode=True)
         result.tabBar().setDrawBase(False)
         result.tabBar().setAccessibleName("Ways to start")

@@ -165,7 +165,7 @@ class _DeviceLine(QObject):
         self.device = device
         self.tick = QCheckBox(device.name)
         describe(self.tick, _spoken(device), f"{_described(device)}\n{_TOOLTIP}")
-        self._title = ElidedLabel(_described(device), role="caption")
+        self._title = ElidedLabel(_in_short(device), role="caption")
         self.processes = _Processes(cores) if device.name == PROCESSOR and device.title else None
         self.tick.clicked.connect(self.changed)
         if self.processes is not None:
@@ -219,6 +219,14 @@ def _described(device: DeviceDescribed) -> str:
     total = amounts.memory(device.memory_total)
     memory = f"{amounts.memory(device.memory_used)} of {total} in use" if device.memory_used else total
     return f"{device.title} · {memory}" if device.memory_total else device.title
+
+
+def _in_short(device: DeviceDescribed) -> str:
+    """For instance "NVIDIA H200 · 12 / 150 GB"."""
+    if not device.title or not device.memory_total:
+        return _described(device)
+    used = f"{device.memory_used / 1e9:.0f} / " if device.memory_used else ""
+    return f"{device.title} · {used}{device.memory_total / 1e9:.0f} GB"
 
 
 def _spoken(device: DeviceDescribed) -> str:
