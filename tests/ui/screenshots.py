@@ -15,6 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from devices_scenes import COMMAND_SCENES, DEVICES_SCENES
 from evaluate_centre_scenes import CENTRE_SCENES
 from evaluate_page_scenes import EVALUATE_SCENES
 from evaluate_right_scenes import EVALUATE_RIGHT_SCENES
@@ -97,7 +98,13 @@ def _fields(event: object) -> dict[str, object]:
     return {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
 
 
-EVALUATE_PARTS = {**SETUP_SCENES, **CENTRE_SCENES, **EVALUATE_RIGHT_SCENES, **MODEL_FILES_SCENES}  # no windows
+EVALUATE_PARTS = {
+    **COMMAND_SCENES,
+    **SETUP_SCENES,
+    **CENTRE_SCENES,
+    **EVALUATE_RIGHT_SCENES,
+    **MODEL_FILES_SCENES,
+}  # no windows
 SCENES: dict[str, Callable[[Path], QWidget]] = {
     "settings": settings_page,
     "runs-empty": runs_empty,
@@ -106,6 +113,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     "runs-failed": runs_failed,
     "train-empty": train_empty,
     **TRAIN_SCENES,
+    **DEVICES_SCENES,
     **QUEUE_SCENES,
     **SAMPLE_SCENES,
     **EVALUATE_SCENES,
