@@ -125,7 +125,7 @@ class World:
             raise error
         for rank, one in enumerate(said):
             if one is not None:
-                raise one.error(self.name_of(rank))
+                raise one.error(self.name_of(rank)) from ProcessLostError(self.name_of(rank))
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -48,7 +48,7 @@ def assist(folder: RunFolder, recipe: Recipe) -> int:
             pass
     except Exception as error:  # noqa: BLE001  whatever it is, somebody has to read of it
         _log.error("process %d failed: %s", rank() + 1, error, exc_info=not isinstance(error, StudioError))
-        if not isinstance(error, ProcessLostError):
+        if not any(isinstance(one, ProcessLostError) for one in (error, error.__cause__)):  # else it is another's
             _leave(folder, failure_of(error))
         return 1
     return 0
