@@ -78,7 +78,7 @@ COLUMNS = (
         lambda row: figures.number(row.summary.status.loss),
         lambda row: row.summary.status.loss,
         "Training loss of the last step.",
-        68,
+        76,
         is_number=True,
     ),
     Column(
@@ -105,7 +105,7 @@ COLUMNS = (
         lambda row: data_name(row.summary),
         lambda row: data_name(row.summary).casefold() or None,
         "Folder or archive of the images.",
-        96,
+        92,
     ),
     Column(
         "tags",
@@ -122,7 +122,7 @@ COLUMNS = (
         _started,
         lambda row: row.summary.status.started or None,
         "When the run was started.",
-        104,
+        120,
     ),
     Column(
         "trained",

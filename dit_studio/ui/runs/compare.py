@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _FORM = "compare"  # under which the choices are remembered
 _COLUMN = 96  # pixels at a font scale of 100 %: the least width of a column of settings
+_MOST_IN_LEGEND = 36  # letters of a name
 _SHARPNESS = 2  # pixels of a saved picture for one on the screen
 
 
@@ -200,6 +201,8 @@ class ComparePanel(QSplitter):
         self._picture_layout.addWidget(self._legend)
         self._picture_layout.addWidget(self._waiting, 1, Qt.AlignmentFlag.AlignCenter)
         plot_card.body.addWidget(self.controls)
+        for press in (self.controls.csv, self.controls.png):
+            plot_card.add_action(press)
         plot_card.body.addWidget(self._picture, 1)
         plot_card.body.addWidget(self._note)
         self.only_differences = QCheckBox("Differences only")
@@ -219,7 +222,13 @@ class ComparePanel(QSplitter):
 
 
 def _legend_entry(number: int, row: RunRow) -> str:
-    return f'<span style="color: {_colour(number)}">●</span>&nbsp;{html.escape(row.title).replace(" ", "&nbsp;")}'
+    return (
+        f'<span style="color: {_colour(number)}">●</span>&nbsp;{html.escape(_short(row.title)).replace(" ", "&nbsp;")}'
+    )
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= _MOST_IN_LEGEND else f"{title[: _MOST_IN_LEGEND - 1]}…"
 
 
 def _dot(colour: str) -> QIcon:
@@ -235,7 +244,8 @@ def _dot(colour: str) -> QIcon:
 
 
 def _colour(number: int) -> str:
-    return theme.current().curves[number]
+    colours = theme.current().curves
+    return colours[number] if number < len(colours) else theme.current().text
 
 
 def _make_table() -> QTableWidget:

@@ -1,4 +1,4 @@
-"""What is overlaid, over which axis, how smooth, and where to save it."""
+"""What is overlaid, over which axis, how smooth, and the buttons that save it."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -18,7 +18,7 @@ _SMOOTHING = 0.9
 
 
 class CompareControls(QWidget):
-    """`changed`: something of it, to be drawn and remembered."""
+    """`changed`: something of it, to be drawn and remembered. The buttons `csv` and `png` stand elsewhere."""
 
     changed = Signal()
     csv_wanted = Signal()
@@ -97,5 +97,5 @@ class CompareControls(QWidget):
         smoothing = QWidget()
         smoothing.setLayout(row(label, self.smoothing))
         layout = FlowLayout(self)
-        for widget in (self.measure, self.axis, smoothing, self.csv, self.png):
+        for widget in (self.measure, self.axis, smoothing):
             layout.addWidget(widget)

@@ -16,6 +16,7 @@ from dit_studio.ui.train.decimation import sampled
 from dit_studio.ui.widgets.basics import describe
 
 _HEIGHT = 140  # pixels at a font scale of 100 %, at least
+_AXIS_HEIGHT = 40
 _BUCKETS = 4000  # points of a line: more than a screen has columns
 _X_LABELS: dict[XAxis, str] = {"step": "step", "images": "images seen", "seconds": "training time"}
 
@@ -56,6 +57,7 @@ class ComparePlot(pg.PlotWidget):
         palette = theme.current()
         self.setBackground(palette.surface)
         self.setMinimumHeight(theme.scaled(_HEIGHT))
+        self._axes["bottom"].setHeight(theme.scaled(_AXIS_HEIGHT))  # its own would cut the label's last line
         small = QFont(font)
         small.setPixelSize(theme.text_size(0))
         for axis in self._axes.values():

@@ -16,7 +16,6 @@ from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.queue import Queue
 from dit_studio.jobs.run_label import change_label, with_tags
 from dit_studio.places import runs_dir
-from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.runs.actions import KINDS, RunActions, are_archived
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
 _HAND_OVER_MS = 20  # the first rows should not wait
-RUN_LIMIT = len(theme.DARK.curves)  # compared; as many as there are colours
+RUN_LIMIT = 8  # compared; a colour of the palette each, and the text's
 _FORM = "runs"  # under which the page's choices are remembered
-_BUTTONS = ("open", "resume", "sample", "evaluate", "rename", "tags", "archive", "export", "folder", "delete")
+_BUTTONS = ("open", "resume", "sample", "evaluate", "tags", "export", "folder", "delete")
 
 
 class RunsPage(QWidget):
@@ -242,6 +241,12 @@ class RunsPage(QWidget):
         self._update()
 
     def _on_menu(self, place: QPoint) -> None:
+        self._pop_up(self.table.viewport().mapToGlobal(place))
+
+    def _on_more(self) -> None:
+        self._pop_up(self.more.mapToGlobal(QPoint()))
+
+    def _pop_up(self, place: QPoint) -> None:
         menu = QMenu(self)
         self.actions_by_key.fill(menu)
         columns = menu.addMenu("Columns")
@@ -249,7 +254,7 @@ class RunsPage(QWidget):
         self.table.columns_menu(columns)
         menu.setToolTipsVisible(True)
         menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(self.table.viewport().mapToGlobal(place))
+        menu.popup(place)
 
     def _update(self) -> None:
         """Buttons, hint and comparison follow the selection."""
@@ -310,6 +315,7 @@ class RunsPage(QWidget):
         self._hint = ElidedLabel(role="caption")
         self.table = RunsTable(self._model)
         self.actions_by_key = RunActions(self.table, self.do)
+        self.more = button("More…", "Everything that can be done with the runs, and the columns (menu key).")
         self.buttons = {key: self._button(key) for key in _BUTTONS}
         self.empty = EmptyState(
             icon("runs", "muted"),
@@ -358,6 +364,7 @@ class RunsPage(QWidget):
         actions = FlowLayout()
         for press in self.buttons.values():
             actions.addWidget(press)
+        actions.addWidget(self.more)
         full = QWidget()
         column = QVBoxLayout(full)
         column.setContentsMargins(0, 0, 0, 0)
@@ -379,6 +386,7 @@ class RunsPage(QWidget):
         self.transfers.ended.connect(lambda text, level: self._message.show_notice(text, level=level))
         self.transfers.failed.connect(self._message.show_failure)
         self.transfers.imported.connect(self._on_imported)
+        self.more.clicked.connect(self._on_more)
         self.table.doubleClicked.connect(lambda: self.do("open"))
         self.table.customContextMenuRequested.connect(self._on_menu)
         self.table.selectionModel().selectionChanged.connect(self._update)
