@@ -250,3 +250,55 @@ def test_ending_at_once_kills_the_process_that_holds_the_run(tmp_path: Path) -> 
         assert session.end_now()
         assert holder.wait() == -signal.SIGKILL
         session.close()
+
+
+def test_a_run_that_another_window_stopped_and_resumed_is_not_stopped_again(qtbot: QtBot, tmp_path: Path) -> None:
+    path, gate = make_run(tmp_path / "run", RUNNING, state=JobState.RUNNING), threading.Event()
+    news = [StateChanged(state=state) for state in (JobState.STOPPED, JobState.PREPARING, JobState.RUNNING)]
+    session = RunSession(ScriptedLauncher(following=[[CaughtUp(), RUNNING, gate, *news, threading.Event()]]))
+    session.attach(path)
+    qtbot.waitUntil(lambda: session.state is JobState.RUNNING)
+    session.stop()
+    assert RunFolder(path).take_command() is Command.STOP
+    gate.set()
+    qtbot.waitUntil(lambda: session.state is JobState.RUNNING)
+    assert RunFolder(path).take_command() is None
+    session.close()
+
+
+@pytest.mark.parametrize("end", [JobState.FINISHED, JobState.FAILED, JobState.INTERRUPTED])
+def test_a_stop_that_came_too_late_ends_as_the_run_did(qtbot: QtBot, end: JobState) -> None:
+    gate = threading.Event()
+    session = RunSession(ScriptedLauncher(training=[[RUNNING, gate, StateChanged(state=end)]]))
+    session.start(Recipe(), "run")
+    qtbot.waitUntil(lambda: session.state is JobState.RUNNING)
+    session.stop()
+    assert session.state is JobState.STOPPING
+    gate.set()
+    qtbot.waitUntil(lambda: session.state is end)
+    session.close()
+
+
+def test_what_happened_while_a_window_attached_is_not_missed(qtbot: QtBot, tmp_path: Path) -> None:
+    path, gate = make_run(tmp_path / "run", RUNNING, state=JobState.RUNNING), threading.Event()
+    paused = StateChanged(state=JobState.PAUSED)
+    session = RunSession(ScriptedLauncher(following=[[RUNNING, gate, paused, CaughtUp(), threading.Event()]]))
+    folder = RunFolder(path)
+    with folder.lock():
+        session.attach(path)
+        assert session.state is JobState.RUNNING
+        folder.write_status(Status(state=JobState.PAUSED))
+        gate.set()
+        qtbot.waitUntil(lambda: session.state is JobState.PAUSED)
+        session.close()
+
+
+def test_a_run_whose_folder_vanishes_cannot_be_commanded_and_says_so(qtbot: QtBot) -> None:
+    session = RunSession(ScriptedLauncher(training=[[RUNNING, threading.Event()]]))
+    folder = session.start(Recipe(), "run")
+    qtbot.waitUntil(lambda: session.state is JobState.RUNNING)
+    folder.path.rename(folder.path.with_name("away"))
+    with pytest.raises(RunError, match="cannot be written"):
+        session.stop()
+    assert session.state is JobState.RUNNING, "nothing was asked"
+    session.close()
