@@ -170,12 +170,15 @@ class QueueKeeper:
 
     def _busy(self, active: dict[str, Status]) -> set[str]:
         """The devices that runs on this machine are at work on, whoever started them, until their process ends."""
-        listed = {entry.run: entry.devices for entry in self.queue.listed()}
-        busy = {device for started in self._started.values() for device in started.devices}
-        for run, status in active.items():
-            if not self._is_dead(run, status):
-                busy.update(status.devices or listed.get(run) or devices_of(self.queue.folder(run)))
-        return busy
+        asked_for = {entry.run: entry.devices for entry in self.queue.listed()}
+        asked_for |= {run: started.devices for run, started in self._started.items()}
+        ending = {run: self.queue.folder(run).read_status() for run in self._started}
+        working = {run: status for run, status in active.items() if not self._is_dead(run, status)}
+        return {
+            device
+            for run, status in (ending | working).items()
+            for device in status.devices or asked_for.get(run) or devices_of(self.queue.folder(run))
+        }
 
     def _start_what_is_due(self, busy: set[str]) -> None:
         if not due(self.queue.entries(), busy):

@@ -166,6 +166,17 @@ def test_runs_started_by_hand_hold_their_devices(queue: Queue, keeper: QueueKeep
     assert by_hand.read_status().state is JobState.RUNNING  # its death is told by whoever follows it
 
 
+def test_auto_is_the_device_that_the_run_says(queue: Queue, keeper: QueueKeeper, script: Script) -> None:
+    a, b = add(queue, "a: auto", "b: cpu")
+    keeper.look()
+    keeper.look()
+    assert script.order == [a]
+    status = queue.folder(a).read_status()
+    queue.folder(a).write_status(msgspec.structs.replace(status, devices=("cuda:0",)))
+    keeper.look()
+    assert script.order == [a, b]
+
+
 def test_runs_on_other_machines_hold_none(queue: Queue, keeper: QueueKeeper, script: Script) -> None:
     (a,) = add(queue, "a: cpu")
     elsewhere = RunFolder.create(queue.root / "elsewhere", recipe("train.device=cpu"))
