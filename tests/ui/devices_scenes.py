@@ -41,9 +41,10 @@ def _train_page(place: Path, gpus: int, device: str) -> MainWindow:
         if isinstance(area, QScrollArea):
             area.ensureWidgetVisible(row, 0, 0)
 
-    timer = QTimer(window, singleShot=True, interval=600)  # once the devices are known
-    timer.timeout.connect(scroll)
-    timer.start()
+    for delay_ms in (600, 1300):  # once the devices are known, in either size
+        timer = QTimer(window, singleShot=True, interval=delay_ms)
+        timer.timeout.connect(scroll)
+        timer.start()
     return window
 
 
