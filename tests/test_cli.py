@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from dit_studio import cli
 from dit_studio.config import fields_of
 from dit_studio.files import naming_disk_errors
+from dit_studio.jobs.run_folder import RunFolder
 from tests.pictures import write_pictures
 
 RECIPE = """
@@ -88,6 +89,14 @@ def test_a_run_is_resumed_with_more_steps(trained: Path, capsys: pytest.CaptureF
     assert "Raise the steps (train.steps)" in capsys.readouterr().err
     assert cli.main(["train", "--resume", str(trained), "--set", "train.steps=6", "--json"]) == 0
     assert last_line(capsys)["step"] == 6
+
+
+def test_a_run_that_is_at_work_is_not_resumed(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in ([], ["--set", "train.steps=9"]):
+        with RunFolder(trained).lock():
+            assert cli.main(["train", "--resume", str(trained), *more]) == 1
+        assert "is in use by another process. Stop that one first, or watch it." in capsys.readouterr().err
+    assert RunFolder(trained).recipe().train.steps == 4
 
 
 def test_a_run_is_never_overwritten(recipe: Path, trained: Path, tmp_path: Path) -> None:

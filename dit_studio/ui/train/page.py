@@ -137,6 +137,7 @@ class TrainPage(QWidget):
         """End the page's threads, and wait for them; a run in a process of its own goes on."""
         self._remember()
         self.set_up.close_jobs()
+        self.plots.close_jobs()
         self.checkpoints.close_export()
         self.session.close()
 
@@ -257,12 +258,12 @@ class TrainPage(QWidget):
             self._end_now()
 
     def _end_now(self) -> None:
-        if self.session.state is JobState.STOPPING and not self.session.end_now():
-            self.notice.show_notice(
-                "The run's process cannot be ended from here: it has just ended, has not yet begun, or runs on another "
-                "machine.",
-                level="warning",
-            )
+        if self.session.state is not JobState.STOPPING:
+            return
+        why_not = self.session.why_not_end_now
+        if why_not or not self.session.end_now():
+            why_not = why_not or "Its process has just ended."
+            self.notice.show_notice(f"The run cannot be ended from here. {why_not}", level="warning")
 
     def _obey(self, action: Callable[[], None]) -> bool:
         try:
@@ -282,7 +283,7 @@ class TrainPage(QWidget):
         self._shown_failure = None
         self.failure_card.clear()
         self.notice.clear()
-        self.plots.clear()
+        self.plots.show_run(folder)
         self.run_bar.show_run(folder)
         self._show_why_not_resume()
         self.log.show_run(folder)
