@@ -4,17 +4,29 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
+from PySide6.QtWidgets import QAbstractButton, QLabel
+from pytestqt.qtbot import QtBot
 
 from dit_studio.config import Recipe
-from dit_studio.events import Metrics, Resumed, Validation
+from dit_studio.events import Failure, JobState, Measured, Metrics, Resumed, Validation, Written
 from dit_studio.jobs import event_log, long_history
 from dit_studio.jobs.event_log import EventReader, EventWriter
-from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_folder import RunFolder, Status
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.train import curve as curve_module
+from dit_studio.ui.train import stretch
 from dit_studio.ui.train.curve import Curve
 from dit_studio.ui.train.curves import RunHistory
 from dit_studio.ui.train.decimation import envelope, visible
+from dit_studio.ui.train.long_export import WriteTable, table_lines
+from dit_studio.ui.train.plot_export import to_csv
+from dit_studio.ui.train.plot_view import PlotView
+from dit_studio.ui.train.plots import TrainPlots
+from dit_studio.ui.train.readout import Readout
+from dit_studio.ui.train.stretch import ReadStretch, StretchRead
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +34,7 @@ def soon_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """A curve, and a history, is long from some thousand values on."""
     monkeypatch.setattr(curve_module, "_MOST_VALUES", 4000)
     monkeypatch.setattr(curve_module, "_KEPT_VALUES", 2000)
+    monkeypatch.setattr(stretch, "_MOST_VALUES", 1000)
     for module in (event_log, long_history):
         monkeypatch.setattr(module, "SHORT_BYTES", 2**19)
 
@@ -173,3 +186,103 @@ def test_a_history_in_blocks_draws_what_the_raw_one_does(tmp_path: Path) -> None
         )
         assert least <= raw_least + 1e-12
         assert greatest >= raw_greatest - 1e-12
+
+
+def written(tmp_path: Path, count: int = 12_000) -> RunFolder:
+    """A finished run that was resumed once, and measured now and then."""
+    folder = RunFolder.create(tmp_path / "run", Recipe())
+    values = noisy(count).tolist()
+    with EventWriter(folder) as writer:
+        for step in range(1, 5001):
+            writer.append(metrics(step, 9.0 if step > 4900 else values[step - 1]))
+            if step % 1000 == 0:
+                writer.append(Validation(step=step, loss=values[step - 1]))
+        writer.append(Resumed(step=4900))
+        for step in range(4901, count + 1):
+            writer.append(metrics(step, values[step - 1] if step % 777 else None))
+            if step % 1500 == 0:
+                writer.append(
+                    Measured(step=step, metric="fd", name="FD", value=values[step - 1], low=0.1, n=100, floor_n=50)
+                )
+        writer.append(Validation(step=count + 1, loss=0.5))
+    folder.write_status(Status(state=JobState.FINISHED, step=count, steps=count))
+    return folder
+
+
+def test_a_stretch_has_every_value_and_blocks_around_it(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    (read,) = (event for event in ReadStretch(folder, 4600, 5200).events() if isinstance(event, StretchRead))
+    loss, values, steps = read.history.loss, noisy(12_000), np.arange(1, 12_001)
+    values[(steps > 4900) & (steps % 777 == 0)] = np.nan
+    is_inside = (loss.x >= 4600) & (loss.x <= 5200)
+    assert loss.x[is_inside].tolist() == list(range(4600, 5201))
+    np.testing.assert_array_equal(loss.y[is_inside], values[4599:5200])
+    assert loss.x[0] < 4600 - 256
+    assert loss.x[-1] > 5200
+    expected = classic_smoothing(values, 0.9)[4599:5200]
+    apart = np.abs(loss.smoothed(0.9)[is_inside] - expected)
+    assert np.nanmax(apart[300:]) < 1e-6
+
+
+def test_the_table_of_a_long_history_is_that_of_every_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path)
+    lines = list(table_lines(folder))
+    monkeypatch.setattr(curve_module, "_MOST_VALUES", 100_000)
+    raw = RunHistory()
+    raw.add(folder.read_events())
+    head, *rows = (line.split(",") for line in to_csv(raw).decode().split("\r\n")[:-1])
+    places = [lines[0].split(",").index(name) for name in head if "loss t" not in name]
+    kept = [index for index, name in enumerate(head) if "loss t" not in name]
+    assert [[line.split(",")[place] for place in places] for line in lines[1:]] == [
+        [row[index] for index in kept] for row in rows
+    ]
+
+
+def test_the_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder, path = written(tmp_path), tmp_path / "curves.csv"
+    *_, last = WriteTable(folder, path).events()
+    assert isinstance(last, Written)
+    assert path.read_bytes().count(b"\r\n") == 12_002
+    stopped = WriteTable(folder, tmp_path / "other.csv")
+    events = stopped.events()
+    next(events)
+    stopped.cancel()
+    assert [type(event) for event in events] == [Failure]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["curves.csv", "run"]
+
+
+def test_zooming_in_draws_every_value(qtbot: QtBot, tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    chosen = tmp_path / "table.csv"
+    plots = TrainPlots(choose_file=lambda *_: chosen)
+    qtbot.addWidget(plots)
+    plots.resize(900, 600)
+    plots.show_run(folder)
+    job = OneJob(plots)
+    job.received.connect(plots.add_events)
+    plots.show()
+    job.run(Launcher().follow(folder))
+    try:
+        qtbot.waitUntil(lambda: plots.history.last_step > 11_000, timeout=20_000)
+        assert plots.history.loss.merged_until > 5000
+        view = plots.findChildren(PlotView)[0]
+        view.zoomed.emit(4880.0, 5000.0)
+        qtbot.waitUntil(lambda: drawn_steps(view) >= set(range(4881, 5000)), timeout=20_000)
+        view.pointed.emit(4950.0)
+        readout = plots.findChildren(Readout)[0].text()
+        assert f"raw {noisy(12_000)[4949]:#.4g}" in readout
+        plots.fit()
+        qtbot.waitUntil(lambda: max(drawn_steps(view)) > 11_000, timeout=20_000)
+        button = next(b for b in plots.findChildren(QAbstractButton) if "CSV" in b.accessibleName() + b.text())
+        button.click()
+        qtbot.waitUntil(lambda: chosen.exists(), timeout=20_000)
+        qtbot.waitUntil(lambda: "Saved table.csv." in [label.text() for label in plots.findChildren(QLabel)])
+        assert len(chosen.read_bytes().splitlines()) == 12_002
+    finally:
+        job.close()
+        plots.close_jobs()
+
+
+def drawn_steps(view: PlotView) -> set[int]:
+    curves = [item.getData()[0] for item in view.box.allChildren() if isinstance(item, pg.PlotCurveItem)]
+    return {int(step) for x in curves if x is not None for step in x}

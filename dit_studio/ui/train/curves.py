@@ -87,6 +87,10 @@ class RunHistory:
                 for event in group:
                     self._add_blocks(event.records) if isinstance(event, MetricsBlocks) else self._add_rare(event)
 
+    def share_rare(self, other: "RunHistory") -> None:
+        """Take over what another history knows beside the metrics of each step."""
+        self.validation, self.measured, self.flags = other.validation, other.measured, other.flags
+
     def positions(self, steps: Floats, axis: XAxis) -> Floats:
         """Where steps lie on an x axis. Between the steps that were reported the line is straight."""
         return self._translated(steps, axis, back=False)

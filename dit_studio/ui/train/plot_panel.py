@@ -32,10 +32,6 @@ class PlotPanel(QWidget):
         self.view.restyle()
         self.readout.set_indent(theme.scaled(AXIS_WIDTH))
 
-    def draw(self, history: RunHistory, look: Look, *, step: float | None) -> None:
-        self.view.draw(history, look)
-        self.point_at(history, look, step=step)
-
     def point_at(self, history: RunHistory, look: Look, *, step: float | None) -> None:
         """Move the crosshair to a step, or hide it."""
         self.view.show_crosshair(None if step is None else history.position(step, look.axis))

@@ -9,19 +9,23 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
-from dit_studio.events import Event
+from dit_studio.events import Event, Failure, Progress, Resumed, Written
 from dit_studio.files import write_atomically
+from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
+from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.sample.export_path import Confirm, ExportPlace, SavePath, confirm, save_path
 from dit_studio.ui.train.amounts import count
 from dit_studio.ui.train.curves import Flag, RunHistory, XAxis
 from dit_studio.ui.train.flags import FlagStrip, flag_colour
 from dit_studio.ui.train.line_items import Look
 from dit_studio.ui.train.lines import LOSS, OTHERS, PlotKind, metric_kind
+from dit_studio.ui.train.long_export import WriteTable
 from dit_studio.ui.train.plot_controls import PlotControls
 from dit_studio.ui.train.plot_export import to_csv
 from dit_studio.ui.train.plot_panel import PlotPanel
+from dit_studio.ui.train.stretch import Stretch
 from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, describe
 from dit_studio.ui.widgets.flow import FlowLayout
 
@@ -58,6 +62,10 @@ class TrainPlots(QWidget):
         super().__init__(parent)
         self.history = RunHistory()
         self._choose_file = choose_file
+        self._folder: RunFolder | None = None
+        self._stretch = Stretch(self)
+        self._writing = OneJob(self)  # a table of a long history
+        self._said = ""  # of it
         self._pending: list[Event] = []
         self._stale: list[PlotPanel] = []
         self._x_range = (0.0, 1.0)
@@ -87,8 +95,20 @@ class TrainPlots(QWidget):
         if not self._take_in_timer.isActive():
             self._take_in()
 
+    def show_run(self, folder: RunFolder) -> None:
+        """Forget the run before; what this one says comes by `add_events`."""
+        self.clear()
+        self._folder = folder
+        self._stretch.show_run(folder)
+
+    def close_jobs(self) -> None:
+        self._stretch.close()
+        self._writing.close()
+
     def clear(self) -> None:
         """Forget the run."""
+        self._folder = None
+        self._stretch.show_run(None)
         self._pending.clear()
         self.history = RunHistory()
         self._step = None
@@ -109,6 +129,8 @@ class TrainPlots(QWidget):
     def _take_in(self) -> None:
         now, self._pending = self._pending[:_EVENTS_AT_ONCE], self._pending[_EVENTS_AT_ONCE:]
         self.history.add(now)
+        if any(isinstance(event, Resumed) for event in now):
+            self._stretch.forget()
         self._show_metrics()
         if not self.history.is_empty:
             self._pages.setCurrentIndex(1)
@@ -157,7 +179,8 @@ class TrainPlots(QWidget):
             self._follow()
             self._show_flags()
             self._show_note()
-        panel.draw(self.history, self._look(), step=self._step)
+        panel.view.draw(self._in_sight(), self._look())
+        self._point_in(panel)
         if self._stale:
             self._redraw_timer.start(_BETWEEN_PLOTS_MS)
 
@@ -197,13 +220,22 @@ class TrainPlots(QWidget):
     def _show_note(self) -> None:
         hidden = sum(panel.hidden_values(self.history) for panel in self._visible_panels())
         is_needed = self._controls.is_log and hidden > 0
-        self._note.setText(f"{count(hidden)} values ≤ 0 are not shown" if is_needed else "")
-        self._note.setVisible(is_needed)
+        self._note.setText(self._said or (f"{count(hidden)} values ≤ 0 are not shown" if is_needed else ""))
+        self._note.setVisible(bool(self._said) or is_needed)
 
     def _point_at(self, step: float | None) -> None:
         self._step = step
         for panel in self._visible_panels():
-            panel.point_at(self.history, self._look(), step=step)
+            self._point_in(panel)
+
+    def _point_in(self, panel: PlotPanel) -> None:
+        """Without a step the newest values are read out, wherever the user looks."""
+        history = self.history if self._step is None else self._in_sight()
+        panel.point_at(history, self._look(), step=self._step)
+
+    def _in_sight(self) -> RunHistory:
+        low, high = self.history.steps_at(np.array(self._x_range), self._axis())
+        return self._stretch.history(self.history, max(float(low), 0.0), min(float(high), self.history.last_step))
 
     # ------------------------------------------------------------------------------------------------- the user
 
@@ -253,7 +285,20 @@ class TrainPlots(QWidget):
 
     def _save_csv(self) -> None:
         if path := self._choose_file("curves.csv", "Table (*.csv)"):
-            self._save(path, to_csv(self.history))
+            if self.history.loss.merged_count and self._folder is not None:
+                self._writing.run(WriteTable(self._folder, path))
+            else:
+                self._save(path, to_csv(self.history))
+
+    def _on_writing(self, events: list[Event]) -> None:
+        match events[-1]:
+            case Progress(stage=stage, done=done):
+                self._said = f"{stage}: {count(done)} steps"
+            case Written(file=file):
+                self._said = f"Saved {Path(file).name}."
+            case Failure(message=message, remedy=remedy):
+                self._said = f"{message} {remedy}".strip()
+        self._show_note()
 
     def _save_png(self) -> None:
         if path := self._choose_file("plots.png", "Picture (*.png)"):
@@ -294,6 +339,8 @@ class TrainPlots(QWidget):
         self._redraw_timer.timeout.connect(self._redraw_next)
         self._connect_view(self._loss)
         theme.theme_changed.connect(self._on_theme_changed)
+        self._stretch.was_read.connect(self._on_look_changed)
+        self._writing.received.connect(self._on_writing)
 
     def _connect_view(self, panel: PlotPanel) -> None:
         panel.view.zoomed.connect(self._on_zoomed)
