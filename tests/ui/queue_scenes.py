@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 from example_runs import make_run
+from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QWidget
 from quiet_queue import Keeper, add_waiting, begin, end
 from scripted import ScriptedLauncher
@@ -28,7 +29,10 @@ class _Queue(QueueWindow):
         super().__init__(watch)
         watch.setParent(self)
         watch.start()
-        self.destroyed.connect(watch.close)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._watch.close()
+        super().closeEvent(event)
 
 
 def _at_work(name: str, *, device: str, data: str, step: int, steps: int) -> RunFolder:
@@ -120,10 +124,12 @@ def closing(_place: Path) -> QWidget:
 
 
 QUEUE_SCENES: dict[str, Callable[[Path], QWidget]] = {
+    "queue-waiting-run": waiting_run,
+    "queue-ended-badly": ended_badly,
+}
+QUEUE_PARTS: dict[str, Callable[[Path], QWidget]] = {  # no windows of the program
     "queue-empty": empty,
     "queue-busy": busy,
     "queue-stuck": stuck,
-    "queue-waiting-run": waiting_run,
-    "queue-ended-badly": ended_badly,
     "queue-closing": closing,
 }

@@ -25,7 +25,8 @@ from finder_scenes import FINDER_SCENES
 from model_files_scenes import MODEL_FILES_SCENES
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
-from queue_scenes import QUEUE_SCENES
+from queue_scenes import QUEUE_PARTS, QUEUE_SCENES
+from runs_scenes import RUNS_SCENES
 from sample_page_scenes import SAMPLE_SCENES
 from scripted import CPU, ScriptedLauncher
 from speed_scenes import SPEED_SCENES
@@ -100,6 +101,7 @@ def _fields(event: object) -> dict[str, object]:
 
 EVALUATE_PARTS = {
     **COMMAND_SCENES,
+    **QUEUE_PARTS,
     **SETUP_SCENES,
     **CENTRE_SCENES,
     **EVALUATE_RIGHT_SCENES,
@@ -118,6 +120,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     **SAMPLE_SCENES,
     **EVALUATE_SCENES,
     **SPEED_SCENES,
+    **RUNS_SCENES,
     **EVALUATE_PARTS,
     **FINDER_SCENES,
     "shortcuts": shortcuts,

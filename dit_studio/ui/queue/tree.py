@@ -133,7 +133,7 @@ class QueueTree(QTreeWidget):
         self.clear()
         for title, lines in self._groups:
             branch = QTreeWidgetItem([title])
-            branch.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            branch.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsDropEnabled)  # between its lines
             branch.setForeground(0, QBrush(QColor(theme.current().muted)))
             self.addTopLevelItem(branch)
             branch.setFirstColumnSpanned(True)
