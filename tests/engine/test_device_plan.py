@@ -87,7 +87,7 @@ def test_a_model_is_split_where_it_does_not_fit_on_one() -> None:
         return plan_devices(recipe(*settings), state_bytes=gigabytes * GIGABYTE, image_bytes=0).is_split
 
     both = "train.device=cuda:0,cuda:1"
-    assert not is_split(7, both)
+    assert not is_split(6, both)
     assert is_split(9, both)
     assert not is_split(9, both, "train.shard=never")
     assert is_split(1, both, "train.shard=always")
