@@ -1,6 +1,6 @@
 """The Runs page: the list, what can be done with a run, the comparison."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,59 +9,20 @@ from example_runs import make_run, make_runs
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
 from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
+from run_answers import Answers
 
 from dit_studio.config import parse_recipe
 from dit_studio.events import JobState
 from dit_studio.jobs.launch import Launcher
-from dit_studio.jobs.run_archive import Checkpoints
 from dit_studio.jobs.run_folder import RunFolder
-from dit_studio.jobs.run_label import Label
 from dit_studio.model_settings import ModelConfig
 from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.runs.columns import PLACES
-from dit_studio.ui.runs.dialogs import RunDialogs
 from dit_studio.ui.runs.differences import settings_table
 from dit_studio.ui.runs.page import RunsPage
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.model_words import model_name
-
-
-class Answers:
-    """What a user would answer, and what was shown to them."""
-
-    def __init__(self) -> None:
-        self.says_yes = True
-        self.questions: list[str] = []
-        self.folders: list[Path] = []
-        self.trash: Callable[[Path], bool] = lambda _path: False
-        self.label: Label | None = None
-        self.tags: tuple[tuple[str, ...], tuple[str, ...]] | None = None
-        self.known_tags: Sequence[str] = ()
-        self.export: tuple[str, Checkpoints] = ("", "all")
-        self.file = ""
-
-    def dialogs(self) -> RunDialogs:
-        return RunDialogs(
-            confirm=self.confirm,
-            name=lambda _page, _row: self.label,
-            tags=self.ask_for_tags,
-            file_to_export=lambda _page, _name: self.export,
-            file_to_import=lambda _page: self.file,
-            file_to_save=lambda _page, _name, _kinds: self.file,
-            show_folder=self.folders.append,
-            move_to_trash=lambda path: self.trash(path),
-        )
-
-    def ask_for_tags(
-        self, _page: object, _rows: object, known: Sequence[str]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        self.known_tags = known
-        return self.tags
-
-    def confirm(self, _page: object, question: str) -> bool:
-        self.questions.append(question)
-        return self.says_yes
 
 
 @pytest.fixture
