@@ -14,6 +14,7 @@ from dit_studio.events import CheckpointSaved, Event, JobState, Metrics, Started
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.history_index import HistoryIndex
 from dit_studio.jobs.run_folder import RunFolder, Status
+from dit_studio.ui.benchmark_window import WindowFigures
 
 _WRITTEN_LINES = 100_000
 _PIECE = 100_000  # lines
@@ -53,7 +54,7 @@ print(seconds, after - before, len(plots.history.loss), flush=True)
 """
 
 
-def measure_history(lines: int) -> dict[str, float]:
+def measure_history(lines: int) -> WindowFigures:
     """A run of so many lines of metrics, opened by the real follower and drawn, each time in a new process.
 
     `open_seconds`, from the beginning to the drawn curve, and `open_bytes` of memory that it takes; the same without an
@@ -68,7 +69,7 @@ def measure_history(lines: int) -> dict[str, float]:
         first_seconds, _, _ = _open(folder, lines)
         seconds, size, points = _open(folder, lines)
         written, plain = _write_seconds(Path(place))
-        return {
+        values = {
             "lines": float(lines),
             "open_seconds": seconds,
             "open_bytes": size,
@@ -79,6 +80,18 @@ def measure_history(lines: int) -> dict[str, float]:
             "write_seconds": written,
             "write_seconds_without_index": plain,
         }
+    return WindowFigures(_lines(values), values)
+
+
+def _lines(values: dict[str, float]) -> tuple[str, ...]:
+    return (
+        f"A history of {values['lines']:,.0f} steps, {values['events_bytes'] / 1e9:.2f} GB, "
+        f"and its index, {values['index_bytes'] / 1e6:.1f} MB",
+        f"  opened and drawn in {values['open_seconds']:.2f} s with {values['open_bytes'] / 1e6:.0f} MB of memory",
+        f"  the first time, without an index: {values['first_open_seconds']:.1f} s",
+        f"  a step written: {1e6 * values['write_seconds']:.1f} µs, "
+        f"a plain line {1e6 * values['write_seconds_without_index']:.1f} µs",
+    )
 
 
 def write_history(events_file: Path, lines: int) -> None:

@@ -88,14 +88,14 @@ def measure_beside_training(seconds: float, points: int) -> dict[str, float]:
         events = job.events()
         try:
             next(event for event in events if isinstance(event, Metrics) and event.step > points + 20)
-            watcher.poll()
+            _pass_over(watcher)
             delays, ratios = [], []
             for _ in range(_ROUNDS):
                 alone = _step_seconds(watcher, seconds / _ROUNDS / 2)
                 with _window_on(folder, place, points):
-                    watcher.poll()
+                    _pass_over(watcher)
                     delays.append(delays_ms(seconds / _ROUNDS))
-                    ratios.append(_median_step(watcher.poll()) / alone)
+                    ratios.append(_median_step(list(watcher.drain())) / alone)
         finally:
             folder.send(Command.STOP)
             for _ in events:
@@ -157,7 +157,7 @@ def _window_on(folder: RunFolder, place: Path, points: int) -> Iterator[None]:
     window.show()
     window.open_path(folder.path)
     plots = window.page("train").plots  # type: ignore[attr-defined]
-    delays_ms(120.0, until=lambda: len(plots.history.loss) >= points)
+    delays_ms(120.0, until=lambda: plots.history.last_step >= points)
     delays_ms(2.0)  # until the device is described and the first paint is over
     try:
         yield
@@ -169,11 +169,16 @@ def _window_on(folder: RunFolder, place: Path, points: int) -> Iterator[None]:
 
 def _step_seconds(watcher: EventReader, seconds: float) -> float:
     """A training step without a window: this process only waits."""
-    watcher.poll()
+    _pass_over(watcher)
     loop = QEventLoop()
     QTimer.singleShot(int(1000 * seconds), loop.quit)
     loop.exec()
-    return _median_step(watcher.poll())
+    return _median_step(list(watcher.drain()))
+
+
+def _pass_over(watcher: EventReader) -> None:
+    for _ in watcher.drain():
+        pass
 
 
 def _median_step(events: list[Any]) -> float:
