@@ -65,6 +65,10 @@ class Journal:
             is_one_of_many = isinstance(event, Metrics)
             self._write(lambda: self._events.append(event), *([] if is_one_of_many else [self._write_status]))
 
+    def flush(self) -> None:
+        """Write what waits to be written with more. Raises: as `say`."""
+        self._write(self._events.flush)
+
     def check(self) -> None:
         """Raises: what `say` would raise, for those who wait and have nothing to say."""
         if self._problem is not None:

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
-from dit_studio.config import recipe_to_tables
+from dit_studio.config import TrainConfig, recipe_to_tables
 from dit_studio.device_names import AUTO
 from dit_studio.errors import DiskFullError, StudioError, UnwritableError
-from dit_studio.events import Command, Event, Failure, JobState, StateChanged
+from dit_studio.events import Command, Event, Failure, JobState, Metrics, StateChanged
 from dit_studio.files import remove_leftovers
 from dit_studio.jobs import orphans, rank_failures, ranks, table
 from dit_studio.jobs.awake import awake_through
@@ -59,19 +60,29 @@ def _events_of(folder: RunFolder, journal: Journal, *, resume: bool) -> Iterator
     """The engine's events, and after a failure what it was."""
     yield StateChanged(state=JobState.PREPARING)
     try:
-        train = table.resolve("train")
-        yield from train(
-            recipe=recipe_to_tables(folder.recipe()),
+        train, recipe = table.resolve("train"), folder.recipe()
+        with closing(train(
+            recipe=recipe_to_tables(recipe),
             folder=str(folder.path),
             next_command=_command_source(folder, journal),
             resume=resume,
-        )
+        )) as events:  # fmt: skip
+            yield from _written_before_a_save(events, journal, recipe.train)
     except Exception as error:  # noqa: BLE001  a job's every failure becomes an event
         is_foreseen = isinstance(error, StudioError)
         _log.error("training failed: %s", error, exc_info=None if is_foreseen else error)
         failure = ranks.with_reason(failure_of(error), folder)
         yield failure
         yield StateChanged(state=JobState.FAILED, message=failure.message)
+
+
+def _written_before_a_save(events: Iterator[Event], journal: Journal, settings: TrainConfig) -> Iterator[Event]:
+    """The events; those before a checkpoint are on the disk before it is, or a kill between would leave a gap."""
+    every = settings.checkpoint_every or settings.steps
+    for event in events:
+        yield event
+        if isinstance(event, Metrics) and (event.step % every == 0 or event.step == settings.steps):
+            journal.flush()
 
 
 def _command_source(folder: RunFolder, journal: Journal) -> Callable[[bool], Command | None]:
@@ -83,6 +94,8 @@ def _command_source(folder: RunFolder, journal: Journal) -> Callable[[bool], Com
             journal.check()
             time.sleep(_POLL_SECONDS / 2)
             command = folder.take_command()
+        if command is not None:
+            journal.flush()  # it may be to save
         return command
 
     return next_command
