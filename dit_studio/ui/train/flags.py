@@ -12,7 +12,7 @@ from dit_studio.ui.train.curves import Flag, FlagKind
 from dit_studio.ui.widgets.basics import describe
 
 _HEIGHT = 24  # pixels
-_SIZE = 8  # pixels, of a flag
+FLAG_SIZE = 8  # pixels
 _REACH = 8  # pixels; a click this far from a flag still hits it
 _LANES: dict[FlagKind, float] = {"checkpoint": 7, "preview": 17}  # pixels from the top; the others in the middle
 
@@ -47,7 +47,7 @@ class FlagStrip(QWidget):
         """Show flags at pixels; of those of a kind that would overlap, the newest."""
         nearest: dict[tuple[FlagKind, int], _Placed] = {}
         for flag, x in zip(flags, xs, strict=True):
-            nearest[flag.kind, int(x / _SIZE)] = _Placed(flag, float(x), _LANES.get(flag.kind, _HEIGHT / 2))
+            nearest[flag.kind, int(x / FLAG_SIZE)] = _Placed(flag, float(x), _LANES.get(flag.kind, _HEIGHT / 2))
         placed = sorted(nearest.values(), key=lambda one: (one.x, one.y))
         if placed != self._placed:
             self._placed = placed
@@ -148,7 +148,7 @@ def flag_colour(kind: FlagKind) -> str:
 
 def _paint_flag(painter: QPainter, one: _Placed, *, is_current: bool) -> None:
     colour = QColor(flag_colour(one.flag.kind))
-    half = _SIZE / 2 + (2 if is_current else 0)
+    half = FLAG_SIZE / 2 + (2 if is_current else 0)
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
     x, y = one.x, one.y

@@ -25,6 +25,7 @@ from dit_studio.ui.train.long_export import WriteTable
 from dit_studio.ui.train.plot_controls import PlotControls
 from dit_studio.ui.train.plot_export import to_csv
 from dit_studio.ui.train.plot_panel import PlotPanel
+from dit_studio.ui.train.sorted_flags import SortedFlags
 from dit_studio.ui.train.stretch import Stretch
 from dit_studio.ui.widgets.basics import Caption, EmptyState, NoScrollComboBox, describe
 from dit_studio.ui.widgets.flow import FlowLayout
@@ -36,7 +37,6 @@ _BETWEEN_PLOTS_MS = 15  # so that input is handled between two of them
 _EVENTS_AT_ONCE = 2000
 _HEADROOM = 0.05  # of the x range, so that its ticks stay for a while
 _KEY_STEP = 0.01  # of the x range
-_MARKED = ("resume", "not finite", "failure")
 _AXES: dict[XAxis, str] = {"step": "Step", "images": "Images seen", "seconds": "Training time"}
 _TIME_UNITS = ((7200, "h", 3600), (120, "min", 60), (0, "s", 1))  # from so many seconds on
 
@@ -71,6 +71,7 @@ class TrainPlots(QWidget):
         self._x_range = (0.0, 1.0)
         self._step: float | None = None  # below the crosshair
         self._marks: list[tuple[float, str]] = []
+        self._sorted: SortedFlags | None = None
         self._loss = PlotPanel(LOSS)
         self._kinds: list[PlotKind] = []  # by tab; behind these the metrics that were measured
         self._others: dict[int, PlotPanel] = {}  # by tab, made when first shown
@@ -205,17 +206,21 @@ class TrainPlots(QWidget):
             panel.view.set_x_unit("" if panel is self._loss else title, 1 / seconds if is_time else 1.0)
 
     def _show_flags(self) -> None:
-        flags = self.history.flags
-        positions = self.history.positions(np.array([flag.step for flag in flags], float), self._axis())
-        low, high = self._x_range
-        seen = [index for index, x in enumerate(positions) if low <= x <= high]
-        self._flags.show_flags([flags[index] for index in seen], self._loss.view.pixels(positions[seen], self._x_range))
-        marks = [
-            (float(x), flag_colour(flag.kind)) for flag, x in zip(flags, positions, strict=True) if flag.kind in _MARKED
-        ]
+        flags, low, high = self._sorted_flags(), *self._x_range
+        positions = self.history.positions(flags.steps, self._axis())
+        pixels = self._loss.view.pixels(positions, self._x_range)
+        seen = flags.newest_at(pixels, (positions >= low) & (positions <= high))
+        self._flags.show_flags([flags.flags[index] for index in seen], pixels[seen])
+        marks = [(float(positions[index]), flag_colour(flags.flags[index].kind)) for index in flags.marked]
         if marks != self._marks:
             self._marks = marks
             self._loss.view.show_marks(marks)
+
+    def _sorted_flags(self) -> SortedFlags:
+        """Those of the history, sorted anew only when there are others."""
+        if self._sorted is None or self._sorted.is_stale(self.history):
+            self._sorted = SortedFlags(self.history)
+        return self._sorted
 
     def _show_note(self) -> None:
         hidden = sum(panel.hidden_values(self.history) for panel in self._visible_panels())
