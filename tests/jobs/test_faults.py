@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from dit_studio import patience
+from dit_studio.engine.trainer import Trainer
 from dit_studio.errors import RunError
 from dit_studio.events import (
     CaughtUp,
@@ -273,6 +274,25 @@ def test_a_disk_that_fills_during_a_save_and_is_freed_again(make_run: MakeRun, s
     again = run_here(folder, resume=True)
     assert states(again)[-1] is JobState.FINISHED
     assert dict(losses(again)) == {step: loss for step, loss in whole.items() if step > 4}
+
+
+def test_what_was_said_before_a_checkpoint_is_on_the_disk_before_it(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, saving, seen = make_run(*SHORT), Trainer.save, []
+
+    def save(self: Trainer) -> CheckpointSaved:
+        seen.append((self.step, [step for step, _ in losses(folder.read_events())][-1]))
+        return saving(self)
+
+    def save_at_5(event: Event) -> None:
+        if isinstance(event, Metrics) and event.step == 5:
+            folder.send(Command.SAVE)
+
+    monkeypatch.setattr(Trainer, "save", save)
+    monkeypatch.setattr(event_log, "_FLUSH_SECONDS", 1e9)  # metrics never go to the disk by themselves
+    run_here(folder, react=save_at_5)
+    assert seen == [(step, step) for step in (2, 4, 5, 6, 8)]
 
 
 # ------------------------------------------------------------------------------------------------- files in mid-run
