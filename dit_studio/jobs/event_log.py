@@ -104,7 +104,7 @@ class EventReader:
         self.unreadable_lines = 0
 
     def history(self) -> Iterator[Event | None]:
-        """What was said until now; what comes later is for `poll` and `drain`. None now and then if it takes long.
+        """What was said until now; what comes later is for `poll` and `drain`. How far it is, if it takes long.
 
         Of a long history the older metrics come as MetricsBlocks, those that were overwritten after a resume not at
         all, and the newest some thousand one by one, as everything else does.

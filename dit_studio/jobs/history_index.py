@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from dit_studio.errors import StudioError
-from dit_studio.events import AnyEvent, Event, decode
+from dit_studio.events import AnyEvent, Event, Progress, decode
 from dit_studio.files import write_atomically
 from dit_studio.jobs.history import RECORD, BlockBuilder, Records, valid
 from dit_studio.locks import locked
@@ -23,6 +23,7 @@ from dit_studio.locks import locked
 _log = logging.getLogger(__name__)
 _HEAD = b"DiT Studio events 1".ljust(RECORD.itemsize - 1) + b"\n"  # another version has another one
 _SCAN_BYTES = 2**22
+READING = "Reading the history"
 _TRY_AGAIN_SECONDS = 60.0
 Line = tuple[bytes, AnyEvent | Event | None]  # with its end; None: it cannot be read
 
@@ -39,8 +40,8 @@ class HistoryIndex:
         """The bytes of events.jsonl that the blocks tell of."""
         return int(self.records["end"][-1]) if len(self.records) else 0
 
-    def read_on(self, until: int) -> Iterator[None]:
-        """Take in the whole blocks up to a byte of events.jsonl; gives None now and then, as it may take long."""
+    def read_on(self, until: int) -> Iterator[Progress]:
+        """Take in the whole blocks up to a byte of events.jsonl; says how far it is, as it may take long."""
         builder = BlockBuilder(end=self.end, rare_end=len(self.rare))
         parts, rare = [self.records], [self.rare]
         with self.events_file.open("rb") as file:
@@ -50,7 +51,7 @@ class HistoryIndex:
                 records, lines = builder.take()
                 parts.append(records)
                 rare.append(lines)
-                yield
+                yield Progress(stage=READING, done=builder.end // 2**20, total=until // 2**20, unit="MB")
         self.records, self.rare = np.concatenate(parts), b"".join(rare)
 
     def save(self) -> None:

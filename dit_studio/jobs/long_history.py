@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dit_studio.events import Event, Metrics, Resumed
+from dit_studio.events import Event, Metrics, Progress, Resumed
 from dit_studio.jobs.history import MetricsBlocks, Records, bounds, may_stand_inside
 from dit_studio.jobs.history_index import HistoryIndex, event_of, scan
 
@@ -22,8 +22,8 @@ class LongHistory:
         self.end = 0  # of the whole lines
         self._tail: list[Event] = []
 
-    def read(self) -> Iterator[None]:
-        """Get ready; gives None now and then, as it takes long where there is no index. Raises: OSError."""
+    def read(self) -> Iterator[Progress]:
+        """Get ready; says how far it is, as it takes long where there is no index. Raises: OSError."""
         index = HistoryIndex(self._file)
         if self._size - index.end > SHORT_BYTES:
             yield from index.read_on(self._size)

@@ -50,6 +50,8 @@ plots.grab()
 seconds = time.perf_counter() - start
 after = psutil.Process().memory_info().rss
 job.close()
+plots.close_jobs()
+assert drawn_until() >= lines, f"drawn until step {drawn_until():.0f} only"
 print(seconds, after - before, len(plots.history.loss), flush=True)
 """
 

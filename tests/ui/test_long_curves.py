@@ -10,9 +10,10 @@ from PySide6.QtWidgets import QAbstractButton, QLabel
 from pytestqt.qtbot import QtBot
 
 from dit_studio.config import Recipe
-from dit_studio.events import Failure, JobState, Measured, Metrics, Resumed, Validation, Written
+from dit_studio.events import Failure, JobState, Measured, Metrics, Progress, Resumed, Validation, Written
 from dit_studio.jobs import event_log, long_history
 from dit_studio.jobs.event_log import EventReader, EventWriter
+from dit_studio.jobs.history_index import READING
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.ui.one_job import OneJob
@@ -281,6 +282,16 @@ def test_zooming_in_draws_every_value(qtbot: QtBot, tmp_path: Path) -> None:
     finally:
         job.close()
         plots.close_jobs()
+
+
+def test_a_history_that_takes_long_to_read_says_so(qtbot: QtBot) -> None:
+    plots = TrainPlots()
+    qtbot.addWidget(plots)
+    plots.add_events([Progress(stage=READING, done=3, total=9, unit="MB")])
+    assert "Reading the history: 3 of 9 MB" in [label.text() for label in plots.findChildren(QLabel)]
+    plots.add_events([metrics(1)])
+    plots.show()
+    qtbot.waitUntil(lambda: not any(READING in label.text() for label in plots.findChildren(QLabel)))
 
 
 def drawn_steps(view: PlotView) -> set[int]:

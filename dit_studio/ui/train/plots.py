@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 from dit_studio.errors import StudioError
 from dit_studio.events import Event, Failure, Progress, Resumed, Written
 from dit_studio.files import write_atomically
+from dit_studio.jobs.history_index import READING
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon
@@ -130,6 +131,7 @@ class TrainPlots(QWidget):
     def _take_in(self) -> None:
         now, self._pending = self._pending[:_EVENTS_AT_ONCE], self._pending[_EVENTS_AT_ONCE:]
         self.history.add(now)
+        self._say_reading(now)
         if any(isinstance(event, Resumed) for event in now):
             self._stretch.forget()
         self._show_metrics()
@@ -138,6 +140,15 @@ class TrainPlots(QWidget):
         if self._pending:
             self._take_in_timer.start()
         self._make_stale(delay_ms=_REDRAW_MS)
+
+    def _say_reading(self, events: Sequence[Event]) -> None:
+        """A long history that has no index yet takes its time."""
+        reading = [event for event in events if isinstance(event, Progress) and event.stage == READING]
+        if reading:
+            self._said = f"{READING}: {count(reading[-1].done)} of {count(reading[-1].total or 0)} MB"
+            self._show_note()
+        elif self._said.startswith(READING):
+            self._said = ""
 
     def _show_metrics(self) -> None:
         """A tab for each metric: they share no unit, and so no axis."""
