@@ -18,7 +18,7 @@ from dit_studio.errors import StudioError
 from dit_studio.events import AnyEvent, Event, Progress, decode
 from dit_studio.files import write_atomically
 from dit_studio.jobs.history import RECORD, BlockBuilder, Records, valid
-from dit_studio.locks import locked
+from dit_studio.locks import is_locked
 
 _log = logging.getLogger(__name__)
 _HEAD = b"DiT Studio events 1".ljust(RECORD.itemsize - 1) + b"\n"  # another version has another one
@@ -56,9 +56,10 @@ class HistoryIndex:
 
     def save(self) -> None:
         """Keep it for the next reader, unless a process works on the run: that one writes it."""
-        folder = self.events_file.parent
-        with suppress(OSError, StudioError), locked(folder / "run.lock") as is_ours:
-            if is_ours:
+        if not is_locked(
+            self.events_file.parent / "run.lock"
+        ):  # should one begin now, this one is soon behind; no more
+            with suppress(StudioError):
                 write_atomically(_rare_file(self.events_file), self.rare)
                 write_atomically(_index_file(self.events_file), _HEAD + self.records.tobytes())
 
