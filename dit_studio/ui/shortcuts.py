@@ -15,13 +15,22 @@ _EVERYWHERE = (
     ("A run of the queue up, down; hold it", "Alt+↑, Alt+↓; H"),
     ("Pause, or go on", "Ctrl+P"),
     ("Stop and save", "Ctrl+."),
-    ("Open the run that is selected", "Return"),
-    ("Move the runs that are selected to the trash", "Delete"),
     ("Show all of a plot", "Home"),
     ("These shortcuts", "F1 or ?"),
     ("Next control, control before", "Tab, Shift+Tab"),
     ("Change a number by its second digit", "Up, Down"),
     ("Quit", "Ctrl+Q"),
+)
+
+_ON_THE_RUNS_PAGE = (
+    ("Open, or move to the trash", "Return, Delete"),
+    ("Resume, sample, evaluate", "Ctrl+R, Ctrl+G, Ctrl+M"),
+    ("Name and note, tags", "F2, Ctrl+T"),
+    ("Archive, or take back out", "Ctrl+Shift+A"),
+    ("Export, import", "Ctrl+E, Ctrl+I"),
+    ("Show the folder", "Ctrl+D"),
+    ("Filter, read again", "Ctrl+F, F5"),
+    ("Everything else", "Menu"),
 )
 
 _ON_THE_SAMPLE_PAGE = (
@@ -65,7 +74,11 @@ class ShortcutSheet(QDialog):
         self.setWindowTitle("Keyboard shortcuts")
         columns = QHBoxLayout()
         columns.setSpacing(48)
-        columns.addLayout(_column("Everywhere", [*pages, *_EVERYWHERE]))
+        first_column = QVBoxLayout()
+        first_column.setSpacing(16)
+        first_column.addLayout(_column("Everywhere", [*pages, *_EVERYWHERE]))
+        first_column.addLayout(_column("On the Runs page", _ON_THE_RUNS_PAGE))
+        columns.addLayout(first_column)
         pages_column = QVBoxLayout()
         pages_column.setSpacing(16)
         pages_column.addLayout(_column("On the Sample page", _ON_THE_SAMPLE_PAGE))
