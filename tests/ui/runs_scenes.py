@@ -102,8 +102,8 @@ def runs_by_metric(place: Path) -> QWidget:
     page = _page(window)
 
     def choose() -> None:
-        assert page.compare is not None
-        page.compare.controls.measure.setCurrentText("FID-random-256")
+        if page.compare is not None and page.isVisible():
+            page.compare.controls.measure.setCurrentText("FID-random-256")
 
     QTimer.singleShot(500, page, choose)
     return window
