@@ -15,7 +15,6 @@ from dit_studio.config import Recipe
 from dit_studio.device_names import named
 from dit_studio.engine import device as devices
 from dit_studio.engine.distributed import World, digest_of
-from dit_studio.engine.model_cost import model_cost
 from dit_studio.errors import ConfigError, Problem
 from dit_studio.events import Command, Notice
 
@@ -136,6 +135,8 @@ def is_to_be_sharded(settings: Recipe, world: World, *, classes: int) -> bool:
 
 def _fits(settings: Recipe, world: World, classes: int) -> bool:
     """Training with a copy of the model fits into this process's part of its device."""
+    from dit_studio.engine.model_cost import model_cost  # slow to import, and one process never asks
+
     batch = -(-settings.train.batch_size // world.size)
     own = msgspec.structs.replace(
         settings.train, batch_size=batch, accumulate=min(settings.train.accumulate, batch), device=world.device.type
