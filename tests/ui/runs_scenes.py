@@ -102,10 +102,14 @@ def runs_by_metric(place: Path) -> QWidget:
     page = _page(window)
 
     def choose() -> None:
-        if page.compare is not None and page.isVisible():
+        if page.compare is not None:
             page.compare.controls.measure.setCurrentText("FID-random-256")
 
-    QTimer.singleShot(500, page, choose)
+    def choose_once_read() -> None:
+        if page.compare is not None:
+            page.compare._job.received.connect(choose)
+
+    page.table.selectionModel().selectionChanged.connect(choose_once_read)
     return window
 
 
