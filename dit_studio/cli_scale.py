@@ -154,5 +154,5 @@ def _in_window(history_lines: int, runs: int) -> Iterator[Figures]:
     except ImportError as error:
         say(f"The history and the Runs page were not measured: {error}.")
         return
-    yield measure_history(history_lines)
-    yield measure_runs_page(runs)
+    for found in (measure_history(history_lines), measure_runs_page(runs)):
+        yield Figures(lines=list(found.lines), values=dict(found.values))

@@ -127,9 +127,8 @@ def take_device(device: torch.device) -> None:
 
 def full_name(device: torch.device) -> str:
     """As torch knows it, with its number where there may be several."""
-    if device.type == "cuda" and device.index is None:
-        return f"cuda:{torch.cuda.current_device()}"
-    return str(device)
+    name = str(device)
+    return f"{name}:{torch.cuda.current_device()}" if name == "cuda" else name
 
 
 def collective_back_end(device: torch.device) -> str:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from dit_studio.device_names import AUTO
 from dit_studio.events import AnyEvent, CaughtUp, Event
 from dit_studio.jobs import table, training
 from dit_studio.jobs.event_log import EventReader
@@ -17,6 +18,9 @@ _ENDS_AT_A_STEP = ("sample", "sweep", "draw_npz", "export", "evaluate_plan", "do
                    "find_batch_size", "find_learning_rate", "export_run", "import_run",
                    "export_tensorboard")  # fmt: skip
 _left_running: list["subprocess.Popen[bytes]"] = []  # runs that nobody here follows any more; they outlive us
+
+
+_ON_SEVERAL_DEVICES = ("sweep", "draw_npz", "evaluate_plan", "save_statistics")  # many images, no conversation
 
 
 class Job(Protocol):
@@ -32,14 +36,17 @@ class Job(Protocol):
 class Launcher:
     """Starts jobs for a window or a script; `close` ends the warm processes, and leaves training runs alive."""
 
-    def __init__(self, *, in_process: bool = False) -> None:
+    def __init__(self, *, in_process: bool = False, drawing_devices: str = AUTO) -> None:
         self.in_process = in_process
+        self.drawing_devices = drawing_devices  # of what draws or measures many images; as in train.device
         self._scanner, self._planner, self._sampler, self._exporter = (Worker() for _ in range(4))
         self._evaluator, self._shower, self._fetcher = (Worker() for _ in range(3))
         self._finder = Worker(stays_warm=False)
 
     def call(self, job: str, **params: Any) -> Job:
         """A job of the table that answers a question."""
+        if job in _ON_SEVERAL_DEVICES and self.drawing_devices != AUTO:
+            params.setdefault("device", self.drawing_devices)
         return _Call(job, params, worker=None if self.in_process else self._worker_for(job))
 
     def _worker_for(self, job: str) -> Worker:

@@ -50,7 +50,7 @@ def run_window(path: Path | None = None, *, in_process: bool = False) -> int:
     _record_crashes(crash_log)
     apply_places(settings)
     theme.apply_theme(app, settings.now.theme, settings.now.font_scale)
-    launcher = Launcher(in_process=in_process or settings.now.in_process)
+    launcher = Launcher(in_process=in_process or settings.now.in_process, drawing_devices=settings.now.drawing_devices)
     window = MainWindow(settings, launcher)
     doorbell.rang.connect(window.come_to_front)
     errors = _Errors(window)

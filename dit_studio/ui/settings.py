@@ -26,6 +26,7 @@ class Remembered(msgspec.Struct, kw_only=True):
     runs_dir: str = ""  # empty: the default place
     cache_dir: str = ""
     in_process: bool = False
+    drawing_devices: str = "auto"  # of what draws or measures many images; as in train.device
     tells_ends: bool = True  # of runs, by a notification
     geometry: str = ""  # base64, as Qt saves it
     page: str = "train"

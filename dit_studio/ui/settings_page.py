@@ -26,12 +26,18 @@ from dit_studio.places import cache_dir, runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.places import choose_place, problem_with
 from dit_studio.ui.settings import Settings
+from dit_studio.ui.train.devices_row import DevicesRow, DeviceWords
 from dit_studio.ui.widgets.basics import Caption, Heading, Muted, NoScrollComboBox, button, describe, row, set_property
 from dit_studio.ui.widgets.card import Card
 
 _MAX_WIDTH = 720  # pixels
 _FONT_STEP = 10  # percent
 _APPLY_DELAY_MS = 150  # restyling the window takes a moment, so not for every pixel of a drag
+_DRAWING = DeviceWords(
+    tooltip="Ticked devices draw and measure at once, each whole batches. None ticked: the best one is taken.",
+    sharing="at a time draw and measure.",
+    processes="Batches that the processor works on at once; one is usually fastest.",
+)
 _THEMES = {"system": "As the system", "dark": "Dark", "light": "Light"}
 
 
@@ -61,6 +67,7 @@ class SettingsPage(QWidget):
         cards.addWidget(self._places_card(ask))
         cards.addWidget(self._look_card())
         cards.addWidget(self._training_card())
+        cards.addWidget(self._drawing_card())
         cards.addWidget(Caption(f"DiT Studio {__version__} · these settings are kept in {settings.path}"))
         cards.addStretch(1)
         area = QScrollArea(widgetResizable=True)
@@ -72,6 +79,7 @@ class SettingsPage(QWidget):
         layout.addWidget(area)
 
     def close_page(self) -> None:
+        self._devices.close_job()
         if self._look_timer.isActive():
             self._look_timer.stop()
             self._apply_look()
@@ -135,6 +143,20 @@ class SettingsPage(QWidget):
         )
         return card
 
+    def _drawing_card(self) -> Card:
+        card = Card("Drawing and measuring many images")
+        self._devices = DevicesRow(self._launcher, words=_DRAWING)
+        self._devices.put(self._settings.now.drawing_devices)
+        self._devices.edited.connect(self._on_devices)
+        card.body.addWidget(self._devices)
+        card.body.addWidget(
+            Muted(
+                "Evaluations, sweeps and NPZ files are shared out over the ticked devices, a batch at a time; "
+                "every image is drawn once, and is the same as on one device of the kind."
+            )
+        )
+        return card
+
     def _tells_ends_box(self) -> QCheckBox:
         result = QCheckBox("Tell when a run ends")
         describe(
@@ -159,6 +181,10 @@ class SettingsPage(QWidget):
 
     def _show_scale(self) -> None:
         self._scale_text.setText(f"{self._scale.value() * _FONT_STEP} %")
+
+    def _on_devices(self) -> None:
+        self._settings.put(drawing_devices=self._devices.raw())
+        self._launcher.drawing_devices = self._devices.raw()
 
     def _on_in_process(self, is_on: bool) -> None:
         self._settings.put(in_process=is_on)

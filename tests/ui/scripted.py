@@ -66,6 +66,7 @@ class ScriptedLauncher:
         self.answers: dict[str, Script | Callable[..., Script]] = {"describe_device": [CPU], **(answers or {})}
         self.training, self.following = list(training), list(following)
         self.in_process = in_process
+        self.drawing_devices = "auto"
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.trained: list[tuple[RunFolder, bool]] = []  # the run, and whether it was resumed
         self.followed: list[RunFolder] = []

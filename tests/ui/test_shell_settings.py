@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QCheckBox
 from pytestqt.qtbot import QtBot
 from scripted import ScriptedLauncher
 
+from dit_studio.machine_events import DeviceDescribed, DevicesListed
 from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.settings import Settings
@@ -113,3 +114,16 @@ def test_training_in_process_counts_for_the_next_run(
     page._in_process.click()
     assert launcher.in_process
     assert settings.now.in_process
+
+
+def test_devices_for_drawing_count_from_the_next_drawing_on(qtbot: QtBot, settings: Settings) -> None:
+    gpus = tuple(DeviceDescribed(name=f"cuda:{number}", title="NVIDIA H200") for number in range(2))
+    launcher = ScriptedLauncher(answers={"list_devices": [DevicesListed(devices=gpus)]})
+    page = SettingsPage(settings, launcher)
+    qtbot.addWidget(page)
+    page.show()
+    qtbot.waitUntil(lambda: any(box.text() == "cuda:1" for box in page.findChildren(QCheckBox)))
+    for name in ("cuda:0", "cuda:1"):
+        next(box for box in page.findChildren(QCheckBox) if box.text() == name).click()
+    assert settings.now.drawing_devices == launcher.drawing_devices == "cuda:0,cuda:1"
+    page.close_page()

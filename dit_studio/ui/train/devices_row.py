@@ -1,5 +1,6 @@
 """The devices that a run trains on: a tick each, and for the processor how many processes."""
 
+from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QObject, QSignalBlocker, Qt, Signal
@@ -16,21 +17,32 @@ from dit_studio.ui.widgets.basics import Caption, ElidedLabel, Said, button, des
 from dit_studio.ui.widgets.editors import WideEditor
 
 _JOB, _DELAY_MS = "list_devices", 400
-_TOOLTIP = "Ticked devices train together, each with a share of every batch. None ticked: the best one is taken."
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceWords:
+    """What the devices are for, as it is said to a person."""
+
+    tooltip: str = (
+        "Ticked devices train together, each with a share of every batch. None ticked: the best one is taken."
+    )
+    sharing: str = "processes share every batch."
+    processes: str = "Processes that share the cores and every batch; one is usually fastest."
 
 
 class DevicesRow(WideEditor):
     """Asks for this machine's devices when it is first seen. What a recipe names and is not here is shown as well."""
 
-    def __init__(self, launcher: Launcher, parent: QWidget | None = None) -> None:
+    def __init__(self, launcher: Launcher, parent: QWidget | None = None, *, words: DeviceWords | None = None) -> None:
         super().__init__(parent)
+        self._words = words or DeviceWords()
         self._value = AUTO
         self._listed: DevicesListed | None = None
         self._lines: list[_DeviceLine] = []
         self._questions = Questions(launcher, self)
         self._questions.answered.connect(self._on_answered)
         title = QLabel("Devices")
-        self._all = button("All GPUs", "Tick every GPU of this machine: they train together.")
+        self._all = button("All GPUs", "Tick every GPU of this machine.")
         self._all.clicked.connect(self._tick_all)
         self._caption, self._warning = Caption("Looking for devices."), Said()
         self._grid = QGridLayout()
@@ -44,7 +56,7 @@ class DevicesRow(WideEditor):
         layout.addLayout(self._grid)
         layout.addWidget(self._caption)
         layout.addWidget(self._warning)
-        title.setToolTip(_TOOLTIP)
+        title.setToolTip(self._words.tooltip)
         self._build()
 
     # --------------------------------------------------------------------------------------------- the setting
@@ -95,7 +107,7 @@ class DevicesRow(WideEditor):
         for line in self._lines:
             line.remove()
         cores = self._listed.cores if self._listed else 1
-        self._lines = [_DeviceLine(device, cores, self) for device in shown]
+        self._lines = [_DeviceLine(device, cores, self._words, self) for device in shown]
         before: QWidget = self._all
         for number, line in enumerate(self._lines):
             line.place(self._grid, number)
@@ -108,7 +120,7 @@ class DevicesRow(WideEditor):
         here = self._listed.devices if self._listed else ()
         if here:
             first = f"None is ticked: the best one is taken, {here[0].name}." if names == (AUTO,) else ""
-            self._caption.setText(f"{len(names)} processes share every batch." if len(names) > 1 else first)
+            self._caption.setText(f"{len(names)} {self._words.sharing}" if len(names) > 1 else first)
         self._caption.setVisible(bool(self._caption.text()))
         is_known = bool(here and away)
         verb = "is" if len(away) == 1 else "are"
@@ -143,12 +155,11 @@ class DevicesRow(WideEditor):
 class _Processes(QSpinBox):
     """The wheel scrolls the panel behind it."""
 
-    def __init__(self, cores: int) -> None:
+    def __init__(self, cores: int, meaning: str) -> None:
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setRange(1, max(1, cores))
         self.setPrefix("× ")
-        meaning = "Processes that share the cores and every batch; one is usually fastest."
         describe(self, "Processes on the processor", f"{meaning}\nUnit: processes\nTakes 1 to {cores} (cores)")
 
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -160,13 +171,13 @@ class _DeviceLine(QObject):
 
     changed = Signal()
 
-    def __init__(self, device: DeviceDescribed, cores: int, parent: QWidget) -> None:
+    def __init__(self, device: DeviceDescribed, cores: int, words: DeviceWords, parent: QWidget) -> None:
         super().__init__(parent)
         self.device = device
         self.tick = QCheckBox(device.name)
-        describe(self.tick, _spoken(device), f"{_described(device)}\n{_TOOLTIP}")
+        describe(self.tick, _spoken(device), f"{_described(device)}\n{words.tooltip}")
         self._title = ElidedLabel(_in_short(device), role="caption")
-        self.processes = _Processes(cores) if device.name == PROCESSOR and device.title else None
+        self.processes = _Processes(cores, words.processes) if device.name == PROCESSOR and device.title else None
         self.tick.clicked.connect(self.changed)
         if self.processes is not None:
             self.processes.valueChanged.connect(self.changed)

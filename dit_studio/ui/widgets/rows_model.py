@@ -67,7 +67,9 @@ class RowsModel(QAbstractListModel):
                 self.dataChanged.emit(self.index(place), self.index(place))
 
     def _remove_all_but(self, names: set[str]) -> None:
-        for first, last in reversed(neighbours([place for place, row in enumerate(self.rows) if row.name not in names])):
+        for first, last in reversed(
+            neighbours([place for place, row in enumerate(self.rows) if row.name not in names])
+        ):
             self.beginRemoveRows(QModelIndex(), first, last)
             del self.rows[first : last + 1]
             self.endRemoveRows()
