@@ -140,6 +140,5 @@ RUNS_SCENES: dict[str, Callable[[Path], QWidget]] = {
     "runs-by-time": runs_by_time,
     "runs-by-metric": runs_by_metric,
     "runs-import-failed": runs_import_failed,
-    "runs-rename": runs_rename,
-    "runs-tags": runs_tags,
 }
+RUNS_PARTS: dict[str, Callable[[Path], QWidget]] = {"runs-rename": runs_rename, "runs-tags": runs_tags}  # no windows

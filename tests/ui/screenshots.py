@@ -26,7 +26,7 @@ from model_files_scenes import MODEL_FILES_SCENES
 from PySide6.QtCore import QEventLoop, QSize, QTimer
 from PySide6.QtWidgets import QWidget
 from queue_scenes import QUEUE_PARTS, QUEUE_SCENES
-from runs_scenes import RUNS_SCENES
+from runs_scenes import RUNS_PARTS, RUNS_SCENES
 from sample_page_scenes import SAMPLE_SCENES
 from scripted import CPU, ScriptedLauncher
 from speed_scenes import SPEED_SCENES
@@ -99,9 +99,11 @@ def _fields(event: object) -> dict[str, object]:
     return {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
 
 
-EVALUATE_PARTS = {
+PARTS = {
     **COMMAND_SCENES,
     **QUEUE_PARTS,
+    **RUNS_PARTS,
+    **FINDER_SCENES,
     **SETUP_SCENES,
     **CENTRE_SCENES,
     **EVALUATE_RIGHT_SCENES,
@@ -121,8 +123,7 @@ SCENES: dict[str, Callable[[Path], QWidget]] = {
     **EVALUATE_SCENES,
     **SPEED_SCENES,
     **RUNS_SCENES,
-    **EVALUATE_PARTS,
-    **FINDER_SCENES,
+    **PARTS,
     "shortcuts": shortcuts,
 }
 

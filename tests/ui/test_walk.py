@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 from pytestqt.qtbot import QtBot
-from screenshots import EVALUATE_PARTS, SCENES, places
+from screenshots import PARTS, SCENES, places
 
 from dit_studio.ui import theme
 from dit_studio.ui.main_window import DEFAULT_SIZE, MINIMUM_SIZE, MainWindow
@@ -45,7 +45,7 @@ CONTROLS = (
     QTextEdit,
 )
 INSIDE = (QLineEdit, QComboBox, QAbstractSpinBox, QAbstractItemView, QTabBar)  # their parts are their own affair
-WINDOWS = [name for name in SCENES if name not in {"shortcuts", *EVALUATE_PARTS}]
+WINDOWS = [name for name in SCENES if name not in {"shortcuts", *PARTS}]
 AT_WORK = ("evaluate-busy",)  # its job goes on as long as it is shown
 
 
