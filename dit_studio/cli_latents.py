@@ -8,7 +8,7 @@ import msgspec
 
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.errors import StudioError
-from dit_studio.events import Reconstruction
+from dit_studio.model_events import Reconstruction
 
 _SIZE, _COUNT = 256, 8
 

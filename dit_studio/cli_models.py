@@ -9,7 +9,7 @@ import msgspec
 
 from dit_studio.cli_output import Ticker, UsageError, answer, say, show
 from dit_studio.errors import CheckpointError
-from dit_studio.events import ModelOpened, Question
+from dit_studio.model_events import ModelOpened, Question
 from dit_studio.opened_models import foreign_kind, remembered
 
 if TYPE_CHECKING:

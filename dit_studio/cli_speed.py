@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from dit_studio.cli_output import Ticker, show
 from dit_studio.engine.benchmark_figures import Figures
-from dit_studio.events import AttentionTimed, Event, FamilyTimed
+from dit_studio.events import Event
+from dit_studio.model_events import AttentionTimed, FamilyTimed
 from dit_studio.speed_settings import AttentionSizes, FamilySizes, batch_sizes, family_members
 
 

@@ -18,6 +18,7 @@ SHARED = (
     "event_base",
     "events",
     "machine_events",
+    "model_events",
     "errors",
     "evaluation_metrics",
     "evaluation_plan",
@@ -49,6 +50,7 @@ MAY_IMPORT = {
     "event_base": (),
     "device_names": (),
     "machine_events": ("event_base",),
+    "model_events": ("event_base",),
     "config": (
         "device_names",
         "errors",
@@ -83,7 +85,7 @@ MAY_IMPORT = {
     "image_settings": ("errors", "fields", "png_text", "sample_request"),
     "png_text": ("errors",),
     "trajectory": ("errors", "events"),
-    "events": ("event_base", "machine_events"),
+    "events": ("event_base", "machine_events", "model_events"),
     "errors": (),
     "files": ("errors",),
 }
@@ -92,6 +94,7 @@ MAY_USE = {
     "device_names": set(),
     "event_base": {"msgspec"},
     "machine_events": {"msgspec"},
+    "model_events": {"msgspec"},
     "config": {"msgspec", "tomli_w"},
     "model_settings": {"msgspec"},
     "speed_settings": set(),

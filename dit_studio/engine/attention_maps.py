@@ -23,7 +23,13 @@ from dit_studio.engine.sampling import Frame
 from dit_studio.engine.solvers import NoiseSchedule
 from dit_studio.engine.warm_model import WarmModel, load_warm
 from dit_studio.errors import ConfigError, Problem
-from dit_studio.events import AttentionSeen, Event, Notice, Progress, SettingsRefused
+from dit_studio.events import (
+    Event,
+    Notice,
+    Progress,
+    SettingsRefused,
+)
+from dit_studio.model_events import AttentionSeen
 from dit_studio.sample_request import SampleEntry, SampleRequest
 from dit_studio.trajectory import Trajectory, open_trajectory
 

@@ -20,7 +20,8 @@ from dit_studio.engine import device as devices
 from dit_studio.engine.attention import FullAttention, GroupedAttention, WindowAttention
 from dit_studio.engine.benchmark_figures import Figures
 from dit_studio.errors import DeviceMemoryError
-from dit_studio.events import AttentionTimed, Notice, Progress
+from dit_studio.events import Notice, Progress
+from dit_studio.model_events import AttentionTimed
 from dit_studio.model_settings import nearest_divisor
 
 _LEAST_ROUNDS, _MOST_ROUNDS, _SECONDS_A_BATCH = 3, 15, 4.0

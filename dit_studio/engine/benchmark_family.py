@@ -11,7 +11,8 @@ from dit_studio.engine.checkpoint import ModelDescription
 from dit_studio.engine.model import DiT
 from dit_studio.engine.model_cost import count_parameters, walk
 from dit_studio.errors import DeviceMemoryError
-from dit_studio.events import FamilyTimed, Notice, Progress
+from dit_studio.events import Notice, Progress
+from dit_studio.model_events import FamilyTimed
 from dit_studio.model_settings import PRESETS, DiffusionConfig
 
 _LEAST_PASSES, _MOST_PASSES, _SECONDS_A_MODEL = 2, 10, 4.0

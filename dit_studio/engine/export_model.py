@@ -29,8 +29,9 @@ from dit_studio.engine.interop_names import Pieces, to_diffusers
 from dit_studio.engine.interop_source import Source, assemble, check_copies, check_names_and_shapes
 from dit_studio.engine.tensor_writer import Shapes, size_bytes, write_tensors
 from dit_studio.errors import CheckpointError, DiskFullError
-from dit_studio.events import ExportChecked, Progress, Written
+from dit_studio.events import Progress, Written
 from dit_studio.files import free_bytes, naming_disk_errors, new_folder_atomically, open_atomically
+from dit_studio.model_events import ExportChecked
 from dit_studio.opened_models import weight_file
 
 _STUDIO_KEY = "dit_studio"

@@ -17,7 +17,8 @@ from dit_studio.engine.interop_questions import PIXELS, Reading, read
 from dit_studio.engine.interop_source import Source, check_copies, check_names_and_shapes, open_source
 from dit_studio.engine.model import DiT, sincos_position_embedding
 from dit_studio.errors import CheckpointError, ShapeError
-from dit_studio.events import ModelOpened, Progress
+from dit_studio.events import Progress
+from dit_studio.model_events import ModelOpened
 from dit_studio.model_settings import PRESETS
 from dit_studio.opened_models import foreign_kind, remember, remembered
 

@@ -21,7 +21,7 @@ from dit_studio.engine.interop_sizes import (
 from dit_studio.engine.interop_source import Source
 from dit_studio.engine.latents_vae import find_vae
 from dit_studio.errors import CheckpointError
-from dit_studio.events import Question
+from dit_studio.model_events import Question
 from dit_studio.model_settings import PRESETS, DiffusionConfig
 from dit_studio.opened_models import name_of
 

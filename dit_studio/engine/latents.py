@@ -22,7 +22,8 @@ from dit_studio.engine.latents_vae import VaeFolder, digest_of, find_vae, load_v
 from dit_studio.engine.pictures import find_pictures
 from dit_studio.engine.sampling import to_uint8
 from dit_studio.errors import ConfigError, DataError, Problem
-from dit_studio.events import Progress, Reconstruction, VaeDescribed
+from dit_studio.events import Progress
+from dit_studio.model_events import Reconstruction, VaeDescribed
 
 _MOST_IMAGES = 256
 _HIGHEST_PSNR = 99.0  # dB, of images that are equal

@@ -20,7 +20,13 @@ from dit_studio.engine.checkpoint import LatentSpace, ModelDescription, load_mod
 from dit_studio.engine.device import Precision
 from dit_studio.engine.model import DiT
 from dit_studio.engine.sampling import Frame, sample
-from dit_studio.events import AttentionSeen, Event, Progress, SettingsRefused, Written
+from dit_studio.events import (
+    Event,
+    Progress,
+    SettingsRefused,
+    Written,
+)
+from dit_studio.model_events import AttentionSeen
 from dit_studio.model_settings import DiffusionConfig
 from dit_studio.sample_request import BranchPoint, SampleRequest
 from tests.engine.tiny_runs import write_tiny_run

@@ -8,7 +8,8 @@ from dit_studio.engine import device as devices
 from dit_studio.engine.benchmark_attention import measure_window, time_attention
 from dit_studio.engine.benchmark_family import time_family
 from dit_studio.engine.device import Precision
-from dit_studio.events import AttentionTimed, FamilyTimed, Notice
+from dit_studio.events import Notice
+from dit_studio.model_events import AttentionTimed, FamilyTimed
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from dit_studio.engine.export_model import check_export, convert_model
 from dit_studio.engine.interop import open_model
 from dit_studio.engine.tensor_writer import size_bytes
 from dit_studio.errors import CheckpointError, DiskFullError, RunError
-from dit_studio.events import ExportChecked, Progress, Written
+from dit_studio.events import Progress, Written
+from dit_studio.model_events import ExportChecked
 from dit_studio.model_settings import DiffusionConfig
 from tests.engine.foreign_models import LIKELY, published_shapes, published_state, small_vae, write_pipeline
 

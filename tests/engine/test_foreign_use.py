@@ -11,8 +11,9 @@ from dit_studio.engine.interop import open_model
 from dit_studio.engine.sampling import Samples
 from dit_studio.engine.warm_model import fingerprint, warm_model
 from dit_studio.errors import CheckpointError
-from dit_studio.events import ExportChecked, ModelOpened, Written, decode, encode
+from dit_studio.events import Written, decode, encode
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import ExportChecked, ModelOpened
 from dit_studio.sample_request import SampleRequest
 from tests.engine.foreign_models import published_state, training_checkpoint, write_pipeline
 

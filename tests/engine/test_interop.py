@@ -18,7 +18,8 @@ from dit_studio.engine.checkpoint import LoadedModel, ModelDescription, load_mod
 from dit_studio.engine.interop import open_model
 from dit_studio.engine.warm_model import fingerprint
 from dit_studio.errors import CheckpointError
-from dit_studio.events import ModelOpened, Progress
+from dit_studio.events import Progress
+from dit_studio.model_events import ModelOpened
 from tests.engine.foreign_models import (
     LIKELY,
     change_json,

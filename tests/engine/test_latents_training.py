@@ -38,7 +38,6 @@ from dit_studio.events import (
     Preflight,
     PreviewSaved,
     Progress,
-    Reconstruction,
     SampleFrame,
     SampleModel,
     SamplesDrawn,
@@ -48,6 +47,7 @@ from dit_studio.events import (
 )
 from dit_studio.events import Metrics as StepMetrics
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.model_events import Reconstruction
 from dit_studio.places import samples_dir
 from dit_studio.trajectory import open_trajectory
 from tests.engine.digits import write_digits

@@ -180,3 +180,31 @@ def test_the_memory_is_small(root: Path) -> None:
     (file,) = cache_dir().glob("runs-*.json")
     assert file.stat().st_size < 20 * 3000
     assert len(msgspec.json.decode(file.read_bytes())["settings"]) == 20
+
+
+def test_of_many_the_first_are_there_before_any_is_parsed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [_make(root, f"run-{number}", started=float(number)) for number in range(6)]
+    for folder in folders:
+        _age(folder)
+    change_label(folders[5], title="Newest")
+    lister = RunLister(root)
+    with monkeypatch.context() as patched:
+        patched.setattr(run_list, "parse_recipe", lambda _tables: pytest.fail("parsed"))
+        glanced = lister.glance(2)
+        assert lister.glance(6) == []  # the first batch is as quick
+    assert [(one.title, one.status, one.recipe, one.problem) for one in glanced] == [
+        ("Newest", folders[5].read_status(), None, ""),
+        ("run-4", folders[4].read_status(), None, ""),
+    ]
+    read = lister.runs()
+    assert [(one.folder.path, one.status, one.label) for one in read[:2]] == [
+        (one.folder.path, one.status, one.label) for one in glanced
+    ]
+    assert lister.glance(2) == []  # it was listed
+    assert [one.recipe for one in RunLister(root).glance(2)] == [one.recipe for one in read[:2]]  # from the file
+    shutil.rmtree(folders[5].path)
+    (folders[4].path / "run.toml").write_text("[train]\nsteps = 7\n")
+    assert [(one.folder.name, one.recipe is None) for one in RunLister(root).glance(2)] == [
+        ("run-4", True),
+        ("run-3", False),
+    ]

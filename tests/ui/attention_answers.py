@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dit_studio.events import AttentionSeen
+from dit_studio.model_events import AttentionSeen
 
 
 def seen(

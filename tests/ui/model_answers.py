@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from scripted import Script, Step
 
-from dit_studio.events import ModelOpened, Question
+from dit_studio.model_events import ModelOpened, Question
 from dit_studio.opened_models import remember
 
 OBJECTIVE = Question(

@@ -24,13 +24,13 @@ from dit_studio.events import (
     CellFailed,
     CellStarted,
     Event,
-    ExportChecked,
     Failure,
     JobState,
     SampleFrame,
     SampleModel,
 )
 from dit_studio.image_settings import FoundSettings, RefusedSetting
+from dit_studio.model_events import ExportChecked
 from dit_studio.places import runs_dir
 from dit_studio.sample_request import ModelReference, SampleRequest
 from dit_studio.ui import theme

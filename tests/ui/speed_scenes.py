@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QTabWidget, QWidget
 from scripted import Script, ScriptedLauncher
 
-from dit_studio.events import AttentionTimed, FamilyTimed
+from dit_studio.model_events import AttentionTimed, FamilyTimed
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.speed.page import SpeedPage

@@ -9,8 +9,9 @@ from pytestqt.qtbot import QtBot
 from scripted import ScriptedLauncher
 
 from dit_studio.config import Recipe
-from dit_studio.events import CheckpointSaved, ExportChecked, Validation
+from dit_studio.events import CheckpointSaved, Validation
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.model_events import ExportChecked
 from dit_studio.ui import theme
 from dit_studio.ui.train.checkpoints import CheckpointList
 

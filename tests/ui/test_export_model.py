@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from scripted import Script, ScriptedLauncher, Step
 
 from dit_studio.engine.interop import open_model
-from dit_studio.events import ExportChecked, Failure, Progress, Written
+from dit_studio.events import Failure, Progress, Written
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import ExportChecked
 from dit_studio.ui.sample.export_model_dialog import ExportModelDialog, ExportModelDialogs
 from tests.engine.foreign_models import LIKELY, published_state, write_pipeline
 

@@ -12,7 +12,8 @@ from scripted import Script, ScriptedLauncher
 from test_data_card import summary
 
 from dit_studio.config import Recipe
-from dit_studio.events import Failure, ModelOpened, ModelSummary, Preflight, Question, Reconstruction, VaeDescribed
+from dit_studio.events import Failure, ModelSummary, Preflight
+from dit_studio.model_events import ModelOpened, Question, Reconstruction, VaeDescribed
 from dit_studio.model_settings import DiffusionConfig, LatentsConfig
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.dialogs import Dialogs

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _FORM = "compare"  # under which the choices are remembered
 _COLUMN = 96  # pixels at a font scale of 100 %: the least width of a column of settings
-_MOST_IN_LEGEND = 36  # letters of a name
+_MOST_IN_LEGEND, _LEAST_IN_LEGEND = 36, 22  # letters of a name at a font scale of 100 %, and at the largest
 _SHARPNESS = 2  # pixels of a saved picture for one on the screen
 
 
@@ -67,12 +67,12 @@ class ComparePanel(QSplitter):
         """Compare these runs; what they said is read in another thread."""
         is_new = [row.path for row in rows] != [row.path for row in self._rows]
         has_changed = is_new or any(one is not other for one, other in zip(rows, self._rows, strict=True))
-        titles = [row.title for row in self._rows]
+        shown = [(row.title, row.summary.recipe) for row in self._rows]
         self._rows = list(rows)
         if is_new:
             self._pasts = {path: past for path, past in self._pasts.items() if path in {row.path for row in rows}}
             self._job.run(ReadPasts([row.summary.folder for row in rows if row.path not in self._pasts]))
-        if is_new or (has_changed and titles != [row.title for row in rows]):
+        if is_new or (has_changed and shown != [(row.title, row.summary.recipe) for row in rows]):
             self._name_runs()
             self._draw()
 
@@ -228,7 +228,9 @@ def _legend_entry(number: int, row: RunRow) -> str:
 
 
 def _short(title: str) -> str:
-    return title if len(title) <= _MOST_IN_LEGEND else f"{title[: _MOST_IN_LEGEND - 1]}…"
+    """So much of it that the smallest window holds the legend beside the table."""
+    most = max(_LEAST_IN_LEGEND, _MOST_IN_LEGEND * _MOST_IN_LEGEND // theme.scaled(_MOST_IN_LEGEND))
+    return title if len(title) <= most else f"{title[: most - 1]}…"
 
 
 def _dot(colour: str) -> QIcon:

@@ -10,7 +10,10 @@ from dit_studio.events import Event
 from dit_studio.jobs.run_list import RunSummary, lister_of
 from dit_studio.ui.train.resuming import why_not_resume
 
+_FIRST = 24  # rows: a screenful
 _PAUSE_SECONDS = 0.002  # between batches: the window's thread comes to its turn
+_HAND_OVER_SECONDS = 0.25  # between what is handed over: the table is arranged anew each time
+_PAINTING_SECONDS = 0.05  # that the window's thread is given to paint what was handed over
 _Known = dict[Path, tuple[int, "RunRow"]]  # a row, and when its checkpoints changed
 
 
@@ -46,19 +49,31 @@ class ListRuns:
         self._is_cancelled = False
 
     def events(self) -> Iterator[Event | None]:
-        rows: list[RunRow] = []
-        for batch in lister_of(self._root).batches():
+        rows: dict[Path, RunRow] = {}
+        handed_over = 0.0
+        for piece in self._pieces():
             if self._is_cancelled:
                 return
-            rows += map(self._row, batch)
-            yield RunsListed(rows=tuple(rows), is_all=False)
+            rows |= {row.path: row for row in piece}
+            if rows and time.monotonic() - handed_over > _HAND_OVER_SECONDS:
+                yield RunsListed(rows=tuple(rows.values()), is_all=False)
+                time.sleep(_PAINTING_SECONDS)
+                handed_over = time.monotonic()
             time.sleep(_PAUSE_SECONDS)
-        for gone in self._known.keys() - {row.path for row in rows}:
+        for gone in self._known.keys() - rows.keys():
             del self._known[gone]
-        yield RunsListed(rows=tuple(rows), is_all=True)
+        yield RunsListed(rows=tuple(rows.values()), is_all=True)
 
     def cancel(self) -> None:
         self._is_cancelled = True
+
+    def _pieces(self) -> Iterator[list[RunRow]]:
+        """The first time, a screenful comes before anything that takes long, and once more when its turn comes."""
+        lister = lister_of(self._root)
+        if not self._known:
+            yield [_glanced(summary) for summary in lister.glance(_FIRST)]
+        for batch in lister.batches():
+            yield list(map(self._row, batch))
 
     def _row(self, summary: RunSummary) -> RunRow:
         """The row that is known, if neither the run nor its checkpoints have changed since."""
@@ -72,6 +87,11 @@ class ListRuns:
         row = RunRow(summary=summary, why_not_resume=why_not, preview=_preview(summary))
         self._known[path] = (changed, row)
         return row
+
+
+def _glanced(summary: RunSummary) -> RunRow:
+    """The row of a run of which not all is read yet."""
+    return RunRow(summary=summary, why_not_resume="This run is still being read.", preview=_preview(summary))
 
 
 def _preview(summary: RunSummary) -> Path | None:

@@ -15,6 +15,11 @@ from dit_studio.ui.train.model_words import changes_line
 from dit_studio.ui.widgets.rows_model import neighbours
 
 ROW_ROLE = Qt.ItemDataRole.UserRole
+# as numbers, because a table asks for thousands, and a look at an enumeration of Qt's takes longer than an answer
+_DISPLAY, _TOOLTIP = int(Qt.ItemDataRole.DisplayRole), int(Qt.ItemDataRole.ToolTipRole)
+_DECORATION, _ALIGNMENT = int(Qt.ItemDataRole.DecorationRole), int(Qt.ItemDataRole.TextAlignmentRole)
+_ANSWERED = frozenset((_DISPLAY, _TOOLTIP, _DECORATION, _ALIGNMENT, int(ROW_ROLE)))
+_MOST_ICONS = 256
 _Index = QModelIndex | QPersistentModelIndex
 _NUMBER = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -26,6 +31,7 @@ class RunsModel(QAbstractTableModel):
         super().__init__()
         self.rows: list[RunRow] = []  # that are shown
         self.thumbnails: Thumbnails = {}
+        self._icons: dict[int, QIcon] = {}  # by the number of the image; 0: none
         self._all: dict[Path, RunRow] = {}
         self._text, self._shows_archived = "", False
         self._column, self._is_descending = PLACES["started"], True
@@ -82,19 +88,26 @@ class RunsModel(QAbstractTableModel):
         return COLUMNS[section].tooltip if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role not in _ANSWERED:
+            return None
         row, column = self.rows[index.row()], COLUMNS[index.column()]
-        match role:
-            case Qt.ItemDataRole.DisplayRole:
-                return column.text(row)
-            case Qt.ItemDataRole.ToolTipRole:
-                return _tooltip(row)
-            case Qt.ItemDataRole.DecorationRole if index.column() == 0:
-                return _icon(self._thumbnail(row))
-            case Qt.ItemDataRole.TextAlignmentRole if column.is_number:
-                return _NUMBER
-            case _ if role == ROW_ROLE:
-                return row
-        return None
+        if role == _DISPLAY:
+            return column.text(row)
+        if role == _ALIGNMENT:
+            return _NUMBER if column.is_number else None
+        if role == _DECORATION:
+            return self._icon(row) if index.column() == 0 else None
+        return _tooltip(row) if role == _TOOLTIP else row
+
+    def _icon(self, row: RunRow) -> QIcon:
+        """A table asks again at every painting."""
+        image = self._thumbnail(row)
+        key = image.cacheKey() if image is not None else 0
+        if key not in self._icons:
+            if len(self._icons) >= _MOST_ICONS:
+                self._icons.clear()
+            self._icons[key] = _icon(image)
+        return self._icons[key]
 
     def _thumbnail(self, row: RunRow) -> QImage | None:
         known = self.thumbnails.get(row.preview) if row.preview else None

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _REFRESH_MS = 2000
-_HAND_OVER_MS = 20  # the first rows should not wait
+_HAND_OVER_MS = 10  # the first rows should not wait
 RUN_LIMIT = 8  # compared; a colour of the palette each, and the text's
 _FORM = "runs"  # under which the page's choices are remembered
 _BUTTONS = ("open", "resume", "sample", "evaluate", "tags", "export", "folder", "delete")

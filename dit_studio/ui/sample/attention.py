@@ -8,9 +8,16 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from dit_studio.errors import StudioError
-from dit_studio.events import AttentionSeen, Event, Failure, Progress, SampleModel, SettingsRefused
+from dit_studio.events import (
+    Event,
+    Failure,
+    Progress,
+    SampleModel,
+    SettingsRefused,
+)
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.sample_history import HistoryEntry, SampleHistory
+from dit_studio.model_events import AttentionSeen
 from dit_studio.sample_request import ModelReference
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.sample.export_path import ExportPlace, SavePath, save_path

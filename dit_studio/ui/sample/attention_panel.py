@@ -5,7 +5,7 @@ from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QSlider, QVBoxLayout, QWidget
 
-from dit_studio.events import AttentionSeen
+from dit_studio.model_events import AttentionSeen
 from dit_studio.ui.sample.attention_view import AttentionView
 from dit_studio.ui.sample.export_choices import spin
 from dit_studio.ui.sample.pixels import Pixels

@@ -9,8 +9,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
-from dit_studio.events import Event, ExportChecked, Failure, Progress, Written
+from dit_studio.events import (
+    Event,
+    Failure,
+    Progress,
+    Written,
+)
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import ExportChecked
 from dit_studio.ui import theme
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.sample.export_choices import combo

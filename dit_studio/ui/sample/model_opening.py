@@ -6,8 +6,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from dit_studio.events import Event, Failure, ModelOpened, Progress
+from dit_studio.events import Event, Failure, Progress
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import ModelOpened
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.sample.model_answers import must_be_asked, remembered_answers
 from dit_studio.ui.sample.model_sheet import ModelSheet

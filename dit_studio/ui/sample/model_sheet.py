@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from dit_studio.events import ModelOpened
+from dit_studio.model_events import ModelOpened
 from dit_studio.ui import theme
 from dit_studio.ui.sample.question_row import QuestionRow, is_told_by_vae
 from dit_studio.ui.widgets.basics import BusyBar, Caption, ElidedLabel, Rule, Title, WholeText, button, row

@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from dit_studio.events import Question
+from dit_studio.model_events import Question
 from dit_studio.ui.widgets.basics import NoScrollComboBox, WholeText, button, describe, row
 
 PIXELS = "pixels"  # the answer to "vae" of a model without one

@@ -9,9 +9,15 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from dit_studio import events
 from dit_studio.errors import ConfigError, StudioError
-from dit_studio.events import AttentionTimed, Event, Failure, FamilyTimed, Notice, Progress
+from dit_studio.events import (
+    Event,
+    Failure,
+    Notice,
+    Progress,
+)
 from dit_studio.files import naming_disk_errors, write_atomically
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import AttentionTimed, FamilyTimed
 from dit_studio.places import cache_dir
 from dit_studio.ui import theme
 from dit_studio.ui.icons import icon

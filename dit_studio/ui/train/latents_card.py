@@ -7,8 +7,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from dit_studio.config import Recipe, recipe_to_tables
-from dit_studio.events import Event, Failure, VaeDescribed
+from dit_studio.events import Event, Failure
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import VaeDescribed
 from dit_studio.ui.icons import icon
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import amounts

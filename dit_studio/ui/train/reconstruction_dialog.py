@@ -6,8 +6,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from dit_studio.events import Event, Failure, Progress, Reconstruction
+from dit_studio.events import Event, Failure, Progress
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import Reconstruction
 from dit_studio.ui import theme
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.widgets.basics import BusyBar, Caption, WholeText, button, row

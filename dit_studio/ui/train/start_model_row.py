@@ -7,8 +7,9 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from dit_studio.events import Event, Failure, ModelOpened
+from dit_studio.events import Event, Failure
 from dit_studio.jobs.launch import Launcher
+from dit_studio.model_events import ModelOpened
 from dit_studio.ui.icons import icon
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.questions import Questions
