@@ -34,6 +34,7 @@ from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.widgets.basics import Said, button, describe, row, set_property
 from dit_studio.ui.widgets.scrolling import Scrolling
 
+_CORES = 8  # of the processor, for each device
 _FORM = "command"  # where the choices are remembered
 _SIZE = (720, 640)
 
@@ -112,7 +113,11 @@ class CommandDialog(QDialog):
     def _turn(self, recipe: Recipe | None) -> Turn:
         names = named(recipe.train.device) if recipe else ()
         is_processor = bool(names) and kind_of(names[0]) == PROCESSOR
-        return Turn(hours=self.hours.value(), cores=self.cores.value(), has_gpus=not is_processor)
+        return Turn(
+            hours=self.hours.value(),
+            cores=self.cores.value() or _CORES * self.devices.value(),
+            has_gpus=not is_processor,
+        )
 
     def _on_changed(self) -> None:
         self._said.say("")
@@ -160,13 +165,17 @@ class CommandDialog(QDialog):
             0, MOST_HOSTS, 0, "Least hosts",
             "When hosts are lost, go on with so many from the last checkpoint; 0: with all only.", "hosts",
         )  # fmt: skip
+        self.least.setSpecialValueText("all")
         self.restarts = _spin(
             0, 1000, 3, "Restarts",
             "After a failure all processes start again so often, from the last checkpoint.", "restarts",
         )  # fmt: skip
         self.port = _spin(1, 65_535, PORT, "Port", "Of the first host, where the others find it.", "TCP port")
         self.hours = _spin(1, 24 * 365, 24, "Hours", "Of a turn in SLURM; then the run is queued again.", "hours")
-        self.cores = _spin(1, 1024, 8, "Cores of each host", "Of its processor, for SLURM.", "cores")
+        self.cores = _spin(
+            0, 1024, 0, "Cores of each host", f"Of its processor, for SLURM; 0: {_CORES} a device.", "cores"
+        )
+        self.cores.setSpecialValueText(f"{_CORES} a device")
         self._boxes = {
             "hosts": self.hosts, "devices": self.devices, "least": self.least, "restarts": self.restarts,
             "port": self.port, "hours": self.hours, "cores": self.cores,
