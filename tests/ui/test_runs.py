@@ -20,6 +20,7 @@ from dit_studio.places import runs_dir
 from dit_studio.ui import theme
 from dit_studio.ui.runs.columns import PLACES
 from dit_studio.ui.runs.differences import settings_table
+from dit_studio.ui.runs.listing import ListRuns, RunRow, RunsListed
 from dit_studio.ui.runs.page import RunsPage
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train.model_words import model_name
@@ -274,3 +275,18 @@ def test_differences_between_recipes() -> None:
     ]
     assert ("train.steps", ["100", "?"]) in settings_table([one, None], only_differences=True)
     assert ("train.steps", ["100", "100"]) in settings_table([one, other], only_differences=False)
+
+
+def test_the_newest_of_many_runs_come_before_the_rest_is_read() -> None:
+    for number in range(30):
+        RunFolder.create(runs_dir() / f"20260101-0000{number:02d}-run", parse_recipe({"train": {"seed": number}}))
+    known: dict[Path, tuple[int, RunRow]] = {}
+    first, *_, last = [event for event in ListRuns(runs_dir(), known).events() if isinstance(event, RunsListed)]
+    assert not first.is_all
+    assert [row.path.name for row in first.rows] == [f"20260101-0000{number:02d}-run" for number in range(29, 5, -1)]
+    assert all(row.summary.recipe is None and row.why_not_resume for row in first.rows)
+    assert last.is_all
+    assert {row.path: row.summary.recipe for row in last.rows} == {
+        path: RunFolder(path).recipe() for path in runs_dir().iterdir()
+    }
+    assert set(known) == {row.path for row in last.rows}
