@@ -1,8 +1,10 @@
 """The lines and scripts for clusters: what torchrun and bash themselves make of them."""
 
 import json
+import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from torch.distributed.run import config_from_args, parse_args
 
 from dit_studio.cli import main
 from dit_studio.config import Recipe, dump_recipe, load_recipe, parse_recipe
-from dit_studio.events import CheckStatus
+from dit_studio.events import CheckStatus, JobState
 from dit_studio.jobs.command_checks import command_checks, is_probably_local
+from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.slurm import Turn, slurm_script
 from dit_studio.jobs.torchrun import Cluster, command_line, torchrun_command
+from tests.jobs.conftest import MakeRun
 
 HOSTILE = Path('/shared disk/it\'s "new" $HOME `x`/*; rm -rf/a\\b')
 FOUR = Cluster(hosts=4, devices=8, head="node01", port=29_511, restarts=2)
@@ -198,3 +202,42 @@ def test_the_command_line_prints_the_same(tmp_path: Path, capsys: pytest.Capture
     assert "A batch of 64 is less than 72 devices" in capsys.readouterr().err
     assert main(["command", str(file), "--out", str(run), "--hosts", "1025"]) == 2
     assert "1025 is not possible: it takes 1 to 1,024." in capsys.readouterr().err
+
+
+def test_what_is_at_the_run_folders_place_is_said(tmp_path: Path) -> None:
+    recipe, file, out = Recipe(), tmp_path / "recipe.toml", tmp_path / "run"
+    file.write_text(dump_recipe(recipe))
+
+    def said(path: Path) -> list[tuple[CheckStatus, str]]:
+        checks = command_checks(recipe, str(file), str(path), Cluster())
+        return [(check.status, check.message) for check in checks if check.name == "Run folder"]
+
+    assert said(out) == []
+    out.mkdir()
+    assert said(out) == []
+    (out / "notes.txt").touch()
+    assert said(out) == [(CheckStatus.WARNING, f"{out} holds other files, and no run.")]
+    assert said(file) == [(CheckStatus.FAILED, f"{file} is a file.")]
+    RunFolder.create(out, recipe)
+    assert said(out) == [], "it goes on there"
+    (out / "run.toml").write_text(dump_recipe(parse_recipe({"train": {"steps": 7}})))
+    ((status, message),) = said(out)
+    assert status is CheckStatus.FAILED
+    assert "train.steps = 20000 now, 7 there" in message
+
+
+# ------------------------------------------------------------------------------------------------- run for real
+
+
+def test_the_line_of_one_host_trains(make_run: MakeRun, tmp_path: Path) -> None:
+    recipe = tmp_path / "it's new" / "recipe.toml"
+    recipe.parent.mkdir()
+    recipe.write_text(
+        dump_recipe(make_run("train.steps=2", "train.preview_every=0", "train.validate_every=0").recipe())
+    )
+    line = command_line(recipe, recipe.parent / "run", Cluster(hosts=1, devices=2, restarts=0))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(line, shell=True, env=environment, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    status = RunFolder(recipe.parent / "run").read_status()
+    assert (status.state, status.step, status.processes) == (JobState.FINISHED, 2, 2)
