@@ -31,6 +31,8 @@ class ActiveRuns:
         stamps = []
         with os.scandir(self._root) as entries:
             for entry in entries:
+                if entry.name.startswith("."):  # being imported, or removed
+                    continue
                 with suppress(OSError):
                     found = os.stat(f"{entry.path}/status.json")  # noqa: PTH116  a Path for each costs more than asking
                     stamps.append((entry.name, (found.st_mtime_ns, found.st_size, found.st_ino)))

@@ -45,7 +45,7 @@ RECORD = np.dtype(
         ("tail_bytes", "<u4"),
         ("tail_crc", "<u4"),  # of so many bytes before `end`: tells whether events.jsonl is still the same
         ("numbers", STATISTICS, (_COLUMNS,)),  # NUMBERS, then the bands
-        ("spare", "<u4"),
+        ("rare_crc", "<u4"),  # of the block's bytes in events.rare
         ("check", "<u4"),  # makes the sum of all words 0
     ]
 )
@@ -99,6 +99,7 @@ class BlockBuilder:
         record["start"], record["end"], record["rare_end"] = self._start, self.end, self._rare_end
         tail = self._tail[-_TAIL_BYTES:]
         record["tail_bytes"], record["tail_crc"] = len(tail), zlib.crc32(tail)
+        record["rare_crc"] = zlib.crc32(rare)
         record["check"] = -sums(record) % 2**32
         self._records.append(record)
         self._rare.append(rare)
@@ -127,6 +128,17 @@ def valid(records: Records) -> Records:
         & (np.diff(records["rare_end"].astype(np.int64), prepend=0) >= 0)
     )
     return records if is_sound.all() else records[: int(np.argmin(is_sound))]
+
+
+def valid_with(rare: bytes, records: Records) -> Records:
+    """The records up to the first whose rare lines are lost or damaged."""
+    ends = records["rare_end"].astype(np.int64)
+    starts = np.append(0, ends)[:-1]
+    lines = memoryview(rare)
+    for number in np.flatnonzero((ends > starts) | (records["rare_crc"] != 0)).tolist():
+        if ends[number] > len(rare) or zlib.crc32(lines[starts[number] : ends[number]]) != records["rare_crc"][number]:
+            return records[:number]
+    return records
 
 
 def bounds(records: Records, resumed: dict[int, int], *, cut: int) -> npt.NDArray[np.int64]:

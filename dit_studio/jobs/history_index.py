@@ -1,6 +1,8 @@
 """The index of a long history, beside it: blocks in events.index, copies of the rare lines in events.rare.
 
-Both are derived from events.jsonl and may be missing, behind or damaged: what cannot be trusted is made anew.
+Both are derived from events.jsonl and may be missing, behind or damaged: what cannot be trusted is made anew. An index
+is taken to be of an events.jsonl that says what it said at the end of the last block; somebody who edits earlier lines
+by hand, and keeps their lengths, has to remove events.index.
 """
 
 import logging
@@ -17,11 +19,11 @@ import numpy as np
 from dit_studio.errors import StudioError
 from dit_studio.events import AnyEvent, Event, Progress, decode
 from dit_studio.files import write_atomically
-from dit_studio.jobs.history import RECORD, BlockBuilder, Records, valid
+from dit_studio.jobs.history import RECORD, BlockBuilder, Records, valid, valid_with
 from dit_studio.locks import is_locked
 
 _log = logging.getLogger(__name__)
-_HEAD = b"DiT Studio events 1".ljust(RECORD.itemsize - 1) + b"\n"  # another version has another one
+_HEAD = b"DiT Studio events 2".ljust(RECORD.itemsize - 1) + b"\n"  # another version has another one
 _SCAN_BYTES = 2**22
 READING = "Reading the history"
 _TRY_AGAIN_SECONDS = 60.0
@@ -145,7 +147,7 @@ def _load(events_file: Path) -> tuple[Records, bytes]:
             return nothing
         count = (len(data) - len(_HEAD)) // RECORD.itemsize
         records = valid(np.frombuffer(data, RECORD, count, len(_HEAD)))
-        records = records[: int(np.searchsorted(records["rare_end"], len(rare), side="right"))]
+        records = valid_with(rare, records)
         if not len(records) or not _stands_in(events_file, records[-1]):
             return nothing
     except OSError:

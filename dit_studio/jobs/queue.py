@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -126,6 +126,19 @@ class Queue:
                 folder.write_status(msgspec.structs.replace(folder.read_status(), state=entry.before))
                 entries.remove(entry)
 
+    def discard(self, run: str, move_away: Callable[[], bool]) -> bool:
+        """Take a run's folder away, and then its entry; if that fails, nothing has changed. Nothing starts meanwhile.
+
+        Raises: RunError if the run has begun.
+        """
+        with self.changing() as entries:
+            if self.folder(run).read_status().state.is_active:
+                raise RunError(f"{run} is at work.", remedy="Stop it first.")
+            is_gone = move_away()
+            if is_gone:
+                entries[:] = [entry for entry in entries if entry.run != run]
+        return is_gone
+
     @contextmanager
     def changing(self) -> Iterator[list[QueueEntry]]:
         """The list, to be changed in place and written at the end, while nobody else can. Raises: RunError."""
@@ -220,7 +233,7 @@ class Queue:
 
     def _queued_folders(self) -> list[str]:
         """The runs below the root in the state "queued", the oldest first."""
-        names = sorted(path.parent.name for path in self.root.glob("*/status.json"))
+        names = sorted(path.parent.name for path in self.root.glob("[!.]*/status.json"))
         return [name for name in names if self.folder(name).read_status().state is JobState.QUEUED]
 
     def _lost_of(self, runs: list[str], entries: list[QueueEntry]) -> list[QueueEntry]:

@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +223,24 @@ def test_rare_lines_that_are_lost_are_read_again(folder: RunFolder) -> None:
     rare = folder.path / "events.rare"
     rare.write_bytes(rare.read_bytes()[:1000])
     assert_is_told(folder)
+
+
+@pytest.mark.parametrize("place", [50, -200])
+@pytest.mark.parametrize("damage", [lambda data: bytes(len(data)), lambda data: bytes([data[0] ^ 4]) + data[1:]])
+def test_rare_lines_that_are_damaged_are_read_again(
+    folder: RunFolder, place: int, damage: Callable[[bytes], bytes]
+) -> None:
+    write(folder, a_run(2 * LINES))
+    rare = folder.path / "events.rare"
+    expected = rare.read_bytes()
+    data = bytearray(expected)
+    data[place : place + 100] = damage(data[place : place + 100])
+    assert data != expected
+    assert len(data) == len(expected)
+    rare.write_bytes(data)
+    assert_is_told(folder)
+    write(folder, iter([StateChanged(state=JobState.STOPPED)]))  # and mended by the next to work on the run
+    assert rare.read_bytes().startswith(expected)
 
 
 def test_damaged_lines_are_passed_over(folder: RunFolder) -> None:

@@ -8,6 +8,7 @@ import pytest
 from dit_studio.config import Recipe, parse_recipe
 from dit_studio.errors import RunError
 from dit_studio.events import JobState
+from dit_studio.jobs.active_runs import ActiveRuns
 from dit_studio.jobs.queue import Queue, QueueEntry
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.places import runs_dir
@@ -190,3 +191,12 @@ def test_an_entry_reads_as_it_was_written(queue: Queue) -> None:
     assert isinstance(entry, QueueEntry)
     assert entry.devices == ("cuda:1",)
     assert entry.added > 1.7e9
+
+
+def test_a_run_that_is_still_being_imported_is_not_adopted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hidden = RunFolder.create(tmp_path / ".import-1.tmp", Recipe())
+    hidden.write_status(Status(state=JobState.QUEUED))
+    assert ActiveRuns(tmp_path).read() == {}
+    (tmp_path / "queue.json").write_text("torn")
+    assert Queue(tmp_path).listed() == []
+    caplog.clear()

@@ -18,6 +18,7 @@ from dit_studio.jobs.queue import Queue
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.jobs.run_label import Label, change_label, read_label
 from dit_studio.jobs.run_list import list_runs
+from dit_studio.locks import try_lock
 from dit_studio.places import runs_dir
 from dit_studio.ui.runs.columns import COLUMNS, PLACES
 from dit_studio.ui.runs.label_dialogs import NameDialog, TagsDialog
@@ -234,6 +235,27 @@ def test_a_queued_run_that_is_deleted_leaves_the_queue(
     assert queue.entries() == []
     assert (tmp_path / "trash").is_dir()
     qtbot.waitUntil(lambda: _names(page) == [])
+
+
+def test_a_queued_run_that_the_trash_refuses_keeps_its_place(page: RunsPage, answers: Answers, qtbot: QtBot) -> None:
+    queue = Queue(runs_dir())
+    folders = [queue.add(parse_recipe({}), name, devices=("cpu",)) for name in ("first", "last")]
+    before = queue.entries()
+    asked: list[bool] = []
+
+    def refuse(_path: Path) -> bool:
+        asked.append(queue.waits(before[0]))
+        with (runs_dir() / ".queue.lock").open("a+b") as file:
+            asked.append(try_lock(file))  # whoever starts runs takes it first
+        return False
+
+    answers.trash = refuse
+    _show(qtbot, page, "last", "first")
+    _select(page, [run.path for run in page.table.model().rows].index(folders[0].path))  # type: ignore[attr-defined]
+    page.buttons["delete"].click()
+    assert asked == [True, False]
+    assert queue.entries() == before
+    assert "could not be moved to the trash" in page._message.text()
 
 
 def test_the_dialogs_say_what_is_not_possible(qtbot: QtBot) -> None:

@@ -52,6 +52,18 @@ def test_a_run_goes_out_and_comes_back(page: RunsPage, answers: Answers, qtbot: 
     assert _names(page) == ["digits", "digits-2"]
 
 
+def test_an_import_that_the_filter_hides_is_shown_at_once(page: RunsPage, qtbot: QtBot, tmp_path: Path) -> None:
+    list(export_run(str(runs_dir() / "digits"), str(tmp_path / "out.dit-run")))
+    page.filter.setText("nothing is called so")
+    page.import_file(tmp_path / "out.dit-run")
+    qtbot.waitUntil(lambda: [row.path.name for row in page.selected()] == ["digits-2"])
+    assert page.filter.text() == ""
+    page.table.clearSelection()
+    with qtbot.waitSignal(page._job.ended):
+        page.refresh()
+    assert page.selected() == []
+
+
 def test_a_file_that_is_no_run_gets_a_sentence(page: RunsPage, qtbot: QtBot, tmp_path: Path) -> None:
     (tmp_path / "a.dit-run").write_bytes(b"PK\x05\x06")
     page.import_file(tmp_path / "a.dit-run")

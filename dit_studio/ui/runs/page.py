@@ -181,12 +181,14 @@ class RunsPage(QWidget):
             self.refresh()
 
     def _discard(self, run: RunRow) -> bool:
+        """Whether it is gone; a run that is not keeps its place in the queue."""
+        if run.summary.folder.read_status().state is not JobState.QUEUED:
+            return self._dialogs.move_to_trash(run.path)
         try:
-            if run.summary.folder.read_status().state is JobState.QUEUED:
-                Queue(run.path.parent).remove(run.path.name)
+            return Queue(run.path.parent).discard(run.path.name, lambda: self._dialogs.move_to_trash(run.path))
         except StudioError as error:
-            _log.info("%s was not taken out of the queue: %s", run.path, error)
-        return self._dialogs.move_to_trash(run.path)
+            _log.warning("%s was not moved to the trash: %s", run.path, error)
+            return False
 
     def _change(self, rows: Sequence[RunRow], changes: Callable[[RunRow], dict[str, object]]) -> None:
         """Write the labels anew, and list the runs again."""
@@ -225,13 +227,17 @@ class RunsPage(QWidget):
         self.refresh()
 
     def _select_wanted(self) -> None:
-        """Bring the run that was imported into view."""
+        """Bring the run that was imported into view, once it is listed; a filter that hides it goes."""
+        wanted = self._wanted
+        if wanted == Path() or wanted not in {run.path for run in self._model.known}:
+            return
+        self._wanted = Path()
+        if wanted not in {run.path for run in self._model.rows}:
+            self.filter.clear()
         for line, run in enumerate(self._model.rows):
-            if run.path == self._wanted:
-                self._wanted = Path()
+            if run.path == wanted:
                 self.table.selectRow(line)
                 self.table.scrollTo(self._model.index(line, 0))
-                return
 
     def _show_what_there_is(self) -> None:
         self._stack.setCurrentIndex(1 if self._model.known or self.transfers.is_busy else 0)
