@@ -11,10 +11,13 @@ from contextlib import suppress
 import msgspec
 
 from dit_studio.errors import RunError, StudioError, UnwritableError
-from dit_studio.events import Event, JobState, Metrics, StateChanged
+from dit_studio.events import Event, Failure, JobState, Metrics, StateChanged
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.liveness import HEARTBEAT_SECONDS
+from dit_studio.jobs.reserve import Reserve
+from dit_studio.jobs.restarts import as_it_goes_on
 from dit_studio.jobs.run_folder import RunFolder, advance
+from dit_studio.jobs.worker import failure_of
 from dit_studio.patience import PATIENCE_SECONDS
 
 _log = logging.getLogger(__name__)
@@ -24,10 +27,13 @@ class Journal:
     """Written by whoever holds the run's lock. The heart beats also while a single step takes minutes.
 
     What a disk that is gone does not take is kept, and tried again with everything that is said and at every heartbeat.
+    For the last words a full disk has a reserve. A failure after which torchrun starts anew is written as no end.
     """
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder, self._events = folder, EventWriter(folder)
+        self._reserve = Reserve(folder.path)
+        self._has_failed = False  # and nothing else is to come from this process
         self._lock = threading.RLock()
         self._has_ended = threading.Event()
         self._failing_since: float | None = None  # our monotonic clock
@@ -39,12 +45,13 @@ class Journal:
 
     def __enter__(self) -> "Journal":
         self._events.__enter__()
+        self._reserve.make()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(StudioError):
-            if self._status.state.is_active:  # the caller gave up in mid-run
+            if self._status.state.is_active and not self._has_failed:  # the caller gave up in mid-run
                 self._status = advance(self._status, StateChanged(state=JobState.INTERRUPTED))
                 self._write(self._write_all)
             while self._failing_since is not None:  # the last words are waited for, too
@@ -53,6 +60,7 @@ class Journal:
         self._has_ended.set()
         self._thread.join()
         self._events.__exit__()
+        self._reserve.release()
 
     def say(self, event: Event) -> None:
         """Write an event, and the status unless it is one of many.
@@ -60,8 +68,10 @@ class Journal:
         Raises: DiskFullError at once; UnwritableError when the disk has been gone for `PATIENCE_SECONDS`; RunError if
         another process took the run meanwhile.
         """
+        if isinstance(event, Failure):
+            self._reserve.release()
         with self._lock:
-            self._status = advance(self._status, event)
+            event = self._as_written(event)
             is_one_of_many = isinstance(event, Metrics)
             self._write(lambda: self._events.append(event), *([] if is_one_of_many else [self._write_status]))
 
@@ -74,12 +84,25 @@ class Journal:
         if self._problem is not None:
             raise self._problem
 
-    def end(self, message: str) -> None:
+    def end(self, error: StudioError) -> None:
         """The run failed because something could not be written; say so if at least this can be."""
-        self._status = advance(self._status, StateChanged(state=JobState.FAILED, message=message))
-        if not isinstance(self._problem, _TakenError):
-            with suppress(StudioError):
+        self._reserve.release()
+        with self._lock, suppress(StudioError):
+            for event in (failure_of(error), StateChanged(state=JobState.FAILED, message=error.message)):
+                written = self._as_written(event)
+                if not isinstance(self._problem, _TakenError):
+                    with suppress(StudioError):
+                        self._events.append(written)
+            if not isinstance(self._problem, _TakenError):
                 self._write_status()
+
+    def _as_written(self, event: Event) -> Event:
+        """The event as the history has it; the status is as after it."""
+        is_end = isinstance(event, StateChanged) and event.state is JobState.FAILED
+        self._has_failed = self._has_failed or is_end
+        written = as_it_goes_on(event)
+        self._status = advance(self._status, written)
+        return written
 
     def _write(self, *writings: Callable[[], None]) -> None:
         with self._lock:

@@ -123,8 +123,13 @@ class QueueKeeper:
 
     def _note_silence(self, active: dict[str, Status]) -> None:
         """Since when, by our own clock, a run that should be at work has had no process."""
-        silent = [run for run in active if run not in self._started and not self.queue.folder(run).is_locked()]
+        silent = [run for run in active if run not in self._started and not self._has_process(run, active[run])]
         self._silent_since = {run: self._silent_since.get(run, time.monotonic()) for run in silent}
+
+    def _has_process(self, run: str, status: Status) -> bool:
+        """It works, or a torchrun may be about to start it again."""
+        folder = self.queue.folder(run)
+        return folder.is_locked() or folder.has_launcher(status)
 
     def _is_dead(self, run: str, status: Status) -> bool:
         limit = _SILENCE_LIMIT_SECONDS if status.pid else _START_LIMIT_SECONDS
@@ -157,7 +162,7 @@ class QueueKeeper:
 
     def _has_ended(self, run: str, status: Status) -> bool:
         """A status that cannot be read just now says nothing."""
-        is_unread = status == Status() and self.queue.folder(run).path.exists()
+        is_unread = status == Status(steps=status.steps) and self.queue.folder(run).path.exists()
         return not (is_unread or status.state.is_active or status.state is JobState.QUEUED)
 
     def _tell_end(self, run: str, status: Status) -> None:

@@ -35,6 +35,8 @@ from dit_studio.events import (
 from dit_studio.files import naming_disk_errors, write_atomically
 from dit_studio.jobs import liveness
 from dit_studio.jobs.event_log import EventReader, EventWriter, last_events
+from dit_studio.jobs.restarts import is_torchrun
+from dit_studio.jobs.run_names import shortened
 from dit_studio.locks import is_locked, try_lock
 
 _LOCK_TRIES, _LOCK_WAIT_SECONDS = 20, 0.025
@@ -129,7 +131,16 @@ class RunFolder:
 
     def read_status(self) -> Status:
         """What was written last; if that is damaged or gone, what the newest events tell."""
-        return self._written_status() or _status_after(last_events(self))
+        return self._written_status() or self._status_by_events()
+
+    def _status_by_events(self) -> Status:
+        status = _status_after(last_events(self))
+        if status.steps:
+            return status
+        try:
+            return msgspec.structs.replace(status, steps=self.recipe().train.steps)
+        except (StudioError, OSError):
+            return status
 
     def _written_status(self) -> Status | None:
         try:
@@ -153,9 +164,14 @@ class RunFolder:
             return True
         status = status or self.read_status()
         is_starting = status.state is JobState.PREPARING and not status.pid
-        if not status.state.is_active or not (status.is_of_another_machine or is_starting):
-            return False
-        return liveness.is_beating(self.path, status.heartbeat)
+        if status.state.is_active and (status.is_of_another_machine or is_starting):
+            return liveness.is_beating(self.path, status.heartbeat)
+        return status.state.is_active and self.has_launcher(status)
+
+    def has_launcher(self, status: Status | None = None) -> bool:
+        """The torchrun of this run is alive on this machine: it may start the run's processes again."""
+        status = status or self.read_status()
+        return bool(status.launcher) and not status.is_of_another_machine and is_torchrun(status.launcher)
 
     def is_alive_elsewhere(self) -> bool:
         """A process works on this run on another machine. No guess: looks on for seconds, a minute at most."""
@@ -283,7 +299,7 @@ def advance(status: Status, event: Event) -> Status:
         case Validation(loss=loss):
             changes = {"validation_loss": loss}
         case Started():
-            changes = {"devices": event.devices, "processes": event.processes}
+            changes = {"devices": event.devices, "processes": event.processes, "steps": event.steps or status.steps}
         case Measured(name=name, value=value):
             changes = {"metric": name, "metric_value": value}
         case PreviewSaved(file=file):
@@ -297,8 +313,8 @@ def advance(status: Status, event: Event) -> Status:
 
 def new_run_path(root: Path, name: str) -> Path:
     """A folder below `root` that does not exist yet, named by the time and by `name`."""
-    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
-    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{safe}"
+    safe = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    stem = f"{datetime.now():%Y%m%d-%H%M%S}-{shortened(safe).rstrip('-.') or 'run'}"
     path, count = root / stem, 1
     while path.exists():
         count += 1

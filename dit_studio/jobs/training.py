@@ -19,7 +19,7 @@ from dit_studio.events import Command, Event, Failure, JobState, Metrics, StateC
 from dit_studio.files import remove_leftovers
 from dit_studio.jobs import orphans, rank_failures, ranks, table
 from dit_studio.jobs.awake import awake_through
-from dit_studio.jobs.following import DISK_FULL_STATUS, UNWRITABLE_STATUS
+from dit_studio.jobs.death import DISK_FULL_STATUS, UNWRITABLE_STATUS
 from dit_studio.jobs.following import follow as follow
 from dit_studio.jobs.journal import Journal
 from dit_studio.jobs.run_folder import RunFolder, Status
@@ -49,7 +49,7 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
                 journal.say(event)
             except StudioError as error:  # the disk is full or stays away: say so to whoever listens, and end
                 _log.error("%s", error)
-                journal.end(error.message)
+                journal.end(error)
                 yield failure_of(error)
                 yield StateChanged(state=JobState.FAILED, message=error.message)
                 return

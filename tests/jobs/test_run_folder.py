@@ -9,9 +9,9 @@ import pytest
 
 from dit_studio.config import Recipe, parse_recipe
 from dit_studio.errors import RunError
-from dit_studio.events import Command, Failure, JobState, Metrics, StateChanged
+from dit_studio.events import Command, Failure, JobState, Metrics, Started, StateChanged
 from dit_studio.jobs.event_log import EventReader, EventWriter
-from dit_studio.jobs.run_folder import RunFolder, Status, new_run_path
+from dit_studio.jobs.run_folder import RunFolder, Status, advance, new_run_path
 from dit_studio.jobs.run_list import list_runs
 
 
@@ -154,7 +154,21 @@ def test_a_damaged_status_is_made_up_for_by_the_events(folder: RunFolder) -> Non
 
 def test_a_damaged_status_without_events_counts_as_idle(folder: RunFolder) -> None:
     (folder.path / "status.json").write_bytes(b"{")
+    assert folder.read_status() == Status(steps=7)
+    (folder.path / "run.toml").write_text("[train]\nsteps = -1\n")
     assert folder.read_status() == Status()
+
+
+def test_a_run_that_goes_on_with_more_steps_counts_to_these(folder: RunFolder) -> None:
+    before = Status(state=JobState.PREPARING, step=7, steps=7)
+    started = Started(steps=100, parameters=1, device="cpu", precision="fp32", images=1, validation_images=0)
+    assert advance(before, started).steps == 100
+    with EventWriter(folder) as writer:
+        writer.append(started)
+        writer.append(metrics(60))
+    (folder.path / "status.json").unlink()
+    status = folder.read_status()
+    assert (status.step, status.steps) == (60, 100)
 
 
 def test_the_list_of_runs_is_newest_first_and_names_what_is_broken(tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from dit_studio.events import (
     Failure,
     JobState,
     Metrics,
+    Notice,
     PreviewSaved,
     Resumed,
     Started,
     StateChanged,
     Validation,
 )
-from dit_studio.jobs import training
+from dit_studio.jobs import following, training
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.run_folder import RunFolder
 from tests.engine.test_distributed import free_port
@@ -33,6 +34,7 @@ from tests.jobs.conftest import MakeRun
 
 LIMIT_SECONDS = 120
 QUIET = ("train.precision=fp32", "train.preview_every=0", "train.checkpoint_every=0")
+ACTIVE = (JobState.PREPARING, JobState.RUNNING, JobState.STOPPING)
 Kind = TypeVar("Kind", bound=Event)
 Losses = dict[int, list[float | None]]
 
@@ -132,21 +134,43 @@ def test_a_split_model_goes_on_in_one_process_and_in_two_copies(make_run: MakeRu
     assert_equal({step: values[:2] for step, values in found.items()}, {s: v[:2] for s, v in expected.items()})
 
 
-def test_a_killed_process_is_started_again_with_the_others(make_run: MakeRun, tmp_path: Path) -> None:
+def followed(folder: RunFolder, react: Callable[[Event], None]) -> list[Event]:
+    """What somebody sees who watches a run that is at work already, until there is no more to see."""
+    seen = []
+    for event in following.follow(folder):
+        if event is not None:
+            seen.append(event)
+            react(event)
+    return seen
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_is_started_again_with_the_others(make_run: MakeRun, tmp_path: Path, victim: int) -> None:
     settings = ("train.precision=fp32", "train.preview_every=0", "train.checkpoint_every=20", "train.steps=60")
     template = make_run(*settings, name="one")
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(dump_recipe(template.recipe()))
     folder, log = RunFolder(tmp_path / "run"), tmp_path / "log.txt"
     process = torchrun("dit_studio", "train", recipe, "--out", folder.path, restarts=1, log=log)
-    wait_until(lambda: last_step(folder) > 20, process, log)
-    processes_of(process.pid)[1].send_signal(signal.SIGKILL)
+    wait_until(lambda: last_step(folder) > 0, process, log)
+    killed: list[int] = []
+
+    def kill(event: Event) -> None:
+        assert folder.observed_status().state in (*ACTIVE, JobState.FINISHED), "no list shows it as ended"
+        if isinstance(event, Metrics) and event.step > 20 and not killed:
+            killed.append(victim)
+            processes_of(process.pid)[victim].send_signal(signal.SIGKILL)
+
+    events = followed(folder, kill)
     assert process.wait(LIMIT_SECONDS) == 0, log.read_text()
-    events = list(folder.read_events())
-    resumed = first(events, Resumed)
-    assert resumed.step in (20, 40, 60)
-    failure = first(events, Failure)
-    assert "Process 2 of 2 on" in failure.message
+    assert events[-1] == list(folder.read_events())[-1], "it is watched to the end"
+    assert first(events, Resumed).step in (20, 40, 60)
+    assert not any(isinstance(event, Failure) for event in events)
+    states = {event.state for event in events if isinstance(event, StateChanged)}
+    assert states <= {*ACTIVE, JobState.FINISHED}
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    if victim == 1:
+        assert any("Process 2 of 2 on" in notice and "(restart 1 of 1)" in notice for notice in notices), notices
     assert folder.read_status().state is JobState.FINISHED
     assert_equal(losses(events), losses(train_on_one(template)))
 
