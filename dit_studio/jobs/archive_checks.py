@@ -18,6 +18,7 @@ from dit_studio.jobs.archive_format import (
     VERSION,
     Manifest,
     why_not_name,
+    why_not_run,
     why_not_together,
 )
 
@@ -98,6 +99,8 @@ def _check_entries(archive: zipfile.ZipFile, manifest: Manifest, path: Path) -> 
     for file in manifest.files:
         if archive.getinfo(FILES + file.path).file_size != file.size_bytes:
             raise damaged(path, f"{file.path} has another size than its manifest says")
+    if why_not := why_not_run(files):
+        raise damaged(path, why_not)
     if "run.toml" not in files:
         raise RunError(f"{path.name} holds no run: it has no run.toml.", remedy=_CHOOSE)
     _check_sizes(archive, manifest, path)

@@ -15,6 +15,8 @@ FILES = "run/"  # what the names of the run's files begin with
 FORMAT, VERSION = "dit-studio run", 1
 _IMPOSSIBLE_LETTERS = set('\\:*?"<>|')  # on some system or other
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
+_FOLDERS_OF_A_RUN = ("checkpoints", "previews", "commands")
+_FILES_OF_A_RUN = ("run.toml", "status.json", "events.jsonl", "label.json", "environment.json", "run.lock")
 _MOST_IN_A_PART, _MOST_IN_A_NAME = 200, 1000  # bytes
 
 
@@ -73,4 +75,15 @@ def why_not_together(names: Iterable[str]) -> str:
     for name in seen:
         if any(str(parent) in seen for parent in PurePosixPath(name).parents):
             return f"{name} lies in what is a file"
+    return ""
+
+
+def why_not_run(names: Iterable[str]) -> str:
+    """Why these files are not those of a run: a file where it has a folder, or the other way round; "" if they are."""
+    for name in names:
+        top, slash, _ = folded(name).partition("/")
+        if top in _FOLDERS_OF_A_RUN and not slash:
+            return f"{name} is a file, and in a run it is a folder"
+        if top in _FILES_OF_A_RUN and slash:
+            return f"{top} is a folder, and in a run it is a file"
     return ""

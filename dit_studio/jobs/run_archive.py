@@ -32,13 +32,14 @@ from dit_studio.jobs.archive_format import (
 )
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.run_folder import RunFolder
-from dit_studio.jobs.run_label import change_label, read_label
+from dit_studio.jobs.run_label import change_label, checked, read_label, shortened
 
 Checkpoints = Literal["all", "newest", "none"]
 CHECKPOINTS: tuple[Checkpoints, ...] = ("all", "newest", "none")
 _BLOCK = 2**20
 _SPARE_BYTES = 64 * 2**20  # left free on the disk
 _PACKED = (".toml", ".json", ".jsonl", ".txt", ".csv", ".html", ".svg")
+_LEAST_TIMES_SMALLER = 2  # packed; a history is some four times smaller, and what was to be too much is said in time
 _LEFT_OUT = ("commands", "set-aside")  # folders that mean nothing elsewhere
 _LEFTOVER_SECONDS = 24 * 3600.0
 _GROWING = ("events.jsonl",)  # by whole lines
@@ -58,8 +59,9 @@ def export_run(folder: str, path: str, checkpoints: Checkpoints = "all") -> Gene
     if checkpoints not in CHECKPOINTS:
         raise RunError(f"checkpoints = {checkpoints} is not possible.", remedy=f"It is {', '.join(CHECKPOINTS)}.")
     chosen = _chosen_checkpoints(run, checkpoints)
-    total = sum(_size(file) for kept in chosen for file in _files_in(kept)) + sum(map(_size, _other_files(run)))
-    _need_room(out.parent, total)
+    files = [*(file for kept in chosen for file in _files_in(kept)), *_other_files(run)]
+    total = sum(map(_size, files))
+    _need_room(out.parent, sum(map(_packed_size, files)))
     with open_atomically(out) as file, zipfile.ZipFile(file, "w") as archive:
         writing = _Writing(archive, run, total)
         for checkpoint in chosen:
@@ -197,6 +199,11 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _packed_size(path: Path) -> int:
+    """What it takes in the archive, at most in all likelihood."""
+    return _size(path) // _LEAST_TIMES_SMALLER if path.name.endswith(_PACKED) else _size(path)
+
+
 def _left_out_words(names: list[str]) -> str:
     if not names:
         return ""
@@ -217,8 +224,10 @@ def import_run(path: str, root: str) -> Generator[Progress | Written]:
         _need_room(place, manifest.size_bytes)
         yield from _unpack(archive, manifest, folder, source)
         _settle(RunFolder(folder))
+        note = _settle_label(RunFolder(folder))
         run = _reveal(folder, place, manifest.name)
-    yield Written(file=str(run), size_bytes=manifest.size_bytes, note=_imported_words(RunFolder(run), manifest.name))
+    note = " ".join(filter(None, (_imported_words(RunFolder(run), manifest.name), note)))
+    yield Written(file=str(run), size_bytes=manifest.size_bytes, note=note)
 
 
 @contextmanager
@@ -262,7 +271,7 @@ def _read_to_the_end(packed: IO[bytes]) -> None:
 
 
 def _settle(run: RunFolder) -> None:
-    """What was at work when it was exported has no process here; what was queued or archived there is neither here."""
+    """What was at work when it was exported has no process here; what was queued there is not here."""
     for name in ("checkpoints", "previews", "commands"):
         (run.path / name).mkdir(exist_ok=True)
     status = run.read_status()
@@ -273,9 +282,21 @@ def _settle(run: RunFolder) -> None:
             writer.append(StateChanged(state=JobState.INTERRUPTED, step=status.step, message=message))
         run.write_status(changed)
     elif status.state is JobState.QUEUED:
-        run.write_status(msgspec.structs.replace(status, state=JobState.IDLE))
-    if read_label(run).is_archived:
-        change_label(run, is_archived=False)
+        waited_to_go_on = bool(run.checkpoints())
+        state = JobState.STOPPED if waited_to_go_on else JobState.IDLE
+        run.write_status(msgspec.structs.replace(status, state=state))
+
+
+def _settle_label(run: RunFolder) -> str:
+    """The run is shown, by a label that is possible here; a sentence if something of it had to go."""
+    label = read_label(run)
+    fitting = shortened(label)
+    change_label(run, title=fitting.title, tags=fitting.tags, note=fitting.note, is_archived=False)
+    try:
+        checked(label)
+    except RunError as error:
+        return f"{error.message} What was too much is left out."
+    return ""
 
 
 def _reveal(folder: Path, root: Path, name: str) -> Path:

@@ -59,6 +59,15 @@ def checked(label: Label) -> Label:
     return msgspec.structs.replace(label, title=title, note=note, tags=tags_in(label.tags))
 
 
+def shortened(label: Label) -> Label:
+    """A label from elsewhere as it is possible here: texts are cut, and what cannot be printed or is too much goes."""
+    title = " ".join(_printable(" ".join(label.title.split()))[:_MOST_IN_A_TITLE].split())
+    note = _printable(label.note.strip(), besides="\n\t")[:_MOST_IN_A_NOTE].strip()
+    words = (_printable(word).lstrip("#") for word in re.split(r"[,\s]+", " ".join(label.tags)))
+    tags = list(dict.fromkeys(word for word in words if 0 < len(word) <= _MOST_IN_A_TAG))[:_MOST_TAGS]
+    return msgspec.structs.replace(label, title=title, note=note, tags=tags_in(tags))
+
+
 def tags_in(words: Iterable[str]) -> tuple[str, ...]:
     """Words as tags, each once, in their order; commas and spaces part them. Raises: RunError."""
     found: dict[str, str] = {}
@@ -89,6 +98,10 @@ def title_of(folder: RunFolder) -> str:
 def titled(folder: RunFolder, label: Label) -> str:
     """The label's title; without one the folder's name as it was typed, without the time before it."""
     return label.title or re.sub(r"^\d{8}-\d{6}-", "", folder.name)
+
+
+def _printable(text: str, *, besides: str = "") -> str:
+    return "".join(letter for letter in text if letter.isprintable() or letter in besides)
 
 
 def _refuse_control_characters(text: str, what: str) -> None:

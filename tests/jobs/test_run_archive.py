@@ -1,6 +1,7 @@
 """A run as one file: what comes back is what went in, and a file that is not what it should be leaves nothing."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,13 +13,14 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from dit_studio.config import parse_recipe
 from dit_studio.errors import DiskFullError, RunError, StudioError
 from dit_studio.events import JobState, Metrics, Progress, Written
+from dit_studio.files import open_atomically
 from dit_studio.jobs import run_archive
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.run_archive import export_run, import_run
@@ -131,10 +133,16 @@ def test_a_run_at_work_is_exported_as_it_was_and_imported_as_interrupted(root: P
 def test_queued_becomes_idle_and_archived_is_shown(root: Path, tmp_path: Path) -> None:
     folder = _make(root, state=JobState.QUEUED)
     change_label(folder, is_archived=True)
-    _end(export_run(str(folder.path), str(tmp_path / "a.dit-run")))
+    _end(export_run(str(folder.path), str(tmp_path / "a.dit-run"), "none"))
     imported = RunFolder(Path(_end(import_run(str(tmp_path / "a.dit-run"), str(tmp_path / "b"))).file))
     assert imported.read_status().state is JobState.IDLE
     assert (read_label(imported).is_archived, read_label(imported).tags) == (False, ("a", "b"))
+
+
+def test_what_waited_to_go_on_can_be_resumed(root: Path, tmp_path: Path) -> None:
+    _end(export_run(str(_make(root, state=JobState.QUEUED).path), str(tmp_path / "a.dit-run")))
+    imported = RunFolder(Path(_end(import_run(str(tmp_path / "a.dit-run"), str(tmp_path / "b"))).file))
+    assert imported.read_status().state is JobState.STOPPED
 
 
 def test_a_checkpoint_that_is_removed_meanwhile_is_whole_or_not_there(root: Path, tmp_path: Path) -> None:
@@ -230,6 +238,52 @@ def test_a_file_in_the_run_itself_and_a_full_disk_are_refused(
     assert list((tmp_path / "b").iterdir()) == []
 
 
+class _Disk:
+    """A file on a disk that takes so many bytes."""
+
+    def __init__(self, file: BinaryIO, room: int) -> None:
+        self._file, self._room = file, room
+
+    def write(self, data: bytes) -> int:
+        if self._file.tell() + len(data) > self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("room", [10, 5_000, 500_000])  # full at the first entry, within one, near the end
+def test_a_disk_that_fills_up_meanwhile_is_said_and_nothing_stays(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    @contextlib.contextmanager
+    def filling_up(path: Path) -> Iterator[_Disk]:
+        with open_atomically(path) as file:
+            yield _Disk(file, room)
+
+    monkeypatch.setattr(run_archive, "open_atomically", filling_up)
+    folder = _make(root)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DiskFullError, match=r"There is no room to write .*a\.dit-run: [\d,]+ MB are free"):
+        list(export_run(str(folder.path), str(tmp_path / "out" / "a.dit-run")))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_long_history_needs_less_room_than_it_has_letters(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _make(root)
+    with EventWriter(folder) as writer:
+        for step in range(51, 5_000):
+            writer.append(Metrics(step=step, loss=1 / step, learning_rate=1e-3))
+    monkeypatch.setattr(run_archive, "_SPARE_BYTES", 0)
+    is_free = (folder.path / "events.jsonl").stat().st_size * 2 // 3
+    monkeypatch.setattr(run_archive, "free_bytes", lambda _path: is_free)
+    written = _end(export_run(str(folder.path), str(tmp_path / "a.dit-run"), "none"))
+    assert written.size_bytes < is_free
+
+
 def test_leftovers_of_imports_that_were_killed_go_after_a_day(archive: Path, tmp_path: Path) -> None:
     for name, age in (("old", 2 * 86_400), ("new", 60)):
         folder = tmp_path / "b" / f".import-{name}.tmp"
@@ -313,6 +367,9 @@ def test_links_are_refused(tmp_path: Path) -> None:
         ({"run.toml": _TOML, "A.png": b"1", "a.png": b"2"}, "twice"),
         ({"run.toml": _TOML, "é": b"1", "e\u0301": b"2"}, "twice"),
         ({"run.toml": _TOML, "a": b"1", "a/b": b"2"}, "lies in what is a file"),
+        ({"run.toml": _TOML, "checkpoints": b"1"}, "checkpoints is a file, and in a run it is a folder"),
+        ({"run.toml": _TOML, "Previews": b"1"}, "Previews is a file, and in a run it is a folder"),
+        ({"run.toml": _TOML, "events.jsonl/a": b"1"}, "events.jsonl is a folder, and in a run it is a file"),
         ({"other.toml": _TOML}, "it has no run.toml"),
         ({}, "it has no run.toml"),
     ],
@@ -421,3 +478,18 @@ def test_the_name_of_a_run_leads_nowhere_else(tmp_path: Path, name: str) -> None
     assert Path(written.file).parent == tmp_path / "b"
     assert [file.name for file in (tmp_path / "b").iterdir()] == [Path(written.file).name]
     assert "could not be taken" in written.note
+
+
+def test_a_label_that_is_too_long_is_shortened_with_a_note(tmp_path: Path) -> None:
+    label = {
+        "title": "a b" * 100, "note": "c\n" * 5000, "is_archived": True,
+        "tags": ["d" * 33, "fine", "\u200b", *map(str, range(50))],
+    }  # fmt: skip
+    path = _forged(tmp_path / "a.dit-run", {"run.toml": _TOML, "label.json": json.dumps(label).encode()})
+    written = _end(import_run(str(path), str(tmp_path / "b")))
+    assert "The name has 300 letters; at most 120 are possible. What was too much is left out." in written.note
+    kept = read_label(RunFolder(Path(written.file)))
+    assert kept.title == ("a b" * 100)[:120]
+    assert kept.tags == ("fine", *map(str, range(31)))
+    assert len(kept.note) == 3999
+    assert not kept.is_archived
