@@ -31,17 +31,16 @@ from dit_studio.cli_latents import add_vae_options, inspect_vae, is_vae
 from dit_studio.cli_models import add_assume_option, inspect_model
 from dit_studio.cli_output import Ticker, UsageError, answer, number, say, say_at_once, show
 from dit_studio.cli_queue import add_queue_options, run_queue
-from dit_studio.cli_recipe import add_recipe_options, check_before_start, recipe_and_its_start, recipe_of
+from dit_studio.cli_recipe import add_recipe_options, check_before_start, check_room, recipe_and_its_start, recipe_of
 from dit_studio.cli_report import add_report_options, run_report
 from dit_studio.cli_runs import add_runs_options, run_runs
 from dit_studio.cli_sample import add_sample_options, run_sample
 from dit_studio.cli_tensorboard import add_tensorboard_options, run_tensorboard
-from dit_studio.cli_train import check_same_settings, training_events
+from dit_studio.cli_train import training_events
 from dit_studio.config import SECTIONS, fields_of
 from dit_studio.errors import ConfigError, StudioError
 from dit_studio.events import (
     CheckStatus,
-    Command,
     DataSummary,
     Event,
     Failure,
@@ -50,6 +49,7 @@ from dit_studio.events import (
     StateChanged,
 )
 from dit_studio.jobs.awake import MAY_SLEEP
+from dit_studio.launch_environment import is_under_torchrun, rank
 from dit_studio.opened_models import foreign_kind
 from dit_studio.places import runs_dir
 
@@ -227,11 +227,10 @@ def _train(options: argparse.Namespace) -> int:
         return _resume(options)
     if options.recipe is None:
         raise UsageError("train takes a RECIPE.toml, or --resume RUN.")
-    from dit_studio.jobs import ranks
     from dit_studio.jobs.run_folder import RunFolder, new_run_path
 
     recipe = recipe_and_its_start(options)
-    if ranks.is_under_torchrun():
+    if is_under_torchrun():
         return _train_together(recipe, options)
     name = Path(recipe.data.path).name or options.recipe.stem
     out = options.out or new_run_path(runs_dir(), name)
@@ -243,16 +242,18 @@ def _train_together(recipe: Any, options: argparse.Namespace) -> int:
     """One of the processes that torchrun started. A run that is there goes on from its newest checkpoint."""
     from dit_studio.jobs import ranks
     from dit_studio.jobs.run_folder import RunFolder
+    from dit_studio.jobs.same_settings import check_same_settings
 
     if options.out is None:
         raise UsageError("Under torchrun all processes share one run folder, and each start goes on in it: --out RUN.")
     folder = RunFolder(options.out)
-    if ranks.rank() > 0:
+    if rank() > 0:
         return ranks.assist(folder, recipe)
     is_there = folder.is_run()
     if is_there:
         check_same_settings(recipe, folder.recipe(), options.out)
     else:
+        check_room(recipe, options.out)
         RunFolder.create(options.out, recipe)
     return _run_training(folder, options, resume=is_there)
 
@@ -268,7 +269,7 @@ def _resume(options: argparse.Namespace) -> int:
         raise UsageError("--resume goes on in the run's own folder with its own recipe: leave out the others.")
     folder = RunFolder.open(options.resume)
     changes = bool(options.settings or options.data)
-    if ranks.rank() > 0:
+    if rank() > 0:
         return ranks.assist(folder, recipe_of(folder.path / "run.toml", options) if changes else folder.recipe())
     if changes:
         recipe = recipe_of(folder.path / "run.toml", options)
@@ -290,13 +291,11 @@ def _list_settings() -> None:
 
 
 def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> int:
-    from dit_studio.jobs import ranks
-
     ticker, steps = Ticker(), folder.recipe().train.steps
     say(f"run {folder.path}")
     state, failure = JobState.PREPARING, None
-    with _stopping_on_interrupt(folder) as presses:
-        for event in training_events(folder, resume=resume):
+    with _counting_interrupts() as presses:
+        for event in training_events(folder, resume=resume, is_stop_asked=lambda: bool(presses)):
             show(event, ticker, steps)
             if isinstance(event, StateChanged):
                 state = event.state
@@ -310,7 +309,7 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
         validation_loss=status.validation_loss, seconds=round(status.seconds, 3), preview=status.preview,
         error=failure.message if failure else None,
     )  # fmt: skip
-    if ranks.is_under_torchrun():  # which would start anew what did not end with 0
+    if is_under_torchrun():  # which would start anew what did not end with 0
         return 1 if failure is not None and failure.code != "finished" else 0
     if failure is not None:
         return 1
@@ -318,8 +317,8 @@ def _run_training(folder: Any, options: argparse.Namespace, *, resume: bool) -> 
 
 
 @contextmanager
-def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
-    """The first Ctrl-C (or SIGTERM) saves and stops; the second ends at once. Gives the presses so far."""
+def _counting_interrupts() -> Iterator[list[int]]:
+    """Gives the presses of Ctrl-C (or SIGTERMs) so far: the first is to save and stop; the second ends at once."""
     presses: list[int] = []
 
     def on_signal(number: int, _: object) -> None:
@@ -327,7 +326,6 @@ def _stopping_on_interrupt(folder: Any) -> Iterator[list[int]]:
         if len(presses) > 1:
             raise KeyboardInterrupt
         say_at_once("\nstopping after this step, and saving; once more to end at once.")
-        folder.send(Command.STOP)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -4,7 +4,8 @@ import socket
 from pathlib import Path
 
 from dit_studio.device_names import AUTO, named
-from dit_studio.jobs.run_folder import Status
+from dit_studio.jobs.run_folder import RunFolder, Status
+from dit_studio.jobs.run_label import title_of
 from dit_studio.jobs.run_list import list_runs
 
 
@@ -14,16 +15,21 @@ def why_device_is_taken(device: str, root: Path) -> str:
     `root` is the folder of runs; "auto", and a run that does not say where it is, may be any.
     """
     for run in list_runs(root):
-        if run.status.state.is_active and _is_here(run.status) and _may_be_same(named(device), run.status.devices):
+        if (
+            run.status.state.is_active
+            and is_here(run.folder, run.status)
+            and _may_be_same(named(device), run.status.devices)
+        ):
             return (
-                f"{run.folder.name} is at work on this device. What is measured beside it would be wrong, and could "
-                "take the memory that it needs: stop it first, or wait for its end."
+                f"{title_of(run.folder)} is at work on this device. What is measured beside it would be wrong, and "
+                "could take the memory that it needs: stop it first, or wait for its end."
             )
     return ""
 
 
-def _is_here(status: Status) -> bool:
-    return status.host in ("", socket.gethostname())
+def is_here(folder: RunFolder, status: Status) -> bool:
+    """Whether a run that is at work is so on this machine: where it does not say, by its lock."""
+    return status.host == socket.gethostname() or (not status.host and folder.is_locked())
 
 
 def _may_be_same(wanted: tuple[str, ...], used: tuple[str, ...]) -> bool:

@@ -8,6 +8,8 @@ from dit_studio.config import Recipe, load_recipe, resolve
 from dit_studio.device_names import named
 from dit_studio.errors import StudioError
 from dit_studio.events import Check, CheckStatus
+from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.same_settings import check_same_settings
 from dit_studio.jobs.torchrun import Cluster
 
 _SHARED = (
@@ -20,7 +22,7 @@ _MOUNTS = Path("/proc/self/mounts")
 def command_checks(recipe: Recipe | None, file: str, out: str, cluster: Cluster) -> list[Check]:
     """Failed lines and warnings. `recipe`: the settings that are meant, None if they are not possible; `file`: where
     they are to be saved, and `out`: the run folder, as they are typed."""
-    checks = [*_recipe_checks(recipe, file), *_out_checks(out), *_host_checks(cluster)]
+    checks = [*_recipe_checks(recipe, file), *_out_checks(recipe, out), *_host_checks(cluster)]
     if recipe is not None:
         checks += [*_device_checks(recipe, cluster), *(_disk_checks(recipe, file, out) if cluster.hosts > 1 else ())]
     return checks
@@ -49,11 +51,36 @@ def _unsaved(recipe: Recipe, file: str) -> Iterator[Check]:
         yield _failed("Recipe", f"{file} holds other settings than these.", "Press Save recipe.")
 
 
-def _out_checks(out: str) -> Iterator[Check]:
+def _out_checks(recipe: Recipe | None, out: str) -> Iterator[Check]:
     if not out:
         yield _failed("Run folder", "The run has no folder.", "Name one that every host can write.")
     elif not Path(out).is_absolute():
         yield _relative("Run folder", out)
+    else:
+        yield from _there_checks(recipe, RunFolder(Path(out)))
+
+
+def _there_checks(recipe: Recipe | None, folder: RunFolder) -> Iterator[Check]:
+    """Of what is at the run folder's place already: a run with these settings goes on, all else is in the way."""
+    try:
+        if not folder.is_run():
+            yield from _foreign_checks(folder.path)
+        elif recipe is not None:
+            check_same_settings(recipe, folder.recipe(), folder.path)
+    except StudioError as error:
+        yield _failed("Run folder", error.message, "Name another folder, or put the settings back to go on with it.")
+
+
+def _foreign_checks(path: Path) -> Iterator[Check]:
+    remedy = "Name a folder that is not there yet."
+    try:
+        if not path.is_dir():
+            if path.exists():
+                yield _failed("Run folder", f"{path} is a file.", remedy)
+        elif any(path.iterdir()):
+            yield _warning("Run folder", f"{path} holds other files, and no run.", remedy)
+    except OSError as error:
+        yield _failed("Run folder", f"{path} cannot be read: {error.strerror}.", remedy)
 
 
 def _relative(name: str, path: str) -> Check:

@@ -106,3 +106,13 @@ def test_the_choices_are_remembered(dialog: CommandDialog, settings: Settings, q
     assert (again.hosts.value(), again.least.value(), again.head.text()) == (16, 3, "node01")
     assert (again.file.text(), again.out.text()) == ("/shared/recipe.toml", "/shared/run")
     again.close()
+
+
+def test_the_devices_of_a_host_begin_with_those_of_the_recipe(dialog: CommandDialog, tmp_path: Path) -> None:
+    recipe = parse_recipe({"train": {"batch_size": 64, "device": "cuda:0,cuda:1"}})
+    dialog.show_for(lambda: recipe, file=str(tmp_path / "recipe.toml"), out=str(tmp_path / "run"))
+    assert dialog.devices.value() == 2
+    assert not [message for message in failed(dialog) if "each host is to take" in message]
+    dialog.devices.setValue(4)
+    dialog.show_for(lambda: RECIPE)
+    assert dialog.devices.value() == 4, "one device says nothing of the hosts"

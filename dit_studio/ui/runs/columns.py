@@ -71,7 +71,7 @@ COLUMNS = (
         "What the run does now, or how it ended.",
         120,
     ),
-    Column("progress", "Progress", _progress, share_done, "Optimiser steps done, of those planned.", 108),
+    Column("progress", "Progress", _progress, share_done, "Optimiser steps done, of those planned.", 148),
     Column(
         "loss",
         "Loss",

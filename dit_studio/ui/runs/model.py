@@ -11,6 +11,7 @@ from dit_studio.jobs.run_filter import matches
 from dit_studio.ui.runs.columns import COLUMNS, PLACES, search_words
 from dit_studio.ui.runs.listing import RunRow
 from dit_studio.ui.runs.thumbnails import THUMBNAIL_SIZE, Thumbnails
+from dit_studio.ui.train.amounts import count
 from dit_studio.ui.train.model_words import changes_line
 from dit_studio.ui.widgets.rows_model import neighbours
 
@@ -193,6 +194,7 @@ def _tooltip(row: RunRow) -> str:
     devices = ", ".join(status.devices)
     lines = [
         str(row.path),
+        f"Step {count(status.step)} of {count(status.steps)}." if status.steps else "",
         summary.label.note,
         changes_line(summary.recipe.model) if summary.recipe else "",
         f"{status.metric}: the newest figure" if status.metric else "",

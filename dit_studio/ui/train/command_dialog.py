@@ -65,6 +65,7 @@ class CommandDialog(QDialog):
         for edit, path in ((self.file, file), (self.out, out)):
             if path:
                 edit.setText(path)
+        self._take_devices_of(current())
         self.refresh()
         self.show()
         self.raise_()
@@ -99,6 +100,11 @@ class CommandDialog(QDialog):
             self.refresh()
 
     # --------------------------------------------------------------------------------------------- how
+
+    def _take_devices_of(self, recipe: Recipe | None) -> None:
+        """A recipe that names several devices is meant for so many on each host."""
+        if recipe is not None and (count := len(named(recipe.train.device))) > 1:
+            self.devices.setValue(count)
 
     def _cluster(self) -> Cluster:
         return Cluster(
