@@ -66,13 +66,16 @@ def _list(options: argparse.Namespace) -> int:
         say(_line(row))
     if not rows:
         say(f"Nothing waits below {queue.root}.")
-    elif not queue.is_kept():
+    elif any(not row["host"] for row in rows) and not queue.is_kept():
         say(_NOT_KEPT)
+    if any(row["host"] for row in rows):
+        say(_OF_ANOTHER)
     answer(options, entries=rows, is_kept=queue.is_kept(), problem=queue.problem)
     return 0
 
 
 _NOT_KEPT = "Nothing starts by itself now: dit-studio queue run starts what waits."
+_OF_ANOTHER = "What waits for another machine starts there only; to run it here, remove it and add it again."
 
 
 def _rows(queue: Queue) -> list[dict[str, Any]]:
@@ -93,12 +96,15 @@ def _row(entry: QueueEntry, status: Status) -> dict[str, Any]:
     return {
         "position": 0, "name": entry.run, "devices": entry.devices, "is_held": entry.is_held, "resume": entry.resume,
         "state": status.state, "step": status.step, "steps": status.steps,
+        "host": "" if entry.is_for_this_machine else entry.host,
     }  # fmt: skip
 
 
 def _line(row: dict[str, Any]) -> str:
     """ "  2  20260301-142233-digits            cuda:0      queued, held"."""
     state = f"{row['state']}{', held' if row['is_held'] else ''}{', goes on' if row['resume'] else ''}"
+    if row["host"]:
+        state += f", for {row['host']}"
     if row["step"]:
         state += f"  step {row['step']:,} of {row['steps']:,}"
     return f"{row['position'] or '–':>3}  {row['name']:<36} {', '.join(row['devices']):<12} {state}"
@@ -228,8 +234,8 @@ def _wait(queue: Queue, options: argparse.Namespace) -> int:
     failed = [run for run, status in ended.items() if status.state in _FAILURES]
     runs = [{"name": run, "state": status.state, "step": status.step, "steps": status.steps,
              "message": status.message} for run, status in ended.items()]  # fmt: skip
-    held = len(queue.entries())
-    say(f"Nothing is left to start. Ended: {len(ended)}, of these failed: {len(failed)}; held: {held}.")
+    held = sum(entry.is_for_this_machine for entry in queue.entries())
+    say(f"Nothing is left to start here. Ended: {len(ended)}, of these failed: {len(failed)}; held: {held}.")
     answer(options, runs=runs, failed=failed)
     return 1 if failed else 0
 
@@ -239,7 +245,8 @@ def _follow(queue: Queue, ended: dict[str, Status]) -> None:
     ticker, going = Ticker(), set[str]()
     while True:
         queue.keep_going()
-        statuses = {entry.run: queue.folder(entry.run).read_status() for entry in queue.listed() if not entry.is_held}
+        ours = [entry.run for entry in queue.listed() if entry.is_for_this_machine and not entry.is_held]
+        statuses = {run: queue.folder(run).read_status() for run in ours}
         for run in sorted(going):
             status = queue.folder(run).read_status()
             if run not in ended and not _is_going(status) and status.state is not JobState.IDLE:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dit_studio.jobs.run_folder import RunFolder
 
 _FLUSH_SECONDS = 0.1
+_LAST_BYTES = 64
 
 
 class EventWriter:
@@ -101,6 +102,7 @@ class EventReader:
     def __init__(self, folder: "RunFolder") -> None:
         self._path = folder.path / "events.jsonl"
         self._offset = 0
+        self._last = b""  # the end of what was read: another file that has grown past the offset has something else
         self.unreadable_lines = 0
 
     def history(self) -> Iterator[Event | None]:
@@ -114,7 +116,7 @@ class EventReader:
             if size > SHORT_BYTES:
                 long = LongHistory(self._path, size)
                 yield from long.read()
-                self._offset = long.end
+                self._offset, self._last = long.end, b""
                 yield from long.events()
         except OSError:
             return
@@ -128,14 +130,16 @@ class EventReader:
         if not whole and len(block) == limit_bytes:  # a line that is longer
             return self.poll(limit_bytes=2 * limit_bytes)
         self._offset += len(whole)
+        self._last = (self._last + whole)[-_LAST_BYTES:]
         return list(self._decode(whole))
 
     def _read(self, size: int) -> bytes:
         try:
             with self._path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < self._offset:  # another file by now
-                    self._offset = 0
-                file.seek(self._offset)
+                file.seek(self._offset - len(self._last))
+                if os.fstat(file.fileno()).st_size < self._offset or file.read(len(self._last)) != self._last:
+                    self._offset, self._last = 0, b""  # another file by now
+                    file.seek(0)
                 return file.read(size)
         except OSError:
             return b""

@@ -21,7 +21,7 @@ from dit_studio.device_names import named
 from dit_studio.errors import RunError, StudioError
 from dit_studio.events import JobState
 from dit_studio.files import naming_disk_errors, remove_folder, write_atomically
-from dit_studio.jobs.queue_order import QueueEntry
+from dit_studio.jobs.queue_order import QueueEntry, this_machine
 from dit_studio.jobs.run_folder import RunFolder, Status, new_run_path
 from dit_studio.locks import is_locked, try_lock
 
@@ -30,6 +30,7 @@ __all__ = ["LOG_FILE", "WINDOW_LOCK", "Queue", "QueueEntry"]
 WINDOW_LOCK = ".window.lock"  # held, below the folder of runs, by a window that tells of the runs' ends itself
 LOG_FILE = "queue.log"
 _CHANGE_LIMIT_SECONDS, _CHANGE_WAIT_SECONDS = 10.0, 0.02
+_MOVE_IT = "Give the folder another name: what waits is then found again."
 
 _log = logging.getLogger(__name__)
 _keepers: list[tuple[Path, "subprocess.Popen[bytes]"]] = []  # that we started; they outlive us
@@ -48,8 +49,8 @@ class Queue:
 
     @property
     def keeper_lock(self) -> Path:
-        """Held by the process that starts the runs."""
-        return self.root / ".queue_keeper.lock"
+        """Held by the process that starts this machine's runs; others on a shared disk have their own."""
+        return self.root / f".queue_keeper.{this_machine()}.lock"
 
     # --------------------------------------------------------------------------------------------- what is there
 
@@ -161,15 +162,15 @@ class Queue:
     # --------------------------------------------------------------------------------------------- the keeper
 
     def keep_going(self) -> None:
-        """See to it that a process of its own starts what waits, one run at a time on each device; it outlives us.
+        """See to it that a process of its own starts what waits for this machine, one run at a time on each device.
 
-        Raises: RunError if the one that we started last failed.
+        It outlives us. Raises: RunError if the one that we started last failed.
         """
         self._part_with_ended_keepers()
         if self.is_kept():
             return
         self.adopt(self._queued_folders())
-        if all(entry.is_held for entry in self.listed()):
+        if all(entry.is_held or not entry.is_for_this_machine for entry in self.listed()):
             return
         with naming_disk_errors(self.root), (self.root / LOG_FILE).open("ab") as log:
             process = subprocess.Popen(
@@ -209,6 +210,10 @@ class Queue:
                 return self.file.read_bytes()
             except FileNotFoundError:
                 return b"[]"
+            except OSError:
+                if not self.file.is_dir():
+                    raise
+        raise RunError(f"{self.file} is a folder, and the queue is kept in a file of that name.", remedy=_MOVE_IT)
 
     def _write(self, entries: list[QueueEntry]) -> None:
         write_atomically(self.file, msgspec.json.format(msgspec.json.encode(entries)) + b"\n")
@@ -244,13 +249,15 @@ class Queue:
 
 def _new_entry(folder: RunFolder, devices: tuple[str, ...], *, before: JobState = JobState.IDLE) -> QueueEntry:
     resume = before is not JobState.IDLE
-    return QueueEntry(run=folder.name, devices=devices, resume=resume, added=time.time(), before=before)
+    return QueueEntry(
+        run=folder.name, devices=devices, resume=resume, added=time.time(), before=before, host=this_machine()
+    )
 
 
 def _found_again(folder: RunFolder) -> QueueEntry:
-    """The entry of a queued run that the list has lost."""
+    """The entry of a queued run that the list has lost; which machine it was for is not known."""
     before = JobState.STOPPED if folder.checkpoints() else JobState.IDLE
-    return _new_entry(folder, devices_of(folder), before=before)
+    return msgspec.structs.replace(_new_entry(folder, devices_of(folder), before=before), host="")
 
 
 def devices_of(folder: RunFolder) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ class QueueKeeper:
 
     def _concerns_us(self, entry: QueueEntry) -> bool:
         status = self.queue.folder(entry.run).read_status()
-        is_waiting = status.state is JobState.QUEUED and not entry.is_held
+        is_waiting = status.state is JobState.QUEUED and not entry.is_held and entry.is_for_this_machine
         return is_waiting or _is_at_work_here(status)
 
     def _at_work(self, runs: list[str]) -> dict[str, Status]:
@@ -149,7 +149,8 @@ class QueueKeeper:
 
     def _strike_the_ended(self) -> None:
         """Entries whose run ended, or was removed, leave the list; an end that we saw coming is told."""
-        statuses = {entry.run: self.queue.folder(entry.run).read_status() for entry in self.queue.listed()}
+        ours = [entry.run for entry in self.queue.listed() if entry.is_for_this_machine]
+        statuses = {run: self.queue.folder(run).read_status() for run in ours}
         ended = {run for run, status in statuses.items() if self._has_ended(run, status)}
         self._watched |= {run for run, status in statuses.items() if status.state.is_active}
         if not ended:
@@ -186,12 +187,15 @@ class QueueKeeper:
         }
 
     def _start_what_is_due(self, busy: set[str]) -> None:
-        if not due(self.queue.entries(), busy):
+        if not due(self._startable(self.queue.listed()), busy):
             return
         with self.queue.changing() as entries:  # so that no other starter takes the same entry
-            for entry in due([entry for entry in entries if self.queue.waits(entry)], busy):
+            for entry in due(self._startable(entries), busy):
                 if not self._start(entry):
                     entries[entries.index(entry)] = msgspec.structs.replace(entry, is_held=True)
+
+    def _startable(self, entries: list[QueueEntry]) -> list[QueueEntry]:
+        return [entry for entry in entries if entry.is_for_this_machine and self.queue.waits(entry)]
 
     def _start(self, entry: QueueEntry) -> bool:
         """False if the run cannot start and not even that can be written down."""

@@ -1,5 +1,6 @@
 """Which runs of the queue start now, as a function of what waits and of the devices at work."""
 
+import socket
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -18,6 +19,16 @@ class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
     added: float = 0.0  # wall clock, seconds since 1970
     before: JobState = JobState.IDLE  # what the run was before it was queued
     tries: int = 0  # starts of which no process came
+    host: str = ""  # the machine that it was added on, whose devices are meant; empty: any
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        return self.host in ("", this_machine())
+
+
+def this_machine() -> str:
+    """Its name without the network's, which changes as it is carried about."""
+    return socket.gethostname().partition(".")[0]
 
 
 def due(entries: Sequence[QueueEntry], busy: Collection[str]) -> list[QueueEntry]:

@@ -33,6 +33,7 @@ from dit_studio.jobs.archive_format import (
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.run_label import change_label, checked, read_label, shortened
+from dit_studio.jobs.run_names import is_reserved
 
 Checkpoints = Literal["all", "newest", "none"]
 CHECKPOINTS: tuple[Checkpoints, ...] = ("all", "newest", "none")
@@ -302,7 +303,7 @@ def _settle_label(run: RunFolder) -> str:
 def _reveal(folder: Path, root: Path, name: str) -> Path:
     """Give the folder its name, with a number behind it if that is taken."""
     safe = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]+', "-", name).strip(" .")[:100]
-    stem = safe if safe and not why_not_name(safe) else "run"
+    stem = safe if safe and not why_not_name(safe) and not is_reserved(safe) else "run"
     for count in range(1, 10_000):
         path = root / (stem if count == 1 else f"{stem}-{count}")
         if path.exists():

@@ -140,6 +140,19 @@ def test_started_by_hand_or_deleted_it_leaves_the_queue(queue: Queue) -> None:
     assert queue.folder(a).read_status().state is JobState.PREPARING
 
 
+def test_a_folder_in_the_files_place_is_a_sentence_and_loses_nothing(queue: Queue) -> None:
+    (a,) = add(queue, "a")
+    queue.file.unlink()
+    queue.file.mkdir()
+    for act in (queue.entries, queue.listed, lambda: queue.add(recipe(), "b", devices=("cpu",)), queue.keep_going):
+        with pytest.raises(RunError, match=r"queue\.json is a folder") as raised:
+            act()
+        assert "another name" in raised.value.remedy
+    queue.file.rename(queue.root / "a run")
+    queue.adopt(queue._queued_folders())
+    assert waiting(queue) == [a]
+
+
 @pytest.mark.provokes_log
 @pytest.mark.parametrize("damage", ["torn", "edited", "nonsense", "empty"])
 def test_a_damaged_file_is_kept_aside_and_nothing_is_lost(queue: Queue, damage: str) -> None:

@@ -185,6 +185,47 @@ def test_runs_on_other_machines_hold_none(queue: Queue, keeper: QueueKeeper, scr
     assert script.order == [a]
 
 
+def test_what_was_added_elsewhere_starts_there(queue: Queue, keeper: QueueKeeper, script: Script) -> None:
+    a, b, c = add(queue, "a: cpu", "b: cpu", "c: cpu")
+    with queue.changing() as entries:
+        hosts = {a: "another-machine", b: "", c: entries[2].host}
+        entries[:] = [msgspec.structs.replace(entry, host=hosts[entry.run]) for entry in entries]
+    assert hosts[c] == socket.gethostname().partition(".")[0]
+    for run in (b, c):
+        keeper.look()
+        assert script.order[-1:] == [run]
+        script.processes[run].end()
+    keeper.look()
+    assert script.order == [b, c]
+    assert not keeper.has_work()
+    queue.keep_going()
+    assert not queue.is_kept(), "nothing is to be started here"
+    set_state(queue, a, JobState.FINISHED)  # it began and ended over there
+    keeper.look()
+    assert [entry.run for entry in queue.listed()] == [a], "whose end its own keeper tells"
+    assert not any(a in told for told in script.told)
+
+
+def test_a_run_whose_torchrun_starts_it_again_is_not_buried(
+    queue: Queue, keeper: QueueKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_keeper, "_SILENCE_LIMIT_SECONDS", 0.0)
+    (a,) = add(queue, "a: cpu")
+    words = [sys.executable, "-c", "input()", "torch.distributed.run"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as launcher:
+        dead = Status(state=JobState.RUNNING, pid=4_000_000, host=socket.gethostname(), launcher=launcher.pid)
+        queue.folder(a).write_status(dead)
+        for _ in range(3):
+            keeper.look()
+        assert state(queue, a) is JobState.RUNNING
+        assert queue.folder(a).observed_status().state is JobState.RUNNING
+        launcher.communicate(b"\n")
+    assert queue.folder(a).observed_status().state is JobState.INTERRUPTED
+    for _ in range(3):
+        keeper.look()
+    assert state(queue, a) is JobState.INTERRUPTED
+
+
 def test_held_entries_are_passed_over(queue: Queue, keeper: QueueKeeper, script: Script) -> None:
     a, b = add(queue, "a: cpu", "b: cpu")
     queue.hold(a, is_held=True)

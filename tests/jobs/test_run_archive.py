@@ -23,6 +23,7 @@ from dit_studio.events import JobState, Metrics, Progress, Written
 from dit_studio.files import open_atomically
 from dit_studio.jobs import run_archive
 from dit_studio.jobs.event_log import EventWriter
+from dit_studio.jobs.queue import Queue
 from dit_studio.jobs.run_archive import export_run, import_run
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.jobs.run_label import change_label, read_label
@@ -471,13 +472,19 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         list(import_run(str(tmp_path / "nowhere"), str(tmp_path)))
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "", "a/b", "con", "..", "x" * 500])
+@pytest.mark.parametrize(
+    "name",
+    ["../../evil", "/etc/evil", "", "a/b", "con", "..", "x" * 500, "queue.json", "Queue.JSON", "queue.log",
+     "queue.log.1", "queue-damaged-20260101-000000.json", ".window.lock", ".hidden", "-rf"],
+)  # fmt: skip
 def test_the_name_of_a_run_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     path = _forged(tmp_path / "a.dit-run", {"run.toml": _TOML}, change=lambda table: table.update(name=name))
     written = _end(import_run(str(path), str(tmp_path / "b")))
     assert Path(written.file).parent == tmp_path / "b"
     assert [file.name for file in (tmp_path / "b").iterdir()] == [Path(written.file).name]
     assert "could not be taken" in written.note
+    assert Queue(tmp_path / "b").entries() == []
+    assert not Path(written.file).name.startswith(("queue", ".", "-"))
 
 
 def test_a_label_that_is_too_long_is_shortened_with_a_note(tmp_path: Path) -> None:

@@ -191,3 +191,23 @@ def test_new_runs_get_names_of_their_own(tmp_path: Path) -> None:
     assert first.name.endswith("-my-data-ü")
     assert second != first
     assert second.parent == tmp_path
+    for name in ("x" * 500, "ü" * 500, "queue.json", "-rf", "..", ".window.lock", "con", "a.-" * 60):
+        path = new_run_path(tmp_path, name)
+        path.mkdir()
+        assert path.name[:8].isdecimal()
+        assert path.name[-1] not in "-."
+
+
+def test_another_file_of_events_is_read_from_its_beginning_however_long(folder: RunFolder) -> None:
+    reader = EventReader(folder)
+    with EventWriter(folder) as writer:
+        for step in range(1, 4):
+            writer.append(metrics(step))
+    assert len(reader.poll()) == 3
+    (folder.path / "events.jsonl").unlink()
+    with EventWriter(folder) as writer:
+        for step in range(4, 14):
+            writer.append(metrics(step))
+    assert [event.step for event in reader.poll() if isinstance(event, Metrics)] == list(range(4, 14))
+    assert reader.unreadable_lines == 0
+    assert reader.poll() == []
