@@ -1,7 +1,7 @@
 """A recipe on the command line: the file, what the words after it change, and what stands in the way of it."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from dit_studio.cli_models import add_assume_option, open_foreign
 from dit_studio.cli_output import Ticker, UsageError, say, show
 from dit_studio.config import Recipe, load_recipe, recipe_to_tables
 from dit_studio.errors import StudioError
-from dit_studio.events import CheckStatus, Preflight
+from dit_studio.events import Check, CheckStatus, Preflight
 from dit_studio.start_model import find_start, load_recipe_and_start
 
 
@@ -78,15 +78,30 @@ def check_before_start(recipe: Recipe, out: Path) -> None:
     """Say what stands in the way. Raises: StudioError if it cannot work."""
     from dit_studio.engine.plan import preflight
 
-    ticker, failed = Ticker(), []
+    ticker = Ticker()
     for event in preflight(recipe_to_tables(recipe), str(out)):
         if isinstance(event, Preflight):
-            for check in event.checks:
-                if check.status is not CheckStatus.OK:
-                    say(f"{check.status}: {check.message} {check.remedy}".rstrip())
-                if check.status is CheckStatus.FAILED:
-                    failed.append(f"{check.message} {check.remedy}")
+            _refuse_if_failed(event.checks)
         else:
             show(event, ticker, 0)
+
+
+def check_room(recipe: Recipe, out: Path) -> None:
+    """Say whether the run's folder can hold it: what is known at once, without a look at the images.
+
+    Raises: StudioError if it cannot.
+    """
+    from dit_studio.engine.plan import room_checks
+
+    _refuse_if_failed(room_checks(recipe, out))
+
+
+def _refuse_if_failed(checks: Iterable[Check]) -> None:
+    failed = []
+    for check in checks:
+        if check.status is not CheckStatus.OK:
+            say(f"{check.status}: {check.message} {check.remedy}".rstrip())
+        if check.status is CheckStatus.FAILED:
+            failed.append(f"{check.message} {check.remedy}")
     if failed:
         raise StudioError("Training was not started. " + failed[0])

@@ -27,6 +27,7 @@ SHARED = (
     "figures",
     "files",
     "findings",
+    "launch_environment",
     "locks",
     "model_settings",
     "npz_count",
@@ -88,6 +89,7 @@ MAY_IMPORT = {
     "events": ("event_base", "machine_events", "model_events"),
     "errors": (),
     "files": ("errors",),
+    "launch_environment": ("errors",),
 }
 MAY_USE = {
     "jobs": {"msgspec", "numpy", "tensorboardX", "wakepy"},
@@ -102,6 +104,7 @@ MAY_USE = {
     "fields": {"msgspec"},
     "figures": set(),
     "findings": set(),
+    "launch_environment": set(),
     "locks": set(),
     "npz_count": set(),
     "plot_colours": set(),

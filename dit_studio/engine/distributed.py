@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dit_studio import launch_environment
 from dit_studio.engine import device as devices
 from dit_studio.errors import (
     CheckpointError,
@@ -39,6 +40,8 @@ _WORDS_LIMIT = timedelta(days=7)  # one process may encode a data set, draw or m
 _TENSORS_LIMIT = timedelta(minutes=30)
 _POLL_SECONDS = 0.05
 _DEATH_SECONDS = 1.0  # for a process that let go of us to end
+_CONNECT_SECONDS = 5.0  # for one try to reach the meeting place
+_STOPPED = 1 << 40  # more than processes ever come: the first one says that it does not wait any more
 _PAUSE_POLL_SECONDS = 0.2  # in which rank 0 speaks to those that wait with it
 _LOST_WORDS = re.compile(
     r"gloo/|closed by peer|reset by peer|broken pipe|socket|nccl|connection was|timed out waiting", re.IGNORECASE
@@ -207,14 +210,24 @@ class _Said:
 # ------------------------------------------------------------------------------------------------- joining
 
 
+class StoppedBeforeJoiningError(StudioError):
+    """The first process was told to stop while it waited for the others."""
+
+
+def _never() -> bool:
+    return False
+
+
 @contextmanager
-def joined(device: str = "auto", *, limit_seconds: float | None = None) -> Iterator[World]:
+def joined(device: str = "auto", *, is_stop_asked: Callable[[], bool] = _never) -> Iterator[World]:
     """The world that this process belongs to, left properly at the end. `device`: as in train.device.
 
-    In it, what a back end throws because another process is gone is a ProcessLostError.
-    Raises: ConfigError if there are more processes than devices; StudioError if not all processes come in time.
+    `is_stop_asked` is asked in the first process while it waits for the others. In the world, what a back end throws
+    because another process is gone is a ProcessLostError.
+    Raises: ConfigError if there are more processes than devices; StudioError if not all processes come in time;
+    StoppedBeforeJoiningError, in all that came, if the first one is to stop meanwhile.
     """
-    world = join(device, limit_seconds=limit_seconds)
+    world = join(device, is_stop_asked=is_stop_asked)
     try:
         yield world
     except (RuntimeError, OSError) as error:
@@ -253,14 +266,9 @@ def is_loss(error: BaseException) -> bool:
     return isinstance(error, known) or (isinstance(error, RuntimeError) and bool(_LOST_WORDS.search(str(error))))
 
 
-def processes_started() -> int:
-    """How many processes torchrun started, this one among them; 1 without it."""
-    return _number("WORLD_SIZE", 1)
-
-
-def join(device: str = "auto", *, limit_seconds: float | None = None) -> World:
+def join(device: str = "auto", *, is_stop_asked: Callable[[], bool] = _never) -> World:
     """The world that this process belongs to; `joined` leaves it again. Raises: as `joined`."""
-    rank, size = _number("RANK", 0), processes_started()
+    rank, size = launch_environment.rank(), launch_environment.size()
     if size == 1:
         return World(device=devices.pick_device(device), hosts=(socket.gethostname(),))
     if not dist.is_available():
@@ -268,10 +276,14 @@ def join(device: str = "auto", *, limit_seconds: float | None = None) -> World:
             f"{size} processes were started, and this torch ({torch.__version__}) cannot let them work together.",
             remedy="Start one process, or install a torch with torch.distributed.",
         )
-    local_rank, local_size = _number("LOCAL_RANK", rank), _number("LOCAL_WORLD_SIZE", size)
+    local_rank = launch_environment.whole_number("LOCAL_RANK", rank)
+    local_size = launch_environment.whole_number("LOCAL_WORLD_SIZE", size, least=1)
     own = devices.pick_device_of_rank(device, local_rank=local_rank, local_size=local_size)
     devices.take_device(own)
-    store = _meet(rank, size, limit_seconds or float(os.environ.get(LIMIT_VARIABLE, _RENDEZVOUS_SECONDS)))
+    limit_seconds = launch_environment.seconds(
+        LIMIT_VARIABLE, _RENDEZVOUS_SECONDS, longest=_WORDS_LIMIT.total_seconds()
+    )
+    store = _meet(rank, size, limit_seconds, is_stop_asked)
     dist.init_process_group(
         devices.collective_back_end(own), store=store, rank=rank, world_size=size, timeout=_TENSORS_LIMIT,
         device_id=own if own.type != "cpu" else None,
@@ -282,44 +294,83 @@ def join(device: str = "auto", *, limit_seconds: float | None = None) -> World:
     return replace(alone, hosts=tuple(host for host, _ in said), pids=tuple(pid for _, pid in said))
 
 
-def _number(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "")
-    return int(text) if text.isdecimal() else default
+def _meet(rank: int, size: int, limit_seconds: float, is_stop_asked: Callable[[], bool]) -> Any:
+    """The store that all processes write into, once all have come.
 
-
-def _meet(rank: int, size: int, limit_seconds: float) -> Any:
-    """The store that all processes write into, once all have come. Raises: StudioError if they do not in time."""
-    host, port = os.environ.get("MASTER_ADDR", ""), _number("MASTER_PORT", 0)
+    Raises: StudioError if they do not in time; StoppedBeforeJoiningError.
+    """
+    host, port = os.environ.get("MASTER_ADDR", ""), launch_environment.whole_number("MASTER_PORT", 0)
     if not host or not port:
         raise StudioError(
             f"{size} processes were started, and MASTER_ADDR and MASTER_PORT do not say where they meet.",
             remedy="Start them with torchrun.",
         )
-    deadline, limit = time.monotonic() + limit_seconds, timedelta(seconds=max(1.0, limit_seconds))
+    deadline = time.monotonic() + limit_seconds
     is_hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # by torchrun itself
+    is_host = rank == 0 and not is_hosted
+    if not is_host and not _is_reached(host, port, deadline):
+        raise _unreached(rank, size, host, port, limit_seconds)
+    left = max(1.0, deadline - time.monotonic())
     try:
         store = distributed.TCPStore(
-            host, port, size, is_master=rank == 0 and not is_hosted, timeout=limit, wait_for_workers=False,
-            multi_tenant=True,
+            host, port, size, is_master=is_host, timeout=timedelta(seconds=left / 2),  # it tries twice
+            wait_for_workers=False, multi_tenant=True,
         )  # fmt: skip
     except (RuntimeError, ValueError) as error:
-        raise StudioError(
-            f"This process, {rank + 1} of {size}, did not reach the meeting place {host}:{port} within "
-            f"{limit_seconds:g} s.",
-            remedy="Start the first process too, and see that this machine reaches that address and port.",
-        ) from error
+        raise _unreached(rank, size, host, port, limit_seconds) from error
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    own_store = distributed.PrefixStore(f"dit-studio/{attempt}", store)
-    came = own_store.add("came", 1)
-    while came < size:
-        if time.monotonic() > deadline:
-            raise StudioError(
-                f"{came} of {size} processes came to {host}:{port} within {limit_seconds:g} s.",
-                remedy="Start the others too, on every machine, with the same address, port and number of processes.",
-            )
-        time.sleep(_POLL_SECONDS)
-        came = own_store.add("came", 0)
+    own_store = distributed.PrefixStore(f"dit-studio/{attempt}/{size}", store)
+    try:
+        _await_all(own_store, rank, size, deadline, is_stop_asked)
+    except _TooFewError as few:
+        raise StudioError(
+            f"{few.came} of {size} processes came to {host}:{port} within {limit_seconds:g} s.",
+            remedy="Start the others too, on every machine, with the same address, port and number of processes.",
+        ) from None
+    except RuntimeError as error:
+        raise StudioError(
+            f"The meeting place {host}:{port} went away before all {size} processes had come.",
+            remedy="The log of the first process tells why.",
+        ) from error
     return own_store
+
+
+def _is_reached(host: str, port: int, deadline: float) -> bool:
+    """Somebody answers there before the deadline, a monotonic time. torch's own tries cannot be interrupted."""
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            socket.create_connection((host, port), timeout=min(left, _CONNECT_SECONDS)).close()
+        except OSError:
+            time.sleep(_POLL_SECONDS)
+        else:
+            return True
+    return False
+
+
+def _unreached(rank: int, size: int, host: str, port: int, limit_seconds: float) -> StudioError:
+    return StudioError(
+        f"This process, {rank + 1} of {size}, did not reach the meeting place {host}:{port} within "
+        f"{limit_seconds:g} s.",
+        remedy="Start the first process too, and see that this machine reaches that address and port.",
+    )
+
+
+class _TooFewError(Exception):
+    def __init__(self, came: int) -> None:
+        super().__init__()
+        self.came = came
+
+
+def _await_all(store: Any, rank: int, size: int, deadline: float, is_stop_asked: Callable[[], bool]) -> None:
+    """Raises: _TooFewError at the deadline; StoppedBeforeJoiningError if the first process is to stop."""
+    came = store.add("came", 1)
+    while not size <= came < _STOPPED:
+        if came >= _STOPPED:
+            raise StoppedBeforeJoiningError("The run was stopped before all of its processes had come.")
+        if time.monotonic() > deadline:
+            raise _TooFewError(came)
+        time.sleep(_POLL_SECONDS)
+        came = store.add("came", _STOPPED if rank == 0 and is_stop_asked() else 0)
 
 
 def digest_of(words: Sequence[str]) -> str:

@@ -93,6 +93,14 @@ def preflight(recipe: dict[str, Any], out: str) -> Iterator[Progress | Preflight
     yield Preflight(checks=tuple(checks))
 
 
+def room_checks(settings: Recipe, out: Path) -> Iterator[Check]:
+    """Whether the run's folder can be written and has room for its checkpoints."""
+    if problems := list(_check_folder("Output folder", out)):
+        yield from problems
+    else:
+        yield from _check_disk(settings, out, None, 0)
+
+
 def _check_data(settings: Recipe) -> Generator[Progress, None, tuple[DataSummary | None, list[Check]]]:
     """The data set's summary, or None, and what it says."""
     if not settings.data.path:

@@ -16,9 +16,9 @@ from threading import Event
 import msgspec
 import torch
 
+from dit_studio import launch_environment
 from dit_studio.device_names import first_named
 from dit_studio.engine import device as devices
-from dit_studio.engine.distributed import processes_started
 from dit_studio.engine.latents_decoding import open_decoder
 from dit_studio.engine.sampling import Frame, Samples
 from dit_studio.engine.warm_model import WarmModel, load_warm
@@ -59,7 +59,7 @@ def load_several(
 
 def check_alone() -> None:
     """Raises: StudioError if torchrun started several processes, each of which would do all of the work."""
-    if (count := processes_started()) > 1:
+    if (count := launch_environment.size()) > 1:
         raise StudioError(
             f"torchrun started {count} processes, and one draws or measures on all devices of a machine.",
             remedy='Start it once, without torchrun, with --device "cuda:0,cuda:1". Image k has seed S + k, so '

@@ -18,10 +18,17 @@ from dit_studio.engine import data, fine_tune
 from dit_studio.engine import device as devices
 from dit_studio.engine.checkpoint import list_checkpoints
 from dit_studio.engine.data import ImageSet
-from dit_studio.engine.distributed import World, joined
+from dit_studio.engine.distributed import StoppedBeforeJoiningError, World, joined
 from dit_studio.engine.latents_encoding import Latents, load_latents
 from dit_studio.engine.trainer import Trainer
-from dit_studio.engine.training_together import check_images, check_settings, is_to_be_sharded, notices, prepare
+from dit_studio.engine.training_together import (
+    check_images,
+    check_settings,
+    is_stop,
+    is_to_be_sharded,
+    notices,
+    prepare,
+)
 from dit_studio.errors import CheckpointError, DeviceMemoryError, NotFiniteError, StudioError, UnwritableError
 from dit_studio.events import (
     Command,
@@ -43,24 +50,38 @@ NextCommand = Callable[[bool], Command | None]
 _Prepared = tuple[ImageSet, Latents | None]
 
 
-def train(*, recipe: dict[str, Any], folder: str, next_command: NextCommand, resume: bool = False) -> Iterator[Event]:
+def train(
+    *,
+    recipe: dict[str, Any],
+    folder: str,
+    next_command: NextCommand,
+    resume: bool = False,
+    on_joined: Callable[[], None] = lambda: None,
+) -> Iterator[Event]:
     """Train as the recipe says, in the run folder; together with the other processes that torchrun started.
 
     `next_command(wait)` is asked at every step boundary; with `wait` it may block until there is a command. Of many
-    processes only the first is to write what it yields, and only its `next_command` and `resume` count.
-    Raises: StudioError for everything that has a sentence.
+    processes only the first is to write what it yields, and only its `next_command` and `resume` count. `on_joined` is
+    called once all of them have come. Raises: StudioError for everything that has a sentence.
     """
     settings, run = resolve(parse_recipe(recipe)), Path(folder)
-    with joined(settings.train.device) as world:
-        check_settings(settings, world)
-        yield from _train(settings, run, world, next_command, resume=world.broadcast(resume))
+    asked: list[Command] = []
+    try:
+        with joined(settings.train.device, is_stop_asked=lambda: is_stop(next_command, asked)) as world:
+            on_joined()
+            check_settings(settings, world)
+            yield from _train(settings, run, world, next_command, asked, resume=world.broadcast(resume))
+    except StoppedBeforeJoiningError:
+        yield StateChanged(state=JobState.STOPPED)
 
 
-def _train(settings: Recipe, run: Path, world: World, next_command: NextCommand, *, resume: bool) -> Iterator[Event]:
+def _train(
+    settings: Recipe, run: Path, world: World, next_command: NextCommand, asked: list[Command], *, resume: bool
+) -> Iterator[Event]:
+    """`asked`: commands that came while they could not be obeyed."""
     begins_from_model = bool(settings.train.start_from) and not (resume and list_checkpoints(run))
     if begins_from_model:
         fine_tune.check_start(settings)
-    asked: list[Command] = []
     prepared = yield from prepare(world, lambda: _load(settings, world.device), next_command, asked)
     if prepared is None:
         yield StateChanged(state=JobState.STOPPED)

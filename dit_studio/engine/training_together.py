@@ -94,7 +94,7 @@ def prepare(
                     except StopIteration as end:
                         prepared, loading = end.value, None
                 if world.is_main and (event is not None or world.size > 1):
-                    is_stopped = _is_stop(next_command, asked)
+                    is_stopped = is_stop(next_command, asked)
             words = world.gather(_Word(loading is not None, is_stopped))
             if any(word.is_stopped for word in words):
                 if loading is not None:
@@ -106,7 +106,8 @@ def prepare(
     return prepared
 
 
-def _is_stop(next_command: Callable[[bool], Command | None], asked: list[Command]) -> bool:
+def is_stop(next_command: Callable[[bool], Command | None], asked: list[Command]) -> bool:
+    """The next command is to stop; another one waits in `asked`."""
     command = next_command(False)  # noqa: FBT003
     if command is not None and command is not Command.STOP:
         asked.append(command)

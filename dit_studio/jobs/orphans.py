@@ -9,26 +9,27 @@ from contextlib import suppress
 from dit_studio.errors import StudioError
 from dit_studio.events import Command
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.launch_environment import rank
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 _GRACE_SECONDS = 10.0  # for a process to end by itself after the first one has
+_PARENT = os.getppid()  # at the beginning: it may end before it is watched
 
 
 def end_when_orphaned(folder: RunFolder) -> None:
-    """From now on, under torchrun, watch for its end. Rank 0 then stops and saves; the others follow it, or end when it
-    is gone."""
+    """From now on, under torchrun, watch for its end. Rank 0, which holds the run's lock, then stops and saves; the
+    others follow it, or end when it is gone."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return
-    rank, parent = int(os.environ.get("RANK", "0")), os.getppid()
-    threading.Thread(target=_watch, args=(folder, rank, parent), name="parent watch", daemon=True).start()
+    threading.Thread(target=_watch, args=(folder, rank()), name="parent watch", daemon=True).start()
 
 
-def _watch(folder: RunFolder, rank: int, parent: int) -> None:
-    while os.getppid() == parent:
+def _watch(folder: RunFolder, own_rank: int) -> None:
+    while os.getppid() == _PARENT:
         time.sleep(_LOOK_SECONDS)
     _log.info("torchrun is gone")
-    if rank == 0:
+    if own_rank == 0:
         with suppress(StudioError):
             folder.send(Command.STOP)
         return

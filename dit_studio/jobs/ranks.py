@@ -1,7 +1,6 @@
 """A process among several that torchrun started: which one it is, and what those do that are not the first."""
 
 import logging
-import os
 import signal
 import socket
 import time
@@ -17,34 +16,33 @@ from dit_studio.jobs import orphans, rank_failures, table
 from dit_studio.jobs.rank_failures import RankFailure
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.worker import failure_of
+from dit_studio.launch_environment import rank, size
 
 _log = logging.getLogger(__name__)
 _REASON_SECONDS = 2.0  # for a process that fails to write down why
 _POLL_SECONDS = 0.05
-
-
-def is_under_torchrun() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ or size() > 1
-
-
-def rank() -> int:
-    return int(os.environ.get("RANK", "0"))
-
-
-def size() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)  # torchrun passes on which one it was sent
 
 
 def assist(folder: RunFolder, recipe: Recipe) -> int:
     """Train with the first process, and leave all writing to it. Gives the exit status.
 
-    A failure of this one is left beside the run, for the first to tell.
+    A failure of this one is left beside the run, for the first to tell. A signal ends this process at once until it has
+    joined the first one: before that the run in the folder may be another's, which refuses this start.
     """
-    signal.signal(signal.SIGTERM, lambda *_: ask_to_stop(folder))
-    orphans.end_when_orphaned(folder)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)  # the system's own, which also ends what waits inside torch
+
+    def on_joined() -> None:  # the first one holds the run's lock, then
+        for number in _SIGNALS:
+            signal.signal(number, lambda *_: _ask_to_stop(folder))
+        orphans.end_when_orphaned(folder)
+
     try:
         train = table.resolve("train")
-        for _ in train(recipe=recipe_to_tables(recipe), folder=str(folder.path), next_command=_nothing):
+        for _ in train(
+            recipe=recipe_to_tables(recipe), folder=str(folder.path), next_command=_nothing, on_joined=on_joined
+        ):
             pass
     except Exception as error:  # noqa: BLE001  whatever it is, somebody has to read of it
         _log.error("process %d failed: %s", rank() + 1, error, exc_info=not isinstance(error, StudioError))
@@ -54,7 +52,7 @@ def assist(folder: RunFolder, recipe: Recipe) -> int:
     return 0
 
 
-def ask_to_stop(folder: RunFolder) -> None:
+def _ask_to_stop(folder: RunFolder) -> None:
     """What a signal asks for: the first process reads it at the next step."""
     with suppress(StudioError):
         folder.send(Command.STOP)

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 
+from dit_studio import launch_environment
 from dit_studio.config import TrainConfig, recipe_to_tables
 from dit_studio.device_names import AUTO
-from dit_studio.errors import DiskFullError, StudioError, UnwritableError
+from dit_studio.errors import DiskFullError, RunError, StudioError, UnwritableError
 from dit_studio.events import Command, Event, Failure, JobState, Metrics, StateChanged
-from dit_studio.files import remove_leftovers
-from dit_studio.jobs import orphans, rank_failures, ranks, table
+from dit_studio.files import naming_disk_errors, remove_leftovers
+from dit_studio.jobs import liveness, orphans, rank_failures, ranks, table
 from dit_studio.jobs.awake import awake_through
 from dit_studio.jobs.death import DISK_FULL_STATUS, UNWRITABLE_STATUS
 from dit_studio.jobs.following import follow as follow
@@ -26,24 +28,34 @@ from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.jobs.tensorboard import with_tensorboard
 from dit_studio.jobs.torchrun import local_command, local_environment
 from dit_studio.jobs.worker import failure_of
+from dit_studio.locks import locked
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _BEGAN = time.time()
+_STARTING_SECONDS = 60.0  # in which a process that was started takes the lock
+NextCommand = Callable[[bool], Command | None]
 _EXIT_STATUS = {DiskFullError.code: DISK_FULL_STATUS, UnwritableError.code: UNWRITABLE_STATUS}
 
 
-def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
+def _never() -> bool:
+    return False
+
+
+def run(folder: RunFolder, *, resume: bool = False, is_stop_asked: Callable[[], bool] = _never) -> Iterator[Event]:
     """Train in this process and thread; yields each event after it has been written to the run folder.
 
-    Failures become events. Raises: RunError if another process works on the run.
+    Failures become events. `is_stop_asked` says whether a signal has asked this process to stop.
+    Raises: RunError if another process works on the run.
     """
     with folder.lock(), Journal(folder) as journal:
         for place in (folder.path, folder.path / "checkpoints", folder.path / "previews"):
             remove_leftovers(place)
         folder.forget_commands()
         rank_failures.forget(folder, before=_BEGAN)
-        for event in with_tensorboard(awake_through(_events_of(folder, journal, resume=resume)), folder):
+        orphans.end_when_orphaned(folder)
+        next_command = _command_source(folder, journal, is_stop_asked)
+        for event in with_tensorboard(awake_through(_events_of(folder, journal, next_command, resume=resume)), folder):
             event = _stamped(event)
             try:
                 journal.say(event)
@@ -56,7 +68,7 @@ def run(folder: RunFolder, *, resume: bool = False) -> Iterator[Event]:
             yield event
 
 
-def _events_of(folder: RunFolder, journal: Journal, *, resume: bool) -> Iterator[Event]:
+def _events_of(folder: RunFolder, journal: Journal, next_command: NextCommand, *, resume: bool) -> Iterator[Event]:
     """The engine's events, and after a failure what it was."""
     yield StateChanged(state=JobState.PREPARING)
     try:
@@ -64,7 +76,7 @@ def _events_of(folder: RunFolder, journal: Journal, *, resume: bool) -> Iterator
         with closing(train(
             recipe=recipe_to_tables(recipe),
             folder=str(folder.path),
-            next_command=_command_source(folder, journal),
+            next_command=next_command,
             resume=resume,
         )) as events:  # fmt: skip
             yield from _written_before_a_save(events, journal, recipe.train)
@@ -85,15 +97,18 @@ def _written_before_a_save(events: Iterator[Event], journal: Journal, settings: 
             journal.flush()
 
 
-def _command_source(folder: RunFolder, journal: Journal) -> Callable[[bool], Command | None]:
+def _command_source(folder: RunFolder, journal: Journal, is_stop_asked: Callable[[], bool]) -> NextCommand:
     """What the engine asks at each step: the next command; when told to wait, it waits for one."""
 
+    def take() -> Command | None:
+        return Command.STOP if is_stop_asked() else folder.take_command()
+
     def next_command(wait: bool) -> Command | None:
-        command = folder.take_command()
+        command = take()
         while wait and command is None:
             journal.check()
             time.sleep(_POLL_SECONDS / 2)
-            command = folder.take_command()
+            command = take()
         if command is not None:
             journal.flush()  # it may be to save
         return command
@@ -109,13 +124,11 @@ def _stamped(event: Event) -> Event:
 
 
 def start_worker(folder: RunFolder, *, resume: bool = False) -> "subprocess.Popen[bytes]":
-    """Start a process that trains and that outlives this one. It is heard through the run folder."""
-    status = folder.read_status()
-    rank_failures.forget(folder)
-    folder.write_status(
-        Status(state=JobState.PREPARING, step=status.step, steps=status.steps, heartbeat=time.time(),
-               started=status.started, seconds=status.seconds, preview=status.preview)
-    )  # fmt: skip
+    """Start a process that trains and that outlives this one. It is heard through the run folder.
+
+    Raises: RunError if another process works on the run, or was started a moment ago.
+    """
+    _announce(folder)
     device = _device_of(folder)
     with folder.log_file.open("ab") as log:
         return subprocess.Popen(
@@ -126,6 +139,33 @@ def start_worker(folder: RunFolder, *, resume: bool = False) -> "subprocess.Pope
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def _announce(folder: RunFolder) -> None:
+    """Say that a process starts, under the lock, so that of two that want to start one only one does."""
+    with naming_disk_errors(folder.path), locked(folder.path / "run.lock") as is_free:
+        status = folder.read_status()
+        if not is_free or _is_starting(status) or _is_at_work_elsewhere(folder, status):
+            known = f": {status.worker}" if status.state.is_active else ""
+            raise RunError(
+                f"{folder.path} is in use by another process{known}.", remedy="Stop that one first, or watch it."
+            )
+        rank_failures.forget(folder)
+        folder.write_status(
+            Status(state=JobState.PREPARING, step=status.step, steps=status.steps, heartbeat=time.time(),
+                   host=socket.gethostname(), started=status.started, seconds=status.seconds, preview=status.preview)
+        )  # fmt: skip
+
+
+def _is_starting(status: Status) -> bool:
+    """A process was started here that has not taken the lock yet."""
+    is_announced = status.state is JobState.PREPARING and not status.pid and not status.is_of_another_machine
+    return is_announced and abs(time.time() - status.heartbeat) < _STARTING_SECONDS
+
+
+def _is_at_work_elsewhere(folder: RunFolder, status: Status) -> bool:
+    is_claimed = status.state.is_active and status.is_of_another_machine
+    return is_claimed and liveness.is_beating(folder.path, status.heartbeat)
 
 
 def _device_of(folder: RunFolder) -> str:
@@ -143,13 +183,21 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    folder = RunFolder.open(arguments.folder)
-    if ranks.rank() > 0:
-        return ranks.assist(folder, folder.recipe())
-    signal.signal(signal.SIGTERM, lambda *_: ranks.ask_to_stop(folder))
-    orphans.end_when_orphaned(folder)
+    try:
+        folder = RunFolder.open(arguments.folder)
+        if launch_environment.rank() > 0:
+            return ranks.assist(folder, folder.recipe())
+        return _train(folder, resume=arguments.resume)
+    except StudioError as error:  # of this start: the run itself may be another's, and well
+        _log.error("%s", error)
+        return 1
+
+
+def _train(folder: RunFolder, *, resume: bool) -> int:
+    signals: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
     state, code = JobState.FAILED, ""
-    for event in run(folder, resume=arguments.resume):
+    for event in run(folder, resume=resume, is_stop_asked=lambda: bool(signals)):
         if isinstance(event, Failure):
             code = event.code
         if isinstance(event, StateChanged):
