@@ -10,7 +10,7 @@ _NAMED = 3  # of the other runs; more are counted
 
 
 class CloseChoice(Enum):
-    STOP = auto()  # save a checkpoint, end the run that is shown, then close
+    STOP = auto()  # save a checkpoint, end the run that is shown, or else all on this machine, then close
     KEEP_RUNNING = auto()
     CANCEL = auto()
 
@@ -37,12 +37,13 @@ def ask_about_runs(window: QWidget, going_on: GoingOn) -> CloseChoice:
     box.setInformativeText(explanation(going_on))
     choices: dict[QPushButton, CloseChoice] = {}
     if going_on.can_keep_running or not going_on.shown:
-        words = "Keep running" if going_on.shown else "Close"
+        words = "Keep running" if going_on.shown or going_on.others else "Close"
         keep = box.addButton(words, QMessageBox.ButtonRole.AcceptRole)
         choices[keep] = CloseChoice.KEEP_RUNNING
         box.setDefaultButton(keep)
-    if going_on.shown:
-        choices[box.addButton("Stop and save", QMessageBox.ButtonRole.DestructiveRole)] = CloseChoice.STOP
+    if going_on.shown or going_on.others:
+        words = "Stop and save all" if not going_on.shown and len(going_on.others) > 1 else "Stop and save"
+        choices[box.addButton(words, QMessageBox.ButtonRole.DestructiveRole)] = CloseChoice.STOP
     box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
     box.exec()
     pressed = box.clickedButton()
@@ -68,7 +69,8 @@ def explanation(going_on: GoingOn) -> str:
     if going_on.shown and going_on.others:
         sentences.append(f"Whatever you choose, {_listed(going_on.others)} will go on without the window.")
     elif going_on.others:
-        sentences.append(f"{'They' if len(going_on.others) > 1 else 'It'} will go on without the window.")
+        they, them = ("They", "them") if len(going_on.others) > 1 else ("It", "it")
+        sentences.append(f"{they} can go on without the window; you will find {them} under Runs.")
     if going_on.waiting and (going_on.shown or going_on.others):
         sentences.append(_waiting_words(going_on.waiting))
     if going_on.waiting:

@@ -1,20 +1,18 @@
 """The window: a rail, the pages, a status bar; what is dropped, opened, closed and remembered."""
 
-import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-from PySide6.QtCore import QByteArray, QEvent, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, Signal
 from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from dit_studio.errors import StudioError
 from dit_studio.events import Failure, ModelFiles
 from dit_studio.jobs.launch import Launcher
 from dit_studio.jobs.queue import Queue
-from dit_studio.ui.closing import CloseChoice, GoingOn, ask_about_runs
+from dit_studio.ui.closing import ask_about_runs
 from dit_studio.ui.device_label import DeviceLabel
 from dit_studio.ui.drops import (
     DropSheet,
@@ -26,11 +24,11 @@ from dit_studio.ui.drops import (
     refusal,
     taken_together,
 )
+from dit_studio.ui.leaving import Ask, Leaving
 from dit_studio.ui.notifications import Notifications
 from dit_studio.ui.page_needs import EvaluatePageLike, SamplePageLike, TrainPageLike
-from dit_studio.ui.queue.status import QueueStatus
-from dit_studio.ui.queue.window import QueueWindow
-from dit_studio.ui.queue.words import progress_words
+from dit_studio.ui.queue.access import QueueAccess
+from dit_studio.ui.queue.words import at_work_words
 from dit_studio.ui.rail import PageEntry, Rail
 from dit_studio.ui.run_news import RunNews, Tells
 from dit_studio.ui.run_watch import MakeQueue, RunsSeen, RunWatch
@@ -50,7 +48,7 @@ PAGES = (
 )
 DEFAULT_SIZE = (1280, 800)
 MINIMUM_SIZE = (1024, 640)
-_END_CHECK_MS = 100
+_NO_RUN = "no run in progress"
 
 
 MakePage = Callable[[Settings, Launcher], QWidget]
@@ -69,19 +67,19 @@ class MainWindow(QMainWindow):
         make_train_page: MakePage | None = None,
         make_sample_page: MakePage | None = None,
         make_evaluate_page: MakePage | None = None,
-        ask: Callable[[QWidget, GoingOn], CloseChoice] = ask_about_runs,
+        ask: Ask = ask_about_runs,
         make_queue: MakeQueue = Queue,
         notifications: Tells | None = None,
     ) -> None:
         super().__init__()
-        self._settings, self._launcher, self._ask = settings, launcher, ask
+        self._settings, self._launcher = settings, launcher
         self._watch = RunWatch(make_queue, self)
         self._notifications = notifications or Notifications(self)
         self._news = RunNews(
             settings, self._notifications, is_watched=self._is_in_view, are_listed=self._are_runs_listed, parent=self
         )
-        self._queue_window: QueueWindow | None = None
-        self._was_queue_kept_going = False
+        self._queue = QueueAccess(self._watch, self)
+        self._told_status = ""  # by the Train page, of its run
         self._make_train_page = make_train_page or _train_page
         self._make_sample_page = make_sample_page or _sample_page
         self._make_evaluate_page = make_evaluate_page or _evaluate_page
@@ -91,11 +89,12 @@ class MainWindow(QMainWindow):
         self._rail = Rail(PAGES)
         self._stack = QStackedWidget()
         self._message = MessageCard()
-        self._run_status = ElidedLabel("no run in progress", role="caption")
+        self._run_status = ElidedLabel(_NO_RUN, role="caption")
         self._device = DeviceLabel(launcher)
         self._notes = ElidedLabel(role="caption")
-        self._queue_status = QueueStatus()
-        self._end_check = QTimer(self, interval=_END_CHECK_MS)
+        self._leaving = Leaving(
+            self, launcher, self._watch, ask=ask, page=self._built_train_page, status=self._run_status.text
+        )
         self._build()
         self._connect()
         self._restore()
@@ -119,6 +118,9 @@ class MainWindow(QMainWindow):
     @property
     def train_page(self) -> TrainPageLike:
         return cast(TrainPageLike, self.page("train"))
+
+    def _built_train_page(self) -> TrainPageLike | None:
+        return self.train_page if "train" in self._pages else None
 
     @property
     def sample_page(self) -> SamplePageLike:
@@ -304,47 +306,25 @@ class MainWindow(QMainWindow):
 
     def show_queue(self) -> None:
         """What is at work and what waits, in a window of its own."""
-        if self._queue_window is None:
-            self._queue_window = QueueWindow(self._watch, self)
-            self._queue_window.open_asked.connect(self._open_from_queue)
-            self._queue_window.start_asked.connect(self._start_from_queue)
-            self._queue_window.add_asked.connect(partial(self._leave_queue_for, "train"))
-        self._queue_window.show()
-        self._queue_window.raise_()
-        self._queue_window.activateWindow()
+        self._queue.show()
 
     def _open_from_queue(self, path: Path) -> None:
-        self._leave_queue_for("train")
+        self.show_page("train")
         self.train_page.open_run(path)
 
     def _start_from_queue(self, path: Path) -> None:
-        self._leave_queue_for("train")
+        self.show_page("train")
         self.train_page.start_queued(path)
 
-    def _leave_queue_for(self, page: str) -> None:
-        if self._queue_window is not None:
-            self._queue_window.close()
-        self.show_page(page)
-
     def _on_runs_seen(self, seen: RunsSeen) -> None:
-        self._queue_status.show_seen(seen)
-        if "train" in self._pages:
-            self.train_page.show_queue(seen)
-        if not self._was_queue_kept_going:  # whatever waits when the window opens
-            self._was_queue_kept_going = True
-            if seen.can_start and not seen.is_kept:
-                self._keep_queue_going()
-
-    def _keep_queue_going(self) -> None:
-        try:
-            self._watch.queue.keep_going()
-        except StudioError as error:
-            self._message.show_failure(Failure(message=error.message, remedy=error.remedy, code=error.code))
+        if page := self._built_train_page():
+            page.show_queue(seen)
+        self._show_run_status()
 
     def _is_in_view(self, run: Path) -> bool:
         """Somebody looks at the run, as far as a window can know."""
-        is_shown = self.isActiveWindow() and self._rail.shown() == "train" and "train" in self._pages
-        return is_shown and self.train_page.shown_run() == run
+        page = self._built_train_page() if self.isActiveWindow() and self._rail.shown() == "train" else None
+        return page is not None and page.shown_run() == run
 
     def _are_runs_listed(self) -> bool:
         return self.isActiveWindow() and self._rail.shown() == "runs"
@@ -364,7 +344,15 @@ class MainWindow(QMainWindow):
     # --------------------------------------------------------------------------------------------- what happens
 
     def _on_status(self, text: str) -> None:
-        self._run_status.setText(text or "no run in progress")
+        self._told_status = text
+        self._show_run_status()
+
+    def _show_run_status(self) -> None:
+        """What the Train page says of its run; while that is not at work, the newest of those that are."""
+        page, seen = self._built_train_page(), self._watch.newest
+        is_told = page is not None and page.is_running()
+        text = self._told_status if is_told else at_work_words(seen.at_work) or self._told_status
+        self._run_status.setText(text or _NO_RUN)
 
     def _on_hint(self, hint: str) -> None:
         self._message.show_notice(hint, level="warning")
@@ -378,8 +366,8 @@ class MainWindow(QMainWindow):
     # --------------------------------------------------------------------------------------------- the end
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if self._end_check.isActive():  # closed again while the run still saves: let it go on by itself
-            self._end_check.stop()
+        if self._leaving.is_waiting:  # closed again while a run still saves: let it go on by itself
+            self._leaving.wait_no_longer()
         elif not self._is_leaving and not self._may_close():
             event.ignore()
             return
@@ -392,40 +380,11 @@ class MainWindow(QMainWindow):
         self._is_leaving = True
         self.close()
 
-    def _is_running(self) -> bool:
-        return "train" in self._pages and self.train_page.is_running()
-
     def _may_close(self) -> bool:
-        """What the user answers; "stop and save" closes later, when the run has ended."""
-        going_on = self._going_on()
-        if not going_on:
-            return True
-        choice = self._ask(self, going_on)
-        if choice is CloseChoice.STOP:
-            self.train_page.stop_and_save()
+        may_close = self._leaving.may_close()
+        if self._leaving.is_waiting:
             self._notes.setText("closing waits for the save; close again to leave it")
-            self._end_check.start()
-        return choice is CloseChoice.KEEP_RUNNING
-
-    def _going_on(self) -> GoingOn:
-        """What a person should know of before the window closes."""
-        is_running, seen = self._is_running(), self._watch.newest
-        shown = self.train_page.shown_run() if is_running else None
-        words = {
-            run.path: progress_words(run.title, run.status)
-            for run in seen.at_work
-            if run.status.host in ("", socket.gethostname())
-        }
-        return GoingOn(
-            shown=(words.pop(shown, "") if shown else "") or (self._run_status.text() if is_running else ""),
-            others=tuple(words.values()),
-            waiting=sum(not entry.is_held for entry in seen.entries),
-            can_keep_running=not self._launcher.in_process,
-        )
-
-    def _close_when_ended(self) -> None:
-        if not self._is_running():
-            self.close()
+        return may_close
 
     def _leave(self) -> None:
         self._settings.put(geometry=bytes(self.saveGeometry().toBase64().data()).decode())
@@ -466,19 +425,23 @@ class MainWindow(QMainWindow):
         self._notes.setAccessibleName("Notes")
         for label, share in ((self._device, 4), (self._run_status, 4), (self._notes, 4)):
             bar.addWidget(label, share)
-        bar.addPermanentWidget(self._queue_status)
+        bar.addPermanentWidget(self._queue.status)
 
     def _connect(self) -> None:
         self._rail.chosen.connect(self.show_page)
         self._drop_sheet.dropped.connect(self.open_dropped)
         self._device.hinted.connect(self._on_hint)
-        self._end_check.timeout.connect(self._close_when_ended)
+        self._leaving.ended.connect(self.close)
         self._watch.seen.connect(self._on_runs_seen)
+        self._queue.open_asked.connect(self._open_from_queue)
+        self._queue.start_asked.connect(self._start_from_queue)
+        self._queue.add_asked.connect(partial(self.show_page, "train"))
+        for refusing in (self._queue.keeping, self._leaving):
+            refusing.refused.connect(self._message.show_failure)
         self._watch.ended.connect(self._news.note)
         self._news.counted.connect(self._on_ends_counted)
         if isinstance(self._notifications, Notifications):
             self._notifications.clicked.connect(self._on_notification_clicked)
-        self._queue_status.clicked.connect(self.show_queue)
         QShortcut(QKeySequence("Ctrl+J"), self, self.show_queue)
         for number, entry in enumerate(PAGES, 1):
             QShortcut(QKeySequence(f"Ctrl+{number}"), self, partial(self.show_page, entry.key))
@@ -493,6 +456,7 @@ class MainWindow(QMainWindow):
         keys = [entry.key for entry in PAGES]
         self.show_page(self._settings.now.page if self._settings.now.page in keys else keys[0])
         self._rail.focus_shown()
+        self._news.recall()
         if self._settings.problem:
             self._message.show_notice(self._settings.problem, level="warning")
 

@@ -64,6 +64,8 @@ class Rail(QFrame):
     def show_page(self, key: str) -> None:
         """Mark the button of a page, which then is the one that Tab finds; arrow keys go to the others."""
         self._buttons[key].setChecked(True)
+        if self.window().focusWidget() in self._buttons.values():
+            self._buttons[key].setFocus()
         policies = Qt.FocusPolicy
         for name, button in self._buttons.items():
             button.setFocusPolicy(policies.StrongFocus if name == key else policies.ClickFocus)

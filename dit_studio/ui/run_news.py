@@ -7,6 +7,7 @@ from typing import Protocol
 from PySide6.QtCore import QObject, Signal
 
 from dit_studio.events import JobState
+from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.ui.run_watch import SeenRun
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import amounts
@@ -17,6 +18,7 @@ _OUTCOMES = {
     JobState.INTERRUPTED: "was interrupted",
     JobState.STOPPED: "was stopped",
 }
+_FORM = "unseen_ends"  # where they are remembered
 _BAD_ENDS = (JobState.FAILED, JobState.INTERRUPTED)
 
 
@@ -45,7 +47,7 @@ class RunNews(QObject):
         super().__init__(parent)
         self._settings, self._notifications = settings, notifications
         self._is_watched, self._are_listed = is_watched, are_listed
-        self._unseen: dict[Path, JobState] = {}
+        self._unseen = _remembered(settings)
         self.newest: Path | None = None  # that was told last
 
     def note(self, run: SeenRun) -> None:
@@ -59,6 +61,11 @@ class RunNews(QObject):
             self._unseen[run.path] = state
             self._count()
 
+    def recall(self) -> None:
+        """Count what ended before this window was opened, and nobody has seen."""
+        if self._unseen:
+            self._count()
+
     def forget(self) -> None:
         """Somebody looks at the list of runs."""
         if self._unseen:
@@ -66,8 +73,16 @@ class RunNews(QObject):
             self._count()
 
     def _count(self) -> None:
+        self._settings.save_form(_FORM, {str(path): state.value for path, state in self._unseen.items()})
         self._notifications.show_count(len(self._unseen))
         self.counted.emit(len(self._unseen), any(state in _BAD_ENDS for state in self._unseen.values()))
+
+
+def _remembered(settings: Settings) -> dict[Path, JobState]:
+    """Of the runs that are still there."""
+    states = {state.value: state for state in _OUTCOMES}
+    kept = {Path(path): states[state] for path, state in settings.form(_FORM).items() if state in states}
+    return {path: state for path, state in kept.items() if RunFolder(path).is_run()}
 
 
 def end_words(run: SeenRun) -> str:

@@ -15,6 +15,7 @@ from dit_studio.errors import DeviceMemoryError
 from dit_studio.events import DataSummary, Failure, JobState, Progress
 from dit_studio.findings import batch_found, rate_found
 from dit_studio.jobs.run_folder import RunFolder, Status
+from dit_studio.jobs.run_label import change_label
 from dit_studio.places import runs_dir
 from dit_studio.ui.train import find_batch_dialog, find_rate_dialog
 from dit_studio.ui.train.dialogs import Dialogs
@@ -111,6 +112,14 @@ def test_a_cancelled_search_keeps_what_it_found(make: Make, qtbot: QtBot) -> Non
     assert dialog.verdict.text().endswith("The search was ended early; a larger batch may fit.")
 
 
+def test_a_search_cancelled_at_its_start_says_so(make: Make, qtbot: QtBot) -> None:
+    dialog = make(find_batch_size=[threading.Event()]).finders.find_batch()
+    qtbot.mouseClick(dialog.bar.start, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dialog.bar.halt, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not dialog.bar.is_running)
+    assert dialog.bar.message.text() == "Cancelled before anything was tried."
+
+
 def test_not_even_one_image_fits(make: Make, qtbot: QtBot) -> None:
     none = [tried(1, limit=0)]
     dialog = make(find_batch_size=[*none, batch_found(none, limit="Take a smaller model.")]).finders.find_batch()
@@ -198,7 +207,9 @@ def test_beside_a_run_nothing_starts(make: Make) -> None:
     opened = make()
     with folder.lock():
         dialog = opened.finders.find_batch()
-        assert dialog.bar.said.words.startswith("night is at work on this device.")
+        change_label(folder, title="Good night")
+        dialog.bar.look()
+        assert dialog.bar.said.words.startswith("Good night is at work on this device.")
         assert not dialog.bar.start.isEnabled()
 
 

@@ -192,6 +192,49 @@ def test_a_run_is_removed_and_its_folder_stays(open_queue: Open, qtbot: QtBot) -
     assert order() == ["b"]
 
 
+def test_the_keys_pass_over_the_headings(open_queue: Open, qtbot: QtBot) -> None:
+    a, b = add_waiting("a"), add_waiting("b", device="cuda:0")
+    window = open_queue()
+    choose(window, a)
+    for key, folder in (
+        (Qt.Key.Key_Up, a), (Qt.Key.Key_Down, b), (Qt.Key.Key_Down, b), (Qt.Key.Key_Home, a), (Qt.Key.Key_End, b),
+        (Qt.Key.Key_Up, a),
+    ):  # fmt: skip
+        qtbot.keyClick(window.tree, key)
+        line = window.tree.selected()
+        assert line is not None
+        assert line.run == folder.name
+        assert window.buttons["remove"].isEnabled()
+
+
+def test_after_a_removal_the_next_is_selected(open_queue: Open, qtbot: QtBot) -> None:
+    folders = [add_waiting(name) for name in "abc"]
+    window = open_queue()
+    window.activateWindow()
+    choose(window, folders[1])
+    for left, selected in ((["a", "c"], folders[2]), (["a"], folders[0])):
+        window.buttons["remove"].setFocus()
+        window.buttons["remove"].click()
+        qtbot.waitUntil(lambda left=left: [line[0] for line in lines(window)] == ["cpu", *left])  # type: ignore[misc]
+        line = window.tree.selected()
+        assert line is not None
+        assert line.run == selected.name
+        assert window.focusWidget() is window.tree
+
+
+def test_the_selection_follows_a_run_that_begins(open_queue: Open, qtbot: QtBot) -> None:
+    folders = [add_waiting(name) for name in "abc"]
+    window = open_queue()
+    choose(window, folders[2])
+    with folders[2].lock():
+        begin(folders[2])
+        window._watch.look()
+        qtbot.waitUntil(lambda: "Running" in lines(window)[1][1])
+        line = window.tree.selected()
+        assert line is not None
+        assert line.run == folders[2].name
+
+
 def test_another_window_changes_the_list(open_queue: Open, qtbot: QtBot) -> None:
     a, b = add_waiting("a"), add_waiting("b")
     window = open_queue()
@@ -243,12 +286,14 @@ def test_the_status_bar_says_how_many_wait(qtbot: QtBot, open_queue: Open, keepe
     add_waiting("a")
     add_waiting("b")
     window = open_queue()
-    status.show_seen(window._seen)
+    status.show_seen(window._seen, is_given_up=False)
     assert (status.text(), status.property("level")) == ("queue 2", "")
     keeper.is_alive = False
     with qtbot.waitSignal(window._watch.seen):
         window._watch.look()
-    status.show_seen(window._seen)
+    status.show_seen(window._seen, is_given_up=False)
+    assert status.property("level") == "", "it is tried again"
+    status.show_seen(window._seen, is_given_up=True)
     assert status.property("level") == "error"
     assert "Nothing starts what waits." in status.toolTip()
 

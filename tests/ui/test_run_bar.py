@@ -105,7 +105,7 @@ def test_start_says_why_it_is_off(bar: RunBar) -> None:
     assert "open a folder" in bar.buttons["start"].toolTip()
     assert bar.note == "Start is off: open a folder of images first."
     bar.show_state(JobState.RUNNING)
-    assert bar.note == "", "nobody wants to start while a run is at work"
+    assert bar.note == "Add to queue is off: open a folder of images first."
     bar.set_why_not_start("")
     bar.show_state(JobState.FINISHED)
     assert bar.buttons["start"].isEnabled()
@@ -137,6 +137,14 @@ def test_no_time_is_promised_again_after_a_resume(bar: RunBar) -> None:
     bar.add_events([started(1000), *steps(1, 100)])
     bar.add_events([Resumed(step=100), *steps(101, 110, seconds_per_step=0.5)])
     assert "estimating" in bar._line.text()
+
+
+def test_after_a_resume_the_step_is_the_one_it_goes_on_from(bar: RunBar) -> None:
+    bar.show_state(JobState.RUNNING)
+    bar.add_events([started(2000), *steps(1, 500)])
+    bar.add_events([Resumed(step=250)])
+    assert bar._steps_label.text() == "step 250 / 2,000"
+    assert bar._bar.value() == 250
 
 
 def test_preparing_shows_its_stages(bar: RunBar) -> None:

@@ -129,6 +129,14 @@ def test_tab_finds_the_page_that_is_shown_in_the_rail(open_window: Open, qtbot: 
     assert _button(window, "Sample").hasFocus(), "arrow keys go on to the others"
 
 
+def test_the_keyboard_stays_with_the_page_that_a_shortcut_shows(open_window: Open, qtbot: QtBot) -> None:
+    window = open_window()
+    window.activateWindow()
+    _button(window, "Train").setFocus()
+    qtbot.keyClick(window, Qt.Key.Key_7, Qt.KeyboardModifier.ControlModifier)
+    assert window.focusWidget() is _button(window, "Settings")
+
+
 def test_pages_are_built_when_first_shown(open_window: Open) -> None:
     window = open_window()
     assert set(window._pages) == {"train"}

@@ -1,12 +1,14 @@
 """The Train page, driven as a user drives it, with scripted jobs where processes would stand."""
 
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QPushButton, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
@@ -15,6 +17,7 @@ from test_set_up import FULL, line_edit, make_launcher, type_into
 
 from dit_studio.config import parse_recipe
 from dit_studio.events import (
+    CaughtUp,
     CheckpointSaved,
     Command,
     Event,
@@ -30,6 +33,7 @@ from dit_studio.places import runs_dir
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.train import set_up
 from dit_studio.ui.train.dialogs import Dialogs
+from dit_studio.ui.train.dialogs import _confirm_while as confirm_while
 from dit_studio.ui.train.page import TrainPage
 from dit_studio.ui.train.run_bar import BUTTONS
 
@@ -52,11 +56,17 @@ class Answers:
         self.questions: list[str] = []
         self.paths: list[Path] = []
         self.chosen = ""  # of several answers
-        self.dialogs = Dialogs(confirm=self._confirm, choose=self._choose, show_path=self.paths.append)
+        self.dialogs = Dialogs(
+            confirm=self._confirm, confirm_while=self._confirm_while, choose=self._choose, show_path=self.paths.append
+        )
 
     def _confirm(self, question: str, _action: str) -> bool:
         self.questions.append(question)
         return self.says_yes
+
+    def _confirm_while(self, question: str, action: str, holds: Callable[[], bool]) -> bool:
+        assert holds()
+        return self._confirm(question, action)
 
     def _choose(self, question: str, answers: Sequence[str]) -> str:
         self.questions.append(question)
@@ -189,13 +199,60 @@ def test_stop_pressed_twice_offers_to_end_it_at_once(
     press(page, "stop")
     assert page.session.state is JobState.STOPPING
     assert page.run_bar.buttons["stop"].text() == "End at once"
-    answers.says_yes = False
+    folder = page.session.folder
+    assert folder is not None
+    with folder.lock():
+        folder.write_status(Status(state=JobState.STOPPING, pid=os.getpid()))
+        answers.says_yes = False
+        press(page, "stop")
+        assert "its last checkpoint is lost" in answers.questions[0]
+        assert page.notice.isHidden()
+        answers.says_yes = True
+        press(page, "stop")
+    assert page.session.state is JobState.INTERRUPTED
+
+
+def test_what_cannot_be_ended_from_here_is_said_without_a_question(
+    make_page: MakePage, qtbot: QtBot, tmp_path: Path, answers: Answers
+) -> None:
+    stopped = threading.Event()
+    script: Script = [RUNNING, stopped, StateChanged(state=JobState.STOPPED, step=3)]
+    page = started_page(make_page, qtbot, tmp_path, script)
+    qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
+    folder = page.session.folder
+    assert folder is not None
+    folder.write_status(Status(state=JobState.RUNNING, host=f"not-{socket.gethostname()}", pid=7))
     press(page, "stop")
-    assert "its last checkpoint is lost" in answers.questions[0]
-    assert page.notice.isHidden()
-    answers.says_yes = True
     press(page, "stop")
-    assert "cannot be ended from here" in page.notice.text(), "there is no process behind this script"
+    assert "at work on another machine" in page.notice.text()
+    assert answers.questions == []
+    stopped.set()
+    qtbot.waitUntil(lambda: page.session.state is JobState.STOPPED)
+    assert page.notice.isHidden(), "what could not be ended has ended"
+
+
+@pytest.mark.usefixtures("qtbot")
+def test_the_question_closes_once_it_is_void() -> None:
+    holds = [True]
+    QTimer.singleShot(0, holds.clear)
+    assert not confirm_while("End the run at once?", "End at once", lambda: bool(holds))
+
+
+def test_the_place_of_the_plots_says_what_is_awaited(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
+    page, gate = make_page(), threading.Event()
+    assert "Press Start" in page.plots._empty._text.text()
+    launcher_of(page).following = [[gate, CaughtUp(), RUNNING, threading.Event()]]
+    folder = RunFolder(make_run(tmp_path / "run"))
+    folder.write_status(Status(state=JobState.QUEUED))
+    page.open_run(folder.path)
+    assert page.plots._empty._title.text() == "Queued"
+    folder.write_status(Status(state=JobState.STOPPED))
+    launcher_of(page).following = [[gate, CaughtUp(), RUNNING, threading.Event()]]
+    page.open_run(folder.path)
+    assert page.plots._empty._title.text() == "Reading the history…"
+    gate.set()
+    qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
+    assert page.plots._empty._title.text() == "No step yet"
 
 
 def test_stop_and_save_from_outside(make_page: MakePage, qtbot: QtBot, tmp_path: Path) -> None:
@@ -385,12 +442,12 @@ def test_the_last_checkpoint_of_a_run_that_has_done_all_is_not_resumed(
     path = make_run(tmp_path / "run", STARTED, state=JobState.FINISHED, checkpoints=(100, 20_000))
     page = make_page()
     page.open_run(path)
-    page._resume(RunFolder(path).checkpoints()[-1])
+    page.starting.resume(RunFolder(path).checkpoints()[-1])
     assert page.notice.text().startswith("This run has done all of its steps; start a new run")
     assert "--set train.steps=N" in page.notice.text(), "what is typed is not a title"
     assert launcher_of(page).trained == []
     launcher_of(page).training = [[RUNNING, threading.Event()]]
-    page._resume(RunFolder(path).checkpoints()[0])
+    page.starting.resume(RunFolder(path).checkpoints()[0])
     qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
 
 
@@ -461,12 +518,12 @@ def test_resuming_from_an_older_checkpoint_asks_first(
     page.open_run(path)
     answers.says_yes = False
     oldest = RunFolder(path).checkpoints()[0]
-    page._resume(oldest)
+    page.starting.resume(oldest)
     assert answers.questions[0].startswith("Go on from step-0000100? 1 newer checkpoint will be moved")
     assert launcher_of(page).trained == []
     answers.says_yes = True
     launcher_of(page).training = [[RUNNING, threading.Event()]]
-    page._resume(oldest)
+    page.starting.resume(oldest)
     assert [checkpoint.name for checkpoint in RunFolder(path).checkpoints()] == ["step-0000100"]
     qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
 

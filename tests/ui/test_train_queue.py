@@ -187,6 +187,49 @@ def test_a_run_that_waits_shows_its_place_and_is_followed_once_it_begins(make_pa
     assert launcher_of(page).followed[-1].path == folder.path
 
 
+def test_where_no_run_is_shown_the_one_that_begins_is(make_page: MakePage, qtbot: QtBot) -> None:
+    page, folder = make_page(), add_waiting("night")
+    look(page)
+    assert page.shown_run() is None
+    with folder.lock():
+        begin(folder)
+        launcher_of(page).following = [[RUNNING, threading.Event()]]
+        look(page)
+        assert page.shown_run() == folder.path
+        qtbot.waitUntil(lambda: page.session.state is JobState.RUNNING)
+
+
+@pytest.mark.parametrize(("key", "answer"), [("start", BESIDE), ("start", ""), ("queue", TO_QUEUE), ("queue", "")])
+def test_beside_a_finder_a_run_is_asked_about(
+    ready: TrainPage, person: Person, qtbot: QtBot, key: str, answer: str
+) -> None:
+    launcher_of(ready).answers["find_batch_size"] = [threading.Event()]
+    launcher_of(ready).training = [[RUNNING, threading.Event()]]
+    dialog = ready.set_up.training.finders.find_batch()
+    dialog.bar.start.click()
+    qtbot.waitUntil(lambda: dialog.bar.is_running)
+    person.answer = answer
+    press(ready, key)
+    ((question, answers),) = person.asked
+    assert question.startswith("The batch size is being looked for")
+    assert answers == ((BESIDE,) if key == "start" else (TO_QUEUE,))
+    assert len(launcher_of(ready).trained) == (answer == BESIDE)
+    assert len(waiting()) == (answer == TO_QUEUE)
+    dialog.close()
+
+
+def test_a_finder_hears_of_a_run_that_has_begun_beside_it(ready: TrainPage) -> None:
+    launcher_of(ready).answers["find_batch_size"] = [threading.Event()]
+    dialog = ready.set_up.training.finders.find_batch()
+    dialog.bar.start.click()
+    folder = add_waiting("night")
+    with folder.lock():
+        begin(folder)
+        look(ready)
+    assert dialog.bar.message.text().startswith("night has begun beside this")
+    dialog.close()
+
+
 def test_a_run_leaves_the_queue_by_its_bar(make_page: MakePage) -> None:
     page, folder = make_page(), add_waiting("a")
     page.open_run(folder.path)

@@ -1,6 +1,7 @@
 """The window, its runs and their queue: the status bar, the badge, notifications, closing."""
 
 import socket
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -12,14 +13,16 @@ from pytestqt.qtbot import QtBot
 from quiet_queue import Keeper, NotedNotifications, add_waiting, begin, end
 from scripted import ScriptedLauncher
 
-from dit_studio.events import JobState
+from dit_studio.events import Command, Failure, JobState
 from dit_studio.jobs.queue import WINDOW_LOCK
-from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.locks import is_locked
 from dit_studio.places import runs_dir
 from dit_studio.ui.closing import CloseChoice, GoingOn, ask_about_runs, explanation, headline
 from dit_studio.ui.main_window import MainWindow
 from dit_studio.ui.notifications import Notifications
+from dit_studio.ui.queue.keeping import QueueKeeping
+from dit_studio.ui.run_watch import RunMemory, RunsSeen
 from dit_studio.ui.settings import Settings
 
 
@@ -104,7 +107,7 @@ def test_the_status_bar_leads_to_the_queue(open_window: Open, qtbot: QtBot, page
     press = press_named(window, "Queue")
     assert press.text() == "queue 2"
     press.click()
-    queue = window._queue_window
+    queue = window._queue.window
     assert queue is not None
     assert queue.isVisible()
     queue.tree.select(folder.name)
@@ -121,8 +124,28 @@ def test_the_runs_page_leads_to_the_queue(open_window: Open) -> None:
     window.show_page("runs")
     (press,) = [button for button in window.page("runs").findChildren(QPushButton) if button.text() == "Queue"]
     press.click()
-    assert window._queue_window is not None
-    assert window._queue_window.isVisible()
+    assert window._queue.window is not None
+    assert window._queue.window.isVisible()
+
+
+def test_what_starts_the_runs_is_started_again_a_few_times_before_the_alarm() -> None:
+    root, keeper, now = runs_dir(), Keeper(), [1000.0]
+    add_waiting("a")
+    keeping = QueueKeeping(lambda: keeper.queue(root), clock=lambda: now[0])
+    refusals: list[Failure] = []
+    keeping.refused.connect(refusals.append)
+    gone = RunsSeen(waiting=RunMemory(root, keeper.queue(root)).look().waiting, is_kept=False)
+    asked = []
+    for _ in range(200):
+        keeping.note(gone)
+        asked.append(keeper.asked)
+        now[0] += 1.0
+    assert [asked.index(tries) for tries in (1, 2, 3, 4)] == [0, 5, 20, 65]
+    assert (asked[-1], keeping.has_given_up) == (4, True)
+    keeping.note(RunsSeen(is_kept=True))
+    assert not keeping.has_given_up, "somebody started it, and it has lived for minutes"
+    keeping.note(gone)
+    assert keeper.asked == 5
 
 
 @pytest.mark.parametrize("is_held", [False, True])
@@ -160,6 +183,37 @@ def test_a_failure_is_told_and_counted_until_the_runs_are_seen(
     window.show_page("runs")
     assert runs.accessibleDescription() == ""
     assert said.counts == [1, 0]
+
+
+def test_unseen_ends_outlive_the_window(open_window: Open, qtbot: QtBot) -> None:
+    folder = working_run("flowers")
+    with folder.lock():
+        window = open_window()
+        end(folder, JobState.FAILED)
+        look(window, qtbot)
+    assert window.close()
+    again = open_window()
+    assert press_named(again, "Runs").accessibleDescription() == "1 ended since you looked, not all of them well."
+    again.show_page("runs")
+    assert again.close()
+    assert press_named(open_window(), "Runs").accessibleDescription() == ""
+
+
+def test_the_status_bar_tells_of_a_run_that_is_not_shown(
+    open_window: Open, qtbot: QtBot, page: PlaceholderPage
+) -> None:
+    folder = working_run("landscapes")
+    with folder.lock():
+        window = open_window()
+        assert window._run_status.text() == "landscapes  running · step 1,240 / 20,000"
+        page.runs = True
+        page.status_changed.emit("other  running")
+        assert window._run_status.text() == "other  running"
+        page.runs = False
+    end(folder, JobState.STOPPED)
+    page.status_changed.emit("")
+    look(window, qtbot)
+    assert window._run_status.text() == "no run in progress"
 
 
 def test_of_the_run_in_view_its_finish_is_not_told(
@@ -236,6 +290,29 @@ def test_closing_names_every_run_that_goes_on(open_window: Open, person: Person,
         assert len(person.asked[1].others) == 2, "a run that the queue started and nobody shows is counted too"
 
 
+def test_a_run_that_is_not_shown_is_stopped_before_the_window_closes(
+    open_window: Open, person: Person, page: PlaceholderPage, qtbot: QtBot
+) -> None:
+    folder = working_run("queued")
+    page.run, person.answer = RunFolder(runs_dir() / "ended").path, CloseChoice.STOP
+    with folder.lock():
+        window = open_window()
+        assert not window.close()
+        assert folder.take_command() is Command.STOP
+        assert page.calls == []
+        with qtbot.waitSignal(window.closed):
+            end(folder, JobState.STOPPED)
+
+
+def test_a_run_that_another_machine_begins_is_not_asked_about(open_window: Open, person: Person) -> None:
+    folder = add_waiting("far")
+    folder.write_status(Status(state=JobState.PREPARING, heartbeat=time.time(), steps=9))
+    window = open_window()
+    assert [run.title for run in window._watch.newest.at_work] == ["far"]
+    assert window.close()
+    assert person.asked == []
+
+
 def test_a_run_of_another_machine_is_not_asked_about(open_window: Open, person: Person) -> None:
     folder = working_run("far")
     status = folder.read_status()
@@ -254,7 +331,7 @@ def test_the_question_in_words() -> None:
         "without the window. 2 runs wait in the queue. They start without the window, too."
     )
     assert headline(GoingOn(others=tuple("abcde"))) == "a, b, c and 2 more go on."
-    assert explanation(GoingOn(others=("a",))) == "It will go on without the window."
+    assert explanation(GoingOn(others=("a",))) == "It can go on without the window; you will find it under Runs."
     assert headline(GoingOn(waiting=1)) == "1 run waits in the queue."
     assert explanation(GoingOn(waiting=1)) == "It starts without the window, too."
     assert explanation(GoingOn(shown="a", can_keep_running=False)).startswith("It trains inside this window's process")
@@ -266,7 +343,8 @@ def test_the_question_in_words() -> None:
     [
         (GoingOn(shown="a", waiting=1), ["Keep running", "Stop and save", "Cancel"]),
         (GoingOn(shown="a", can_keep_running=False), ["Stop and save", "Cancel"]),
-        (GoingOn(others=("a",)), ["Close", "Cancel"]),
+        (GoingOn(others=("a",)), ["Keep running", "Stop and save", "Cancel"]),
+        (GoingOn(others=("a", "b")), ["Keep running", "Stop and save all", "Cancel"]),
         (GoingOn(waiting=2, can_keep_running=False), ["Close", "Cancel"]),
     ],
 )

@@ -18,9 +18,10 @@ class QueueStatus(QToolButton):
         self.setText("queue")
         describe(self, "Queue", _TOOLTIP)
 
-    def show_seen(self, seen: RunsSeen) -> None:
+    def show_seen(self, seen: RunsSeen, *, is_given_up: bool) -> None:
+        """`is_given_up`: what starts the runs is gone, and is not started again."""
         waiting = len(seen.waiting)
-        is_stuck = bool(seen.problem) or (seen.can_start and not seen.is_kept)
+        is_stuck = bool(seen.problem) or (is_given_up and seen.can_start and not seen.is_kept)
         self.setText(f"queue {waiting}" if waiting else "queue")
         set_property(self, "level", "error" if is_stuck else "")
         words = f"{waiting} {'run waits' if waiting == 1 else 'runs wait'}." if waiting else "Nothing waits."

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QDropEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
@@ -21,6 +21,8 @@ _STEPS = 3  # the column
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _INDENTATION = 12  # pixels
 _LINE = Qt.ItemDataRole.UserRole
+_ACTIONS = QAbstractItemView.CursorAction
+_UPWARDS = (_ACTIONS.MoveUp, _ACTIONS.MovePageUp, _ACTIONS.MovePrevious, _ACTIONS.MoveLeft)
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,14 @@ class QueueTree(QTreeWidget):
         if items and not self.selectedItems():
             self.setCurrentItem(next((item for item in items if item.data(0, _LINE).is_waiting), items[0]))
 
+    def moveCursor(self, action: QAbstractItemView.CursorAction, modifiers: Qt.KeyboardModifier) -> QModelIndex:
+        """The keys pass over the headings."""
+        index = super().moveCursor(action, modifiers)
+        if not index.isValid() or index.parent().isValid():
+            return index
+        beyond = self.indexAbove(index) if action in _UPWARDS else self.indexBelow(index)
+        return beyond if beyond.isValid() else self.currentIndex()
+
     def steps_to_neighbour(self, run: str, direction: int) -> int:
         """How many places among all that wait lie between the run and its neighbour in its branch; 0 without one."""
         lines = next((lines for _, lines in self._groups if run in [line.run for line in lines]), [])
@@ -129,6 +139,9 @@ class QueueTree(QTreeWidget):
         return there - here - (1 if there > here else 0)
 
     def _fill(self) -> None:
+        """Anew; in the place of a selected run that has left, the one that came after it is selected."""
+        items = list(self._items())
+        place = next((place for place, item in enumerate(items) if item.isSelected()), None)
         selected = self.selected()
         self.clear()
         for title, lines in self._groups:
@@ -141,6 +154,8 @@ class QueueTree(QTreeWidget):
         self.expandAll()
         if selected is not None:
             self.select(selected.run)
+        if place is not None and not self.selectedItems() and (left := list(self._items())):
+            self.setCurrentItem(left[min(place, len(left) - 1)])
 
     def _refresh(self) -> None:
         lines = [line for _, group in self._groups for line in group]

@@ -92,6 +92,7 @@ class QueueWindow(QDialog):
     def remove_selected(self) -> None:
         if (line := self.tree.selected()) and line.is_waiting:
             self._do(lambda queue: queue.remove(line.run))
+            self.tree.setFocus()  # the button is off until the next is selected
 
     def hold_or_release_all(self) -> None:
         """Hold everything, or let everything go if all is held."""

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dit_studio.device_names import AUTO
 from dit_studio.jobs.queue_order import QueueEntry, do_share
 from dit_studio.jobs.run_folder import Status
+from dit_studio.ui.run_watch import SeenRun
 from dit_studio.ui.train import amounts
+from dit_studio.ui.train.state_pill import STATE_TEXTS
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
@@ -52,6 +54,20 @@ def seconds_left(status: Status) -> float | None:
     if not status.step or status.seconds <= 0:
         return None
     return max(0, status.steps - status.step) * status.seconds / status.step
+
+
+def at_work_words(runs: Sequence[SeenRun]) -> str:
+    """For instance "landscapes  running · step 40 / 200 · 1 more at work"; "" where nothing is."""
+    if not runs:
+        return ""
+    run = runs[0]
+    parts = [f"{run.title}  {STATE_TEXTS[run.status.state].lower()}", _step_words(run.status)]
+    parts += [f"{len(runs) - 1} more at work"] if len(runs) > 1 else []
+    return " · ".join(parts)
+
+
+def _step_words(status: Status) -> str:
+    return f"step {amounts.count(status.step)} / {amounts.count(status.steps)}"
 
 
 def progress_words(title: str, status: Status) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+_LOOK_MS = 200
 
 
 def _folder(start: str) -> str:
@@ -50,10 +52,19 @@ def _run_folder(start: str) -> str:
 
 
 def _confirm(question: str, action: str) -> bool:
+    return _confirm_while(question, action, lambda: True)
+
+
+def _confirm_while(question: str, action: str, holds: Callable[[], bool]) -> bool:
     box = QMessageBox(QMessageBox.Icon.Question, "DiT Studio", question, parent=QApplication.activeWindow())
     yes = box.addButton(action, QMessageBox.ButtonRole.AcceptRole)
     box.setDefaultButton(box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole))
+    watch = QTimer(box, interval=_LOOK_MS)
+    watch.timeout.connect(lambda: None if holds() else box.reject())
+    watch.start()
     box.exec()
+    watch.stop()
+    box.deleteLater()  # it and what watches hold each other
     return box.clickedButton() is yes
 
 
@@ -85,5 +96,6 @@ class Dialogs:
     script_to_save: Callable[[str], str] = _script_to_save
     run_folder: Callable[[str], str] = _run_folder
     confirm: Callable[[str, str], bool] = _confirm  # the question, and what the button says that does it
+    confirm_while: Callable[[str, str, Callable[[], bool]], bool] = _confirm_while  # closed once that holds no longer
     choose: Callable[[str, Sequence[str]], str] = _choose  # the question and its answers, first the one to take
     show_path: Callable[[Path], None] = _show_path

@@ -7,8 +7,10 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from dit_studio.device_names import named
 from dit_studio.events import Event, Failure, Notice, Progress
 from dit_studio.jobs.launch import Launcher
+from dit_studio.machine_events import BatchTried, RateTried
 from dit_studio.ui.icons import icon
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.titles import with_titles
@@ -29,7 +31,9 @@ class FinderBar(QWidget):
     def __init__(self, launcher: Launcher, job: str, *, why_not: WhyNot, params: Params) -> None:
         super().__init__()
         self._launcher, self._job_name, self._why_not, self._params = launcher, job, why_not, params
-        self._is_cancelled = False
+        self._is_cancelled = self._has_found = False
+        self.devices: tuple[str, ...] = ()  # that it is at work on
+        self._beside = ""  # the run that has begun meanwhile
         self._job = OneJob(self)
         self.start = button(
             "Start", "Try it with the settings as they are now.", kind="primary", icon=icon("play", "on_accent")
@@ -84,13 +88,23 @@ class FinderBar(QWidget):
         self.look()
         if not self.start.isEnabled():
             return
-        self._is_cancelled = False
+        self._is_cancelled = self._has_found = False
+        self._beside = ""
         self.message.clear()
         self.started.emit()
-        self._job.run(self._launcher.call(self._job_name, **self._params()))
+        params = self._params()
+        self.devices = named(params["recipe"]["train"]["device"])
+        self._job.run(self._launcher.call(self._job_name, **params))
         self.busy.show_progress("Starting")
         self.look()
         self.halt.setFocus()
+
+    def warn_of(self, run: str) -> None:
+        """A run has begun on the same device."""
+        if run != self._beside:
+            self._beside = run
+            words = f"{run} has begun beside this: what is measured from now on is wrong, and memory may run out."
+            self.message.show_notice(words, level="warning")
 
     def _cancel(self) -> None:
         self._is_cancelled = True
@@ -106,9 +120,13 @@ class FinderBar(QWidget):
                     self.message.show_notice(event.message, level=event.level)
                 case Failure() if not (self._is_cancelled and event.code == "killed"):
                     self.message.show_failure(event)
+                case BatchTried() | RateTried():
+                    self._has_found = True
         self.received.emit(events)
 
     def _on_ended(self) -> None:
         self.busy.finish()
         self.look()
+        if self._is_cancelled and not self._has_found and self.message.isHidden():
+            self.message.show_notice("Cancelled before anything was tried.")
         self.ended.emit()

@@ -1,6 +1,6 @@
 """The buttons beside "Batch size" and "Learning rate", and the dialogs that they open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
@@ -10,10 +10,13 @@ from dit_studio.config import Recipe, recipe_to_tables
 from dit_studio.events import DataSummary
 from dit_studio.jobs.busy_devices import why_device_is_taken
 from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.queue_order import do_share
 from dit_studio.places import runs_dir
 from dit_studio.ui.icons import icon
+from dit_studio.ui.run_watch import SeenRun
 from dit_studio.ui.train.find_batch_dialog import FindBatchDialog
 from dit_studio.ui.train.find_rate_dialog import FindRateDialog
+from dit_studio.ui.train.finder_bar import FinderBar
 from dit_studio.ui.widgets.basics import button, describe
 from dit_studio.ui.widgets.form import Form
 
@@ -64,10 +67,28 @@ class Finders(QObject):
         _bring(self._rate)
         return self._rate
 
+    def at_work_on(self, devices: Sequence[str]) -> str:
+        """What is being looked for on these devices, as the beginning of a sentence; "" if nothing is."""
+        names = [name for name, bar in self._bars() if bar.is_running and _may_share(bar.devices, devices)]
+        return names[0] if names else ""
+
+    def show_runs(self, at_work: Sequence[SeenRun]) -> None:
+        """Say of a run that has begun beside what is being looked for."""
+        for _, bar in self._bars():
+            beside = [run for run in at_work if not run.status.is_of_another_machine and
+                      _may_share(bar.devices, run.status.devices or run.devices)]  # fmt: skip
+            if bar.is_running and beside:
+                bar.warn_of(beside[0].title)
+
     def close_jobs(self) -> None:
-        for dialog in (self._batch, self._rate):
-            if dialog is not None:
-                dialog.bar.close_job()
+        for _, bar in self._bars():
+            bar.close_job()
+
+    def _bars(self) -> Iterator[tuple[str, FinderBar]]:
+        if self._batch is not None:
+            yield "The batch size", self._batch.bar
+        if self._rate is not None:
+            yield "The learning rate", self._rate.bar
 
     def _why_no_batch(self) -> str:
         recipe = self._recipe()
@@ -94,6 +115,11 @@ class Finders(QObject):
 
     def _rate_params(self) -> dict[str, Any]:
         return {"recipe": recipe_to_tables(self._recipe() or Recipe())}
+
+
+def _may_share(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Who does not say which devices may be on any."""
+    return not ours or not theirs or do_share(ours, theirs)
 
 
 def _small(name: str, tooltip: str) -> QPushButton:

@@ -1,6 +1,6 @@
 """The Train page: set-up on the left, what happens now in the centre, what came of it on the right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from dit_studio.config import Recipe
-from dit_studio.device_names import named
 from dit_studio.errors import StudioError
 from dit_studio.events import CheckpointSaved, Event, Failure, JobState, PreviewSaved, Validation
 from dit_studio.jobs.launch import Launcher
@@ -25,13 +24,14 @@ from dit_studio.ui.train.command_dialog import CommandDialog
 from dit_studio.ui.train.dialogs import Dialogs
 from dit_studio.ui.train.plots import TrainPlots
 from dit_studio.ui.train.preview_wall import PreviewWall
-from dit_studio.ui.train.queueing import BESIDE, TO_QUEUE, Queueing, busy_words, takes
-from dit_studio.ui.train.resuming import ALL_STEPS_DONE, is_at_the_end
+from dit_studio.ui.train.queueing import Queueing
+from dit_studio.ui.train.resuming import ALL_STEPS_DONE
 from dit_studio.ui.train.run_bar import RunBar
 from dit_studio.ui.train.run_facts import RunFacts
 from dit_studio.ui.train.run_log import RunLog
-from dit_studio.ui.train.session import RunSession, newer_checkpoints
+from dit_studio.ui.train.session import RunSession
 from dit_studio.ui.train.set_up import SetUp
+from dit_studio.ui.train.starting import Starting
 from dit_studio.ui.widgets.columns import Columns, Side
 from dit_studio.ui.widgets.message import MessageCard
 from dit_studio.ui.widgets.scrolling import Scrolling
@@ -65,12 +65,14 @@ class TrainPage(QWidget):
         self.session = RunSession(launcher, self)
         self.queueing = Queueing(make_queue)
         self.set_up = SetUp(settings, launcher, self._dialogs)
+        self.starting = Starting(self.session, self.queueing, self.set_up, self._dialogs, self)
         self.run_bar, self.plots, self.log = RunBar(), TrainPlots(), RunLog(self._dialogs)
         self.facts, self.previews = RunFacts(), PreviewWall()
         self.command = CommandDialog(settings, self._dialogs, self)
         self.checkpoints = CheckpointList(launcher, confirm=self._dialogs.confirm, show_path=self._dialogs.show_path)
         self.failure_card, self.notice = MessageCard(), MessageCard()
         self._shown_failure: Failure | None = None
+        self._why_not_ended = ""  # the newest one of why the run cannot be ended from here
         self._build()
         self._connect()
         self._on_readiness_changed()
@@ -104,16 +106,20 @@ class TrainPage(QWidget):
     def resume(self) -> None:
         """Go on with the run that is shown, from its newest checkpoint."""
         if not self.is_running():
-            self._resume()
+            self.starting.resume()
 
     def start_queued(self, path: Path) -> None:
         """Show a run that waits, and start it at once."""
         self.open_run(path)
-        self._start_now()
+        self.starting.start_now()
 
     def show_queue(self, seen: RunsSeen) -> None:
-        """What waits now: the run that is shown is followed once it has been started."""
+        """What is at work and waits now: the run that is shown is followed once it has been started; the first that
+        begins where none is shown."""
+        self.set_up.training.finders.show_runs(seen.at_work)
         folder = self.session.folder
+        if folder is None and seen.at_work:
+            self.open_run(seen.at_work[0].path)
         if folder is None or self.session.state is not JobState.QUEUED:
             return
         self.run_bar.set_place(place_words(folder.name, seen.entries))
@@ -150,91 +156,16 @@ class TrainPage(QWidget):
             self._ask_run(key)
         else:
             presses = {
-                "start": self._start,
-                "resume": self._resume_newest,
+                "start": self.starting.start,
+                "resume": self.starting.resume,
                 "pause": self._pause_or_continue,
-                "queue": self._add_to_queue,
+                "queue": self.starting.add_to_queue,
                 "command": self._show_command,
-                "resume later": self._resume_later,
-                "now": self._start_now,
-                "remove": self._remove_from_queue,
+                "resume later": self.starting.resume_later,
+                "now": self.starting.start_now,
+                "remove": self.starting.remove_from_queue,
             }
             presses.get(key, self._stop)()
-
-    def _start(self) -> None:
-        recipe = self._recipe_to_start()
-        if recipe is None:
-            return
-        choice = self._ask_beside_others(named(recipe.train.device), (TO_QUEUE, BESIDE))
-        if choice == TO_QUEUE:
-            self._add_to_queue()
-        elif choice == BESIDE:
-            self._obey(lambda: self.run_started.emit(self.session.start(recipe, self.set_up.preflight.run_name())))
-
-    def _recipe_to_start(self) -> Recipe | None:
-        return None if self.set_up.why_not_start() else self.set_up.recipe()
-
-    def _ask_beside_others(self, devices: Sequence[str], answers: Sequence[str]) -> str:
-        """One of the answers, BESIDE without a question where nothing is at work on these devices; "" for neither."""
-        others = [run for run in list_runs(runs_dir()) if run.status.state.is_active and takes(run, devices)]
-        return self._dialogs.choose(busy_words(others[0]), answers) if others else BESIDE
-
-    # --------------------------------------------------------------------------------------------- the queue
-
-    def _add_to_queue(self) -> None:
-        if recipe := self._recipe_to_start():
-            self._change_queue(lambda: self.queueing.add(recipe, self.set_up.preflight.run_name()))
-
-    def _resume_later(self) -> None:
-        folder = self.session.folder
-        if folder is not None:
-            self._change_queue(lambda: self.queueing.add_again(folder))
-            self.open_run(folder.path)
-
-    def _remove_from_queue(self) -> None:
-        folder = self.session.folder
-        if folder is not None:
-            self._change_queue(lambda: self.queueing.remove(folder))
-            self.open_run(folder.path)
-
-    def _start_now(self) -> None:
-        folder, recipe = self.session.folder, self.session.recipe()
-        if folder is None or self.session.state is not JobState.QUEUED:
-            return
-        if self._ask_beside_others(named(recipe.train.device) if recipe else (), (BESIDE,)):
-            self._obey(lambda: self.session.begin(folder, resume=self.queueing.take(folder)))
-            self.queue_changed.emit()
-
-    def _change_queue(self, change: Callable[[], str]) -> None:
-        """Do it, and say in a line what came of it."""
-        if self._obey(lambda: self.run_bar.say(change())):
-            self.queue_changed.emit()
-
-    # --------------------------------------------------------------------------------------------- the buttons, on
-
-    def _resume_newest(self) -> None:
-        self._resume()
-
-    def _resume(self, checkpoint: Path | None = None) -> None:
-        folder = self.session.folder
-        if folder is None:
-            return
-        if checkpoint is not None and is_at_the_end(checkpoint, self.session.recipe()):
-            self.notice.show_notice(ALL_STEPS_DONE, level="warning")
-            return
-        try:
-            if checkpoint is not None and not self._may_set_aside(newer_checkpoints(folder, checkpoint), checkpoint):
-                return
-            self.session.resume(folder.path, checkpoint=checkpoint)
-        except StudioError as error:
-            self._refuse(error)
-
-    def _may_set_aside(self, newer: list[Path], checkpoint: Path) -> bool:
-        return not newer or self._dialogs.confirm(
-            f"Go on from {checkpoint.name}? {len(newer)} newer checkpoint{'s' * (len(newer) > 1)} will be moved to "
-            "checkpoints/set-aside, and the curves after it are overwritten.",
-            "Resume from here",
-        )
 
     def _pause_or_continue(self) -> None:
         self._ask_run("continue" if self.session.state is JobState.PAUSED else "pause")
@@ -252,18 +183,23 @@ class TrainPage(QWidget):
     def _stop(self) -> None:
         if self.session.state is not JobState.STOPPING:
             self.stop_and_save()
-        elif self._dialogs.confirm(
-            "End the run at once? What it learned since its last checkpoint is lost.", "End at once"
+        elif why_not := self.session.why_not_end_now:
+            self._say_why_not_ended(why_not)
+        elif self._dialogs.confirm_while(
+            "End the run at once? What it learned since its last checkpoint is lost.", "End at once", self._is_stopping
         ):
             self._end_now()
 
+    def _is_stopping(self) -> bool:
+        return self.session.state is JobState.STOPPING
+
     def _end_now(self) -> None:
-        if self.session.state is not JobState.STOPPING:
-            return
-        why_not = self.session.why_not_end_now
-        if why_not or not self.session.end_now():
-            why_not = why_not or "Its process has just ended."
-            self.notice.show_notice(f"The run cannot be ended from here. {why_not}", level="warning")
+        if self._is_stopping() and not self.session.end_now():
+            self._say_why_not_ended(self.session.why_not_end_now or "Its process has just ended.")
+
+    def _say_why_not_ended(self, why_not: str) -> None:
+        self._why_not_ended = f"The run cannot be ended from here. {why_not}"
+        self.notice.show_notice(self._why_not_ended, level="warning")
 
     def _obey(self, action: Callable[[], None]) -> bool:
         try:
@@ -284,6 +220,7 @@ class TrainPage(QWidget):
         self.failure_card.clear()
         self.notice.clear()
         self.plots.show_run(folder)
+        self._show_empty()
         self.run_bar.show_run(folder)
         self._show_why_not_resume()
         self.log.show_run(folder)
@@ -294,6 +231,7 @@ class TrainPage(QWidget):
 
     def _on_received(self, events: list[Event]) -> None:
         self.plots.add_events(events)
+        self._show_empty()
         self.run_bar.add_events(events)
         self.log.add_events(events)
         self.facts.add_events(events)
@@ -303,6 +241,9 @@ class TrainPage(QWidget):
         self._show_why_not_resume()
         self._show_failure()
         self.status_changed.emit(self.run_bar.summary)
+
+    def _show_empty(self) -> None:
+        self.plots.show_state(self.session.state, is_reading=self.session.is_reading)
 
     def _show_why_not_resume(self) -> None:
         self.run_bar.set_why_not_resume(self.session.why_not_resume)
@@ -323,8 +264,11 @@ class TrainPage(QWidget):
 
     def _on_state_changed(self, state: JobState) -> None:
         self.run_bar.show_state(state)
+        self._show_empty()
         self._show_why_not_resume()
         self._show_failure()
+        if not state.is_active and self.notice.text() == self._why_not_ended:
+            self.notice.clear()
         if not state.is_active and state is not JobState.IDLE:
             self.set_up.check_again()
         self.status_changed.emit(self.run_bar.summary)
@@ -362,7 +306,7 @@ class TrainPage(QWidget):
             self.run_bar.say(change.message)
             self.run_bar.prefer_start()
         elif key == "resume":
-            self._resume()
+            self.starting.resume()
         elif key == "open_folder" and self.session.folder is not None:
             self._dialogs.show_path(self.session.folder.path)
 
@@ -397,6 +341,12 @@ class TrainPage(QWidget):
         self.session.run_changed.connect(self._on_run_changed)
         self.session.received.connect(self._on_received)
         self.session.state_changed.connect(self._on_state_changed)
+        self.starting.started.connect(self.run_started)
+        self.starting.queued.connect(self.run_bar.say)
+        self.starting.queue_changed.connect(self.queue_changed)
+        self.starting.shown.connect(self.open_run)
+        self.starting.refused.connect(self._refuse)
+        self.starting.warned.connect(lambda words: self.notice.show_notice(words, level="warning"))
         self.set_up.readiness_changed.connect(self._on_readiness_changed)
         self.run_bar.pressed.connect(self._on_pressed)
         self.failure_card.action.connect(self._on_remedy)
@@ -405,7 +355,7 @@ class TrainPage(QWidget):
         self.facts.refused.connect(lambda message: self.notice.show_notice(message, level="error"))
         self.plots.preview_clicked.connect(self.previews.show_step)
         self.plots.checkpoint_clicked.connect(self.checkpoints.show_step)
-        self.checkpoints.resume_requested.connect(self._resume)
+        self.checkpoints.resume_requested.connect(self.starting.resume)
         self.checkpoints.sample_requested.connect(self.sample_asked)
         self.checkpoints.evaluate_requested.connect(self.evaluate_asked)
         self.set_up.latents.files_asked.connect(self.files_asked)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from dit_studio.errors import StudioError
-from dit_studio.events import Event, Failure, Progress, Resumed, Written
+from dit_studio.events import Event, Failure, JobState, Progress, Resumed, Written
 from dit_studio.files import write_atomically
 from dit_studio.jobs.history_index import READING
 from dit_studio.jobs.run_folder import RunFolder
@@ -19,6 +19,7 @@ from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.sample.export_path import Confirm, ExportPlace, SavePath, confirm, save_path
 from dit_studio.ui.train.amounts import count
 from dit_studio.ui.train.curves import Flag, RunHistory, XAxis
+from dit_studio.ui.train.empty_plots import NO_RUN, empty_words
 from dit_studio.ui.train.flags import FlagStrip, flag_colour
 from dit_studio.ui.train.line_items import Look
 from dit_studio.ui.train.lines import LOSS, OTHERS, PlotKind, metric_kind
@@ -83,6 +84,7 @@ class TrainPlots(QWidget):
         self._note = Caption(wraps=False)
         self._below = QStackedWidget()
         self._pages = QStackedWidget()
+        self._empty = EmptyState(icon("train", "muted"), *NO_RUN)
         self._take_in_timer = QTimer(self, singleShot=True, interval=0)
         self._redraw_timer = QTimer(self, singleShot=True)
         self._build()
@@ -102,6 +104,10 @@ class TrainPlots(QWidget):
         self.clear()
         self._folder = folder
         self._stretch.show_run(folder)
+
+    def show_state(self, state: JobState, *, is_reading: bool) -> None:
+        """What to say while there is nothing to draw."""
+        self._empty.set_text(*empty_words(state, has_run=self._folder is not None, is_reading=is_reading))
 
     def close_jobs(self) -> None:
         self._stretch.close()
@@ -391,10 +397,7 @@ class TrainPlots(QWidget):
         below.addWidget(self._axis_box)
         layout.addLayout(below)
         layout.addWidget(self._below, 2)
-        empty = EmptyState(
-            icon("train", "muted"), "No run yet", "Press Start. The loss appears here after the first steps."
-        )
-        self._pages.addWidget(empty)
+        self._pages.addWidget(self._empty)
         self._pages.addWidget(plots)
         page = QVBoxLayout(self)
         page.setContentsMargins(0, 0, 0, 0)

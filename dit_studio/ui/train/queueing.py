@@ -61,6 +61,14 @@ def takes(run: RunSummary, devices: Sequence[str]) -> bool:
     return do_share(taken, devices) if taken and devices else True
 
 
+def finder_words(at_work: str) -> str:
+    """Why to think twice before a run is started, or queued, beside a finder."""
+    return (
+        f"{at_work} is being looked for on this device. A run beside it falsifies what is measured there, and may not "
+        "find enough memory. Also a run in the queue starts at once if no other is at work."
+    )
+
+
 def busy_words(run: RunSummary) -> str:
     """Why to think twice before another run is started there."""
     taken = run.status.devices or (named(run.recipe.train.device) if run.recipe else ())

@@ -204,7 +204,10 @@ class RunBar(QWidget):
                 case Started(steps=steps):
                     self._steps = steps
                     self._pace.restart()
-                case Resumed() | StateChanged(state=JobState.PAUSED):
+                case Resumed(step=step):
+                    self._metrics = Metrics(step=step, loss=None, learning_rate=0.0)
+                    self._pace.restart()
+                case StateChanged(state=JobState.PAUSED):
                     self._pace.restart()
                 case Progress():
                     progress = event
@@ -224,8 +227,8 @@ class RunBar(QWidget):
     # --------------------------------------------------------------------------------------------- how
 
     def _show_note(self) -> None:
-        is_off = bool(self._why_not) and bool(BUTTONS[self._state].start)
-        self._note.setText(f"{self._said} {f'Start is off: {self._why_not}' if is_off else ''}".strip())
+        what = "Start" if BUTTONS[self._state].start else "Add to queue"
+        self._note.setText(f"{self._said} {f'{what} is off: {self._why_not}' if self._why_not else ''}".strip())
 
     def _show_buttons(self) -> None:
         for key, text in BUTTONS[self._state]._asdict().items():

@@ -41,6 +41,11 @@ class RunSession(QObject):
         self._is_stop_asked = False
 
     @property
+    def is_reading(self) -> bool:
+        """What is heard was said before this run was shown."""
+        return self._is_history
+
+    @property
     def why_not_resume(self) -> str:
         """The sentence that says why the run cannot go on; "" if it can."""
         if self.folder is None:
