@@ -29,9 +29,10 @@ from dit_studio.events import (
     Notice,
     StateChanged,
 )
-from dit_studio.jobs import event_log, following, journal, training
+from dit_studio.jobs import death, event_log, following, journal, training
 from dit_studio.jobs.journal import Journal
-from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.launch import Launcher
+from dit_studio.jobs.run_folder import RunFolder, Status
 from tests.jobs.conftest import MakeRun
 
 LIMIT_SECONDS = 60
@@ -270,10 +271,73 @@ def test_a_disk_that_fills_during_a_save_and_is_freed_again(make_run: MakeRun, s
     assert states(events)[-1] is JobState.FAILED
     assert folder.checkpoints()[-1].name == "step-0000004"
     assert not folder.is_locked()
+    written = folder.read_events()
+    assert [event.message for event in written if isinstance(event, Failure)] == [failure.message]
+    assert states(written)[-1] is JobState.FAILED
+    status = folder.read_status()
+    assert (status.state, status.message) == (JobState.FAILED, failure.message)
     ballast.unlink()
     again = run_here(folder, resume=True)
     assert states(again)[-1] is JobState.FINISHED
     assert dict(losses(again)) == {step: loss for step, loss in whole.items() if step > 4}
+
+
+@pytest.mark.provokes_log
+def test_a_disk_that_fills_under_two_processes_is_what_the_history_ends_with(
+    make_run: MakeRun, small_disk: Path
+) -> None:
+    settings = (*SHORT, "train.steps=2000", "train.checkpoint_every=200", "train.device=cpu,cpu")
+    folder, launcher = make_run(*settings, name="small disk/run"), Launcher()
+    for event in launcher.train(folder).events():
+        if isinstance(event, CheckpointSaved):
+            with suppress(OSError), (small_disk / "ballast").open("ab", buffering=0) as file:
+                while file.write(bytes(65_536)):
+                    pass
+    launcher.close()
+    (failure,) = [event for event in folder.read_events() if isinstance(event, Failure)]
+    assert failure.code == "disk_full"
+    assert "There is no room" in failure.message
+    assert states(folder.read_events())[-1] is JobState.FAILED
+    assert folder.read_status().state is JobState.FAILED
+    assert "exit code" not in folder.read_status().message
+
+
+def test_without_a_word_the_disk_tells_why_all_processes_ended(make_run: MakeRun, small_disk: Path) -> None:
+    folder = make_run(name="small disk/run")
+    with suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    with subprocess.Popen(["false"]) as ended:
+        ended.wait()
+    found = death.death(folder, ended, Status(state=JobState.RUNNING, launcher=ended.pid))
+    assert found.code == "disk_full"
+    assert "its disk is full" in found.message
+
+
+def test_torchruns_log_tells_who_ended_first(make_run: MakeRun) -> None:
+    folder = make_run()
+    table = """x: INFO: preparing at step 0
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-01-02_03:04:05
+  host      : node-{0}
+  rank      : {0} (local_rank: 0)
+  exitcode  : {1} (pid: 77)
+"""
+    with subprocess.Popen(["false"]) as ended:
+        ended.wait()
+    for log, sentence in {
+        table.format(0, -9): "Training process 1 on node-0 was killed (signal 9)",
+        table.format(0, 1) + table.format(3, -11): "Training process 4 on node-3 died from signal 11 (SIGSEGV).",
+        table.format(0, 28): "The run stopped because its disk is full",
+        table.format(1, 3): "Training process 2 on node-1 ended with exit code 3 and said nothing.",
+        table.format(0, -9)
+        + "x: INFO: preparing at step 7\n": "The launcher of the training processes ended with exit",
+        "": "The launcher of the training processes ended with exit code 1",
+    }.items():
+        folder.log_file.write_text(log)
+        found = death.death(folder, ended, Status(state=JobState.RUNNING, launcher=ended.pid))
+        assert found.message.startswith(sentence), found.message
 
 
 def test_what_was_said_before_a_checkpoint_is_on_the_disk_before_it(
