@@ -202,6 +202,22 @@ def test_commands_reach_all_processes_and_a_dead_one_ends_the_run(make_run: Make
     assert not any(process.is_running() for process in found.values())
 
 
+def test_the_first_process_killed_is_what_the_run_says(make_run: MakeRun) -> None:
+    folder, launcher = make_run(*QUIET, "train.steps=1000000", "train.device=cpu,cpu"), Launcher()
+    killed, seen = False, list[Event]()
+    for event in launcher.train(folder).events():
+        seen += [event] if event is not None else []
+        if not killed and isinstance(event, Metrics) and (status := folder.read_status()).launcher:
+            killed = True
+            os.kill(status.pid, signal.SIGKILL)
+    launcher.close()
+    failure = first(seen, Failure)
+    assert failure.message.startswith("Training process 1 on ")
+    assert "was killed (signal 9)" in failure.message
+    assert folder.read_status().state is JobState.INTERRUPTED
+    assert folder.read_events()[-2] == failure
+
+
 def test_sigterm_to_torchrun_saves_and_stops(make_run: MakeRun) -> None:
     folder = make_run(*QUIET, "train.steps=1000000", "train.validate_every=0")
     process = torchrun("dit_studio.jobs.training", folder.path, log=folder.log_file)
