@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from finder_scenes import BATCH_FOUND, BATCHES, DATA, RATES, tried
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLineEdit
+from PySide6.QtWidgets import QLineEdit, QScrollArea
 from pytestqt.qtbot import QtBot
 from scripted import Script, ScriptedLauncher
 
@@ -211,6 +211,15 @@ def test_beside_a_run_nothing_starts(make: Make) -> None:
         dialog.bar.look()
         assert dialog.bar.said.words.startswith("Good night is at work on this device.")
         assert not dialog.bar.start.isEnabled()
+
+
+def test_at_its_usual_size_a_dialog_shows_its_result_whole(make: Make, qtbot: QtBot) -> None:
+    opened = make(find_batch_size=[*BATCHES, BATCH_FOUND], find_learning_rate=[*RATES, _FOUND])
+    for dialog in (opened.finders.find_batch(), opened.finders.find_rate()):
+        press(qtbot, dialog)
+        (content,) = dialog.findChildren(QScrollArea)
+        qtbot.waitUntil(dialog.plot.isVisible)
+        qtbot.waitUntil(lambda content=content: content.verticalScrollBar().maximum() == 0)  # type: ignore[misc]
 
 
 def test_the_buttons_have_names_and_stand_behind_their_settings(make: Make) -> None:

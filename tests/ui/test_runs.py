@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from example_runs import make_run, make_runs
@@ -88,6 +89,18 @@ def test_every_run_is_listed_newest_first(page: RunsPage, qtbot: QtBot) -> None:
     assert _column(page, PLACES["model"]) == ["XS/4", "S/4", "B/4", "XXS/2"]
 
 
+@pytest.mark.usefixtures("runs")
+@pytest.mark.parametrize("scale", [100, 200])
+def test_a_long_runs_progress_is_whole(page: RunsPage, qtbot: QtBot, qapp: QApplication, scale: int) -> None:
+    theme.apply_theme(qapp, "dark", scale)
+    _show(qtbot, page, 4)
+    place = PLACES["progress"]
+    needed = page.table.fontMetrics().horizontalAdvance("188,888 / 200,000")
+    assert page.table.columnWidth(place) >= needed + 16
+    assert "Step 90 of 2,000." in page.table.model().index(0, place).data(Qt.ItemDataRole.ToolTipRole)
+    theme.apply_theme(qapp, "dark")
+
+
 def test_a_model_that_is_not_its_presets_says_so(page: RunsPage, qtbot: QtBot) -> None:
     model = {"preset": "XXS/4", "patch_size": 8, "hidden_size": 32}
     RunFolder.create(runs_dir() / "changed", parse_recipe({"model": model}))
@@ -101,6 +114,17 @@ def test_a_model_that_is_not_its_presets_says_so(page: RunsPage, qtbot: QtBot) -
     assert page.table.columnWidth(PLACES["model"]) > needed
     tooltip = page.table.model().index(0, PLACES["model"]).data(Qt.ItemDataRole.ToolTipRole)
     assert "width 32, patch 8 instead of the preset's" in tooltip
+
+
+@pytest.mark.parametrize("loss", [0.003456, 0.0003456, 3.4e-9, 0.0, 12.3456, 12345.6, 123456.7, 1e30])
+def test_figures_are_whole_in_their_columns(page: RunsPage, qtbot: QtBot, loss: float) -> None:
+    folder = make_run(runs_dir(), "small", "digits", "S/2", JobState.FINISHED, 2000)
+    status = msgspec.structs.replace(folder.read_status(), loss=loss, validation_loss=loss, seconds=47 * 3600 + 59 * 60)
+    folder.write_status(status)
+    _show(qtbot, page, 1)
+    for key in ("loss", "validation", "trained", "started"):
+        place = PLACES[key]
+        assert page.table.sizeHintForColumn(place) <= page.table.columnWidth(place), _column(page, place)
 
 
 def test_rows_without_a_picture_are_indented_like_the_others(page: RunsPage, qtbot: QtBot) -> None:
@@ -237,6 +261,9 @@ def test_a_run_whose_recipe_is_broken_is_listed_all_the_same(page: RunsPage, qtb
     (folder.path / "run.toml").write_text("[train]\nsteps = 0\n")
     _show(qtbot, page, 1)
     assert _column(page, 0) == ["edited"]
+    assert _column(page, 1) == ["Unreadable"]
+    page.filter.setText("state:unread")
+    assert _column(page, 0) == ["edited"]
     assert "train.steps = 0" in page.table.model().index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
 
 
@@ -273,7 +300,9 @@ def test_differences_between_recipes() -> None:
         ("model.patch_size", ["2", "4"]),
         ("train.learning_rate", ["0.0027", "1e-05"]),
     ]
-    assert ("train.steps", ["100", "?"]) in settings_table([one, None], only_differences=True)
+    assert ("model.preset", ["XXS/2", "?", "XXS/4"]) in settings_table([one, None, other], only_differences=True)
+    assert settings_table([one, None, one], only_differences=True) == []  # what is not known is no difference
+    assert ("train.steps", ["100", "?"]) in settings_table([one, None], only_differences=False)
     assert ("train.steps", ["100", "100"]) in settings_table([one, other], only_differences=False)
 
 

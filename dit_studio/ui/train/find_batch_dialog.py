@@ -64,7 +64,7 @@ class FindBatchDialog(QDialog):
         self._show()
 
     def sizeHint(self) -> QSize:
-        return usual_size()
+        return usual_size(self)
 
     def done(self, result: int) -> None:
         self.bar.end()

@@ -50,7 +50,7 @@ class FindRateDialog(QDialog):
         return None if marker is None else float(f"{marker:.1e}")
 
     def sizeHint(self) -> QSize:
-        return usual_size()
+        return usual_size(self)
 
     def done(self, result: int) -> None:
         self.bar.end()

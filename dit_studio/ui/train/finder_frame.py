@@ -10,8 +10,9 @@ from dit_studio.ui.widgets.basics import button
 from dit_studio.ui.widgets.flow import FlowLayout
 from dit_studio.ui.widgets.scrolling import Scrolling
 
-_WIDTH, _HEIGHT = 560, 580  # pixels at a font scale of 100 %
-_MOST_WIDTH, _MOST_HEIGHT = 960, 600  # pixels
+_WIDTH, _HEIGHT = 560, 660  # pixels at a font scale of 100 %: text, table and plot without scrolling
+_MOST_WIDTH = 960  # pixels
+_MOST_OF_SCREEN = 0.9
 
 
 def fill(dialog: QDialog, *parts: QWidget, buttons: Sequence[QPushButton]) -> None:
@@ -33,8 +34,10 @@ def fill(dialog: QDialog, *parts: QWidget, buttons: Sequence[QPushButton]) -> No
     layout.setSpacing(8)
     layout.addWidget(Scrolling(content), 1)
     layout.addLayout(below)
+    dialog.resize(dialog.sizeHint())  # a dialog that is only shown takes two thirds of the screen at most
 
 
-def usual_size() -> QSize:
+def usual_size(dialog: QDialog) -> QSize:
     """Of the dialog, before a person changes it."""
-    return QSize(min(theme.scaled(_WIDTH), _MOST_WIDTH), min(theme.scaled(_HEIGHT), _MOST_HEIGHT))
+    wanted = QSize(min(theme.scaled(_WIDTH), _MOST_WIDTH), theme.scaled(_HEIGHT))
+    return wanted.boundedTo(dialog.screen().availableSize() * _MOST_OF_SCREEN)
