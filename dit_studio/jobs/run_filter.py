@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dit_studio.jobs.run_list import RunSummary
 
+UNREADABLE = "unreadable"  # instead of the state of a run whose settings cannot be read
 _Test = Callable[[RunSummary, str], bool]
 
 
@@ -45,7 +46,7 @@ def _has_data(summary: RunSummary, word: str) -> bool:
 
 
 def _has_state(summary: RunSummary, word: str) -> bool:
-    return summary.status.state.startswith(word)
+    return summary.status.state.startswith(word) or (summary.is_unreadable and UNREADABLE.startswith(word))
 
 
 def _has_name(summary: RunSummary, word: str) -> bool:

@@ -40,6 +40,11 @@ class RunSummary:
     def title(self) -> str:
         return titled(self.folder, self.label)
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Nobody can say what its settings are, and it is not at work."""
+        return bool(self.problem) and not self.status.state.is_active
+
 
 class _Settings(msgspec.Struct, frozen=True):
     """What run.toml said when it looked like `stamp`; `started` is what the status said then."""

@@ -7,11 +7,13 @@ from typing import Any
 
 from dit_studio import figures
 from dit_studio.events import JobState
-from dit_studio.jobs.run_filter import data_name
+from dit_studio.jobs.run_filter import UNREADABLE, data_name
 from dit_studio.ui.runs.listing import RunRow
 from dit_studio.ui.train.amounts import count, duration
 from dit_studio.ui.train.model_words import model_name
 from dit_studio.ui.train.state_pill import STATE_TEXTS
+
+_SMALLEST_LOSS, _GREATEST_LOSS = 1e-3, 1e5  # beyond, powers of ten
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,18 @@ def share_done(row: RunRow) -> float:
     return min(1.0, status.step / status.steps) if status.steps else 0.0
 
 
+def _state(row: RunRow) -> str:
+    return UNREADABLE.capitalize() if row.summary.is_unreadable else STATE_TEXTS[row.summary.status.state]
+
+
 def _progress(row: RunRow) -> str:
     return f"{count(row.summary.status.step)} / {count(row.summary.status.steps)}"
+
+
+def _loss(value: float | None) -> str:
+    """As many digits as its column holds."""
+    is_usual = value is None or value == 0 or _SMALLEST_LOSS <= abs(value) < _GREATEST_LOSS
+    return figures.number(value) if is_usual else f"{value:.1e}"
 
 
 def _metric(row: RunRow) -> str:
@@ -66,8 +78,8 @@ COLUMNS = (
     Column(
         "state",
         "State",
-        lambda row: STATE_TEXTS[row.summary.status.state],
-        lambda row: list(JobState).index(row.summary.status.state),
+        _state,
+        lambda row: -1 if row.summary.is_unreadable else list(JobState).index(row.summary.status.state),
         "What the run does now, or how it ended.",
         120,
     ),
@@ -75,19 +87,19 @@ COLUMNS = (
     Column(
         "loss",
         "Loss",
-        lambda row: figures.number(row.summary.status.loss),
+        lambda row: _loss(row.summary.status.loss),
         lambda row: row.summary.status.loss,
         "Training loss of the last step.",
-        76,
+        82,
         is_number=True,
     ),
     Column(
         "validation",
         "Val. loss",
-        lambda row: figures.number(row.summary.status.validation_loss),
+        lambda row: _loss(row.summary.status.validation_loss),
         lambda row: row.summary.status.validation_loss,
         "Loss of the averaged weights on held-out images, at noise that never changes.",
-        76,
+        82,
         is_number=True,
     ),
     Column(
@@ -122,7 +134,7 @@ COLUMNS = (
         _started,
         lambda row: row.summary.status.started or None,
         "When the run was started.",
-        120,
+        112,
     ),
     Column(
         "trained",
@@ -130,7 +142,7 @@ COLUMNS = (
         lambda row: duration(row.summary.status.seconds) if row.summary.status.seconds else "",
         lambda row: row.summary.status.seconds or None,
         "Time spent training, pauses left out.",
-        92,
+        98,
         is_number=True,
     ),
 )
@@ -139,4 +151,4 @@ PLACES = {column.key: place for place, column in enumerate(COLUMNS)}
 
 def search_words(row: RunRow) -> str:
     """What the filter searches beside names, tags and data set."""
-    return f"{STATE_TEXTS[row.summary.status.state]}\n{_model(row)}"
+    return f"{_state(row)}\n{_model(row)}"

@@ -22,13 +22,13 @@ from dit_studio.events import Event
 from dit_studio.ui import theme
 from dit_studio.ui.one_job import OneJob
 from dit_studio.ui.runs.compare_controls import CompareControls
-from dit_studio.ui.runs.differences import environment_table, settings_table
+from dit_studio.ui.runs.differences import environment_table, sameness_words, settings_table, unread_words
 from dit_studio.ui.runs.histories import PastRead, ReadPasts, RunPast
 from dit_studio.ui.runs.listing import RunRow
 from dit_studio.ui.runs.overlay import Overlay, measures, overlay, to_csv
 from dit_studio.ui.settings import Settings
 from dit_studio.ui.speed.csv_file import write_csv
-from dit_studio.ui.widgets.basics import Caption, Muted, WholeText, describe
+from dit_studio.ui.widgets.basics import Muted, WholeText, describe
 from dit_studio.ui.widgets.card import Card
 from dit_studio.ui.widgets.scrolling import Scrolling
 
@@ -156,7 +156,11 @@ class ComparePanel(QSplitter):
                 item.setToolTip(text)
                 self.table.setItem(line, column, item)
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        titles = [row.title for row in self._rows]
+        self._nothing.setText(sameness_words(titles, recipes, environments))
         self._nothing.setVisible(not lines)
+        self._unread.setText(unread_words(titles, recipes) if lines else "")
+        self._unread.setVisible(bool(self._unread.text()))
         self.table.setVisible(bool(lines))
 
     # --------------------------------------------------------------------------------------------- saving
@@ -193,7 +197,7 @@ class ComparePanel(QSplitter):
         self._legend = WholeText()
         self._legend.setTextFormat(Qt.TextFormat.RichText)
         self._waiting = Muted("Reading what the runs have said…")
-        self._note = Caption()
+        self._note = WholeText(role="caption")
         self._note.hide()
         self._picture = QWidget()
         self._picture_layout = QVBoxLayout(self._picture)
@@ -212,8 +216,10 @@ class ComparePanel(QSplitter):
         )
         table_card.add_action(self.only_differences)
         self.table = _make_table()
-        self._nothing = Muted("These runs have the same settings and ran on the same machine.")
+        self._nothing, self._unread = Muted(), WholeText(role="caption")
+        self._unread.hide()
         table_card.body.addWidget(self._nothing)
+        table_card.body.addWidget(self._unread)
         table_card.body.addWidget(self.table, 1)
         self.addWidget(Scrolling(plot_card))
         self.addWidget(table_card)
@@ -256,6 +262,7 @@ def _make_table() -> QTableWidget:
     table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
     table.setTabKeyNavigation(False)
     table.setShowGrid(False)
+    table.setWordWrap(False)  # it would show the first words of a path alone
     table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     table.verticalHeader().hide()
     header = table.horizontalHeader()

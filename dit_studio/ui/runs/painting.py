@@ -19,7 +19,8 @@ class StateDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
         _draw_ground(painter, option)
         row: RunRow = index.data(ROW_ROLE)
-        colour = QColor(getattr(theme.current(), STATE_COLOURS.get(row.summary.status.state, "muted")))
+        kind = "error" if row.summary.is_unreadable else STATE_COLOURS.get(row.summary.status.state, "muted")
+        colour = QColor(getattr(theme.current(), kind))
         text = index.data()
         metrics = option.fontMetrics
         box = QRectF(option.rect).adjusted(8, 0, -4, 0)
