@@ -126,23 +126,33 @@ def _stamped(event: Event) -> Event:
 def start_worker(folder: RunFolder, *, resume: bool = False) -> "subprocess.Popen[bytes]":
     """Start a process that trains and that outlives this one. It is heard through the run folder.
 
-    Raises: RunError if another process works on the run, or was started a moment ago.
+    Raises: RunError if another process works on the run, or was started a moment ago, or if there can be no process.
     """
-    _announce(folder)
+    before = _announce(folder)
     device = _device_of(folder)
-    with folder.log_file.open("ab") as log:
-        return subprocess.Popen(
-            local_command(folder.path, device=device, resume=resume),
-            env=local_environment(device),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    try:
+        with folder.log_file.open("ab") as log:
+            return subprocess.Popen(
+                local_command(folder.path, device=device, resume=resume),
+                env=local_environment(device),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        folder.write_status(before)
+        why = error.strerror or error
+        raise RunError(
+            f"The training process cannot be started: {why}.", remedy="Close some programs, or free some space."
+        ) from error
 
 
-def _announce(folder: RunFolder) -> None:
-    """Say that a process starts, under the lock, so that of two that want to start one only one does."""
+def _announce(folder: RunFolder) -> Status:
+    """Say that a process starts, under the lock, so that of two that want to start one only one does.
+
+    Gives the status before.
+    """
     with naming_disk_errors(folder.path), locked(folder.path / "run.lock") as is_free:
         status = folder.read_status()
         if not is_free or _is_starting(status) or _is_at_work_elsewhere(folder, status):
@@ -155,6 +165,7 @@ def _announce(folder: RunFolder) -> None:
             Status(state=JobState.PREPARING, step=status.step, steps=status.steps, heartbeat=time.time(),
                    host=socket.gethostname(), started=status.started, seconds=status.seconds, preview=status.preview)
         )  # fmt: skip
+        return status
 
 
 def _is_starting(status: Status) -> bool:

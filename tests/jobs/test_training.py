@@ -211,6 +211,21 @@ def test_a_run_is_found_alive_by_whoever_looks(make_run: MakeRun) -> None:
     assert states(events)[-1] is JobState.STOPPED
 
 
+def test_a_process_that_cannot_be_started_leaves_the_run_as_it_was(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run()
+    before = folder.read_status()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(training.subprocess, "Popen", refuse)
+    with pytest.raises(RunError, match="cannot be started: Resource temporarily unavailable"):
+        training.start_worker(folder)
+    assert folder.read_status() == before
+
+
 def test_following_a_run_whose_process_is_gone_says_so(make_run: MakeRun) -> None:
     folder = make_run()
     folder.write_status(Status(state=JobState.RUNNING, step=3, pid=4_000_000, host=os.uname().nodename))
