@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
@@ -14,9 +15,10 @@ from dit_studio.config import parse_recipe
 from dit_studio.events import Event, Measured, Metrics, Validation
 from dit_studio.jobs.event_log import EventWriter
 from dit_studio.jobs.run_folder import RunFolder
+from dit_studio.jobs.run_label import change_label
 from dit_studio.jobs.run_list import list_runs
 from dit_studio.ui.runs.compare import ComparePanel
-from dit_studio.ui.runs.differences import environment_table
+from dit_studio.ui.runs.differences import environment_table, sameness_words
 from dit_studio.ui.runs.listing import RunRow
 from dit_studio.ui.runs.overlay import LOSS, VALIDATION, measures, overlay, time_unit, to_csv
 from dit_studio.ui.settings import Settings
@@ -98,6 +100,62 @@ def test_environments_differ_in_lines() -> None:
     ]
     assert environment_table([one, one], only_differences=True) == []
     assert len(environment_table([one, one], only_differences=False)) == 2
+
+
+def test_where_no_difference_is_found_only_what_is_known_is_said() -> None:
+    recipe, machine = parse_recipe({}), {"device": "cpu"}
+    assert environment_table([machine, {}, machine], only_differences=True) == []
+    both = [recipe, recipe]
+    same, not_known = "These runs have the same settings", "What b ran on is not known."
+    assert sameness_words("ab", both, [machine, machine]) == f"{same} and ran on the same machine."
+    assert sameness_words("ab", both, [machine, None]) == f"{same}."  # still being read
+    assert sameness_words("ab", both, [machine, {}]) == f"{same}. {not_known}"
+    assert sameness_words("ab", [recipe, None], [machine, {}]) == f"The settings of b cannot be read. {not_known}"
+    assert sameness_words("abc", [None] * 3, [machine] * 3) == "The settings of a, b and c cannot be read."
+
+
+def test_a_run_whose_settings_cannot_be_read_makes_no_differences(
+    panel: ComparePanel, rows: list[RunRow], qtbot: QtBot
+) -> None:
+    for row in rows[:2]:
+        (row.path / "environment.json").unlink()
+    (rows[0].path / "run.toml").write_text("[train]\nsteps = 0\n")
+    broken, *others = sorted(list_runs(rows[0].path.parent), key=lambda run: run.title)
+    panel.show_runs([RunRow(summary=summary) for summary in (broken, others[0])])
+    qtbot.waitUntil(lambda: len(_curves(panel)) == 2)
+    assert panel._nothing.isVisible()
+    assert panel._nothing.text() == "The settings of a cannot be read. What a and b ran on is not known."
+    panel.only_differences.click()
+    assert panel.table.isVisible()
+    assert panel._unread.text() == "The settings of a cannot be read."
+
+
+def test_the_axis_stays_whole_above_a_long_note(panel: ComparePanel, rows: list[RunRow], qtbot: QtBot) -> None:
+    for number, row in enumerate(rows):
+        change_label(row.summary.folder, title=f"{number} is a run whose name is far too long for a single line of it")
+    panel.show_runs([RunRow(summary=summary) for summary in list_runs(rows[0].path.parent)])
+    qtbot.waitUntil(lambda: len(_curves(panel)) == 3)
+    panel.controls.axis.setCurrentIndex(panel.controls.axis.findData("seconds"))
+    panel.controls.measure.setCurrentText(VALIDATION)
+    panel._note.setText(panel._note.text() * 4)
+    panel.resize(700, 300)
+    plot, note = panel.plot, panel._note
+    assert plot is not None
+
+    def is_whole() -> bool:
+        above, below = plot.mapTo(panel, plot.rect().bottomLeft()), note.mapTo(panel, note.rect().topLeft())
+        return above.y() < below.y() and plot.height() >= plot.minimumHeight() > 0
+
+    qtbot.waitUntil(is_whole)
+    assert note.height() >= note.heightForWidth(note.width())
+
+
+def test_paths_that_differ_at_their_ends_look_different(panel: ComparePanel, rows: list[RunRow], qtbot: QtBot) -> None:
+    """A line of a cell is cut in its middle, and not wrapped before its last word."""
+    panel.show_runs(rows)
+    qtbot.waitUntil(lambda: len(_curves(panel)) == 3)
+    assert not panel.table.wordWrap()
+    assert panel.table.textElideMode() == Qt.TextElideMode.ElideMiddle
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QSizePolicy
 
@@ -29,8 +30,12 @@ class ComparePlot(pg.PlotWidget):
         super().__init__(axisItems=self._axes)
         self.showGrid(x=True, y=True, alpha=0.15)
         self.setMenuEnabled(enableMenu=False)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         describe(self, "Curves of the runs compared", "Drag: move; wheel: zoom; the A button at the corner shows all.")
+
+    def sizeHint(self) -> QSize:
+        """Its least height counts where the height of what wraps around it is asked for."""
+        return QSize(0, self.minimumHeight())
 
     def show_overlays(
         self, overlays: Sequence[Overlay], colours: Sequence[str], *, measure: str, axis: XAxis, font: QFont
