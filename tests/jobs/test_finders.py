@@ -1,8 +1,11 @@
 """Finders in a worker process: they end at a step, and the process ends with them; and whose device is taken."""
 
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dit_studio.config import Recipe
@@ -30,7 +33,7 @@ def test_a_finder_in_its_worker(*, is_cancelled: bool) -> None:
         assert not isinstance(event, Failure)
         tried += [event] if isinstance(event, BatchTried) else []
         found += [event] if isinstance(event, BatchFound) else []
-        if is_cancelled and len(tried) == 2:
+        if is_cancelled and len(tried) == 2 and isinstance(event, BatchTried):
             job.cancel()
     if is_cancelled:
         assert not found
@@ -66,6 +69,15 @@ def test_a_device_is_taken_by_a_run_that_is_at_work_on_it(
     assert not why_device_is_taken(device, tmp_path), "nobody holds its lock: it is not alive"
     with folder.lock():
         assert why_device_is_taken(device, tmp_path).startswith("night is at work") is is_taken
+
+
+def test_a_run_that_another_machine_begins_takes_no_device_here(tmp_path: Path) -> None:
+    folder = _run(tmp_path, "far", JobState.PREPARING, "cpu")
+    folder.write_status(msgspec.structs.replace(folder.read_status(), pid=0, host="", heartbeat=time.time()))
+    assert folder.is_alive()
+    assert not why_device_is_taken("cpu", tmp_path)
+    folder.write_status(msgspec.structs.replace(folder.read_status(), host=socket.gethostname()))
+    assert why_device_is_taken("cpu", tmp_path)
 
 
 def test_a_run_that_has_ended_takes_no_device(tmp_path: Path) -> None:

@@ -205,6 +205,13 @@ def test_the_keys_pass_over_the_headings(open_queue: Open, qtbot: QtBot) -> None
         assert line is not None
         assert line.run == folder.name
         assert window.buttons["remove"].isEnabled()
+    heading = window.tree.topLevelItem(1)
+    assert heading is not None
+    place = window.tree.visualItemRect(heading).center()
+    qtbot.mouseClick(window.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    line = window.tree.selected()
+    assert line is not None
+    assert line.run == a.name
 
 
 def test_after_a_removal_the_next_is_selected(open_queue: Open, qtbot: QtBot) -> None:

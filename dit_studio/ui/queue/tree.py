@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QDropEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTreeWidget, QTreeWidgetItem
 
@@ -108,6 +108,14 @@ class QueueTree(QTreeWidget):
             return index
         beyond = self.indexAbove(index) if action in _UPWARDS else self.indexBelow(index)
         return beyond if beyond.isValid() else self.currentIndex()
+
+    def selectionCommand(
+        self, index: QModelIndex | QPersistentModelIndex, event: QEvent | None = None
+    ) -> QItemSelectionModel.SelectionFlag:
+        """A press on a heading leaves the selection as it is."""
+        if index.isValid() and not index.parent().isValid():
+            return QItemSelectionModel.SelectionFlag.NoUpdate
+        return super().selectionCommand(index, event)
 
     def steps_to_neighbour(self, run: str, direction: int) -> int:
         """How many places among all that wait lie between the run and its neighbour in its branch; 0 without one."""
