@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dit_studio.cli import main
@@ -200,3 +201,21 @@ def wait_until_left(queue: Queue) -> None:
     while queue.is_kept():
         assert time.monotonic() < deadline, "the keeper did not end"
         time.sleep(0.05)
+
+
+def test_what_waits_for_another_machine_is_shown_and_not_started(
+    queue: Queue, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = add(queue, "a", "b")
+    queue.hold(b, is_held=True)
+    with queue.changing() as entries:
+        entries[0] = msgspec.structs.replace(entries[0], host="node-7")
+    answer, text = said(capsys, "list")
+    assert [entry["host"] for entry in answer["entries"]] == ["node-7", ""]
+    assert "queued, for node-7" in text
+    assert text.count("node-7") == 1
+    assert "starts there only" in text
+    answer, text = said(capsys, "run", "--wait")
+    assert (answer["runs"], answer["failed"]) == ([], [])
+    assert "held: 1" in text
+    assert queue.folder(a).read_status().state is JobState.QUEUED
