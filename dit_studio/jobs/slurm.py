@@ -39,15 +39,14 @@ export OMP_NUM_THREADS={threads}
 # {warned} s before the time is over the run is asked to save and end; then the job waits for its next turn.
 next_turn() {{
     mkdir -p "$run/commands" && touch "$run/commands/stop"
-    wait "$training"
+    wait
     if grep -q '"state":"stopped"' "$run/status.json"; then scontrol requeue "$SLURM_JOB_ID"; fi
     exit 0
 }}
 trap next_turn TERM
 
 srun --cpus-per-task={cores} {command} &
-training=$!
-wait "$training"
+wait $!
 """
 _HEAD = 'head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)\n'
 

@@ -438,6 +438,7 @@ def test_an_axis_that_is_added_before_the_model_is_known_gets_its_values_then(
 def test_the_buttons_follow_the_state_alone(qtbot: QtBot, ready: EvaluateSetUp) -> None:
     shown = {
         JobState.IDLE: ["Evaluate"],
+        JobState.QUEUED: ["Evaluate"],
         JobState.PREPARING: ["Pause", "Stop"],
         JobState.RUNNING: ["Pause", "Stop"],
         JobState.PAUSED: ["Go on", "Stop"],

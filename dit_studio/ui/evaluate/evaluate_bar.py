@@ -24,6 +24,7 @@ class _Labels(NamedTuple):
 
 BUTTONS = {
     JobState.IDLE: _Labels(evaluate="Evaluate"),
+    JobState.QUEUED: _Labels(evaluate="Evaluate"),
     JobState.PREPARING: _Labels(pause="Pause", stop="Stop"),
     JobState.RUNNING: _Labels(pause="Pause", stop="Stop"),
     JobState.PAUSED: _Labels(go_on="Go on", stop="Stop"),

@@ -1,6 +1,6 @@
 """Kill a training run at random moments, again and again, and see that nothing is lost.
 
-`python packaging/stress.py [--kills 50] [--seed N]`: trains a tiny model on images made on the fly, kills its processes
+`python tests/stress.py [--kills 50] [--seed N]`: trains a tiny model on images made on the fly, kills its processes
 with SIGKILL, at times while it starts or saves, resumes it, and compares the losses with those of a run that nobody
 killed.
 """
