@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from dit_studio import patience
 from dit_studio.engine.distributed import World
 from dit_studio.engine.training_together import prepare
-from dit_studio.errors import DataError
-from dit_studio.events import Command
+from dit_studio.errors import DataError, DiskFullError, StudioError, UnwritableError
+from dit_studio.events import CheckpointSaved, Command, Event, Notice
+from dit_studio.patience import written_patiently
 
 HOSTS = ("alpha", "alpha", "beta", "beta")
 LIMIT_SECONDS = 30
@@ -112,3 +114,37 @@ def test_what_fails_in_one_fails_in_all() -> None:
     assert all(isinstance(error, DataError) for error in errors)
     expected = "Process 3 of 4 on beta: There are no images."
     assert [error.message for error in errors] == [expected, expected, "There are no images.", expected]
+
+
+@pytest.mark.parametrize(
+    ("failures", "tries", "end"),
+    [([UnwritableError("Gone.")] * 2, 3, CheckpointSaved), ([UnwritableError("Gone.")] * 9, 9, UnwritableError),
+     ([UnwritableError("Gone."), DiskFullError("Full.")], 2, DiskFullError)],
+)  # fmt: skip
+def test_a_save_that_fails_in_the_first_is_tried_again_by_all_alike(
+    monkeypatch: pytest.MonkeyPatch, failures: list[StudioError], tries: int, end: type
+) -> None:
+    monkeypatch.setattr(patience, "_WAITS", (0.01,) * 8)
+    room, left = Room(len(HOSTS)), list(failures)
+
+    def one(rank: int) -> list[type]:
+        world = Talking(rank=rank, size=len(HOSTS), hosts=HOSTS, room=room)
+
+        def save() -> CheckpointSaved:
+            with world.together():
+                if world.is_main and left:
+                    raise left.pop(0)
+            return CheckpointSaved(step=1, file="", size_bytes=0)
+
+        said: list[Event] = []
+        try:
+            said.extend(written_patiently(save, step=1))
+        except StudioError as error:
+            return [type(error)]
+        return [type(event) for event in said]
+
+    with ThreadPoolExecutor(len(HOSTS)) as pool:
+        stories = list(pool.map(one, range(len(HOSTS))))
+    expected = [Notice] * (tries - 1) + [end] if end is CheckpointSaved else [end]
+    assert stories == [expected] * len(HOSTS)
+    assert not left
