@@ -92,7 +92,7 @@ MAY_IMPORT = {
     "launch_environment": ("errors",),
 }
 MAY_USE = {
-    "jobs": {"msgspec", "numpy", "tensorboardX", "wakepy"},
+    "jobs": {"msgspec", "numpy", "psutil", "tensorboardX", "wakepy"},
     "device_names": set(),
     "event_base": {"msgspec"},
     "machine_events": {"msgspec"},
