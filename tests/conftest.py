@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell that put us into the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # so that the processes of tests hear of Ctrl-C
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
