@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO
@@ -239,12 +239,16 @@ class RunFolder:
 
     def take_command(self) -> Command | None:
         """The next command, removed from the folder; None if there is none."""
+        try:
+            with os.scandir(self.path / "commands") as found:  # one look, at every step
+                waiting = {entry.name for entry in found}
+        except OSError:
+            return None
         for command in (Command.STOP, Command.SAVE, Command.PREVIEW, Command.PAUSE, Command.RESUME):
-            try:
-                (self.path / "commands" / command).unlink()
-            except OSError:
-                continue
-            return command
+            if command in waiting:
+                with suppress(OSError):
+                    (self.path / "commands" / command).unlink()
+                    return command
         return None
 
     def forget_commands(self) -> None:
