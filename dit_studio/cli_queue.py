@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dit_studio.cli_acts import acts_of
 from dit_studio.cli_output import Ticker, UsageError, answer, say
 from dit_studio.cli_recipe import add_recipe_options, check_before_start, recipe_and_its_start
 from dit_studio.config import Recipe
@@ -24,14 +25,7 @@ _FAILURES = (JobState.FAILED, JobState.INTERRUPTED)
 
 def add_queue_options(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(act=_list)
-    acts = parser.add_subparsers(title="what to do", metavar="list|add|hold|release|up|down|remove|run")
-
-    def act(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = acts.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.set_defaults(act=run)
-        hint = "print one JSON object on stdout as the last line"
-        added.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=hint)
-        return added
+    act = acts_of(parser, "list|add|hold|release|up|down|remove|run")
 
     act("list", _list, "list what waits, in order of start, and what runs")
     add = act("add", _add, "queue a run of a recipe, with its settings frozen, or one that is to go on")

@@ -1,11 +1,12 @@
 """`dit-studio runs`: what runs there are, what they are called, and a run as one file."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dit_studio import figures
+from dit_studio.cli_acts import acts_of
 from dit_studio.cli_job import follow
 from dit_studio.cli_output import Ticker, UsageError, answer, say
 from dit_studio.errors import RunError
@@ -23,14 +24,7 @@ _RUN = "a run's name or folder"
 def add_runs_options(parser: argparse.ArgumentParser) -> None:
     _add_list_options(parser)
     parser.set_defaults(act=_list)
-    acts = parser.add_subparsers(title="what to do", metavar="list|export|import|rename|tag|untag|archive|unarchive")
-
-    def act(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        added = acts.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        added.set_defaults(act=run)
-        hint = "print one JSON object on stdout as the last line"
-        added.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=hint)
-        return added
+    act = acts_of(parser, "list|export|import|rename|tag|untag|archive|unarchive")
 
     _add_list_options(act("list", _list, "list the runs, the newest first"), default=argparse.SUPPRESS)
     export = act("export", _export, f"write a run as one {SUFFIX} file")

@@ -42,7 +42,7 @@ def plan_devices(settings: Recipe, *, state_bytes: int, image_bytes: float) -> D
     images = -(-train.batch_size // len(named))  # the largest share
     beside = int(images / min(train.accumulate, images) * image_bytes) + PROCESS_BYTES
     copied = state_bytes + beside
-    fits = copied <= _MEMORY_SHARE * memory_each(named)
+    fits = fits_copied(copied, memory_each(named))
     is_split = len(named) > 1 and (train.shard == "always" or (train.shard == "auto" and not fits))
     return DevicePlan(
         devices=named,
@@ -50,6 +50,11 @@ def plan_devices(settings: Recipe, *, state_bytes: int, image_bytes: float) -> D
         bytes_each=state_bytes // len(named) + beside if is_split else copied,
         bytes_copied=copied,
     )
+
+
+def fits_copied(needed_bytes: int, memory_bytes: int) -> bool:
+    """Training with a copy of the model fits into a process's part of a device's memory."""
+    return needed_bytes <= _MEMORY_SHARE * memory_bytes
 
 
 def memory_each(named: tuple[torch.device, ...]) -> int:

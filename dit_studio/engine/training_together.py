@@ -20,7 +20,6 @@ from dit_studio.events import Command, Notice
 
 Said = TypeVar("Said")
 Prepared = TypeVar("Prepared")
-_MEMORY_SHARE = 0.9  # of a device that training may take
 
 
 # ------------------------------------------------------------------------------------------------- alike
@@ -136,15 +135,16 @@ def is_to_be_sharded(settings: Recipe, world: World, *, classes: int) -> bool:
 
 def _fits(settings: Recipe, world: World, classes: int) -> bool:
     """Training with a copy of the model fits into this process's part of its device."""
-    from dit_studio.engine.model_cost import model_cost  # slow to import, and one process never asks
+    from dit_studio.engine.device_plan import fits_copied  # slow to import, and one process never asks
+    from dit_studio.engine.model_cost import model_cost
 
     batch = -(-settings.train.batch_size // world.size)
     own = msgspec.structs.replace(
         settings.train, batch_size=batch, accumulate=min(settings.train.accumulate, batch), device=world.device.type
     )
     needed = model_cost(msgspec.structs.replace(settings, train=own), classes).training_bytes
-    together = world.local_size if world.device.type == "cpu" else 1
-    return needed * together <= _MEMORY_SHARE * devices.memory_total(world.device)
+    sharing = world.local_size if world.device.type == "cpu" else 1
+    return fits_copied(needed, devices.memory_total(world.device) // sharing)
 
 
 def notices(settings: Recipe, world: World, *, is_sharded: bool) -> Iterator[Notice]:

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 from dit_studio.device_names import AUTO, named
+from dit_studio.jobs.queue_order import do_share
 from dit_studio.jobs.run_folder import RunFolder, Status
 from dit_studio.jobs.run_label import title_of
 from dit_studio.jobs.run_list import list_runs
@@ -35,4 +36,4 @@ def is_here(folder: RunFolder, status: Status) -> bool:
 def _may_be_same(wanted: tuple[str, ...], used: tuple[str, ...]) -> bool:
     if not used or AUTO in wanted:
         return True
-    return any(a == b or a.partition(":")[0] == b or b.partition(":")[0] == a for a in wanted for b in used)
+    return do_share(wanted, used)

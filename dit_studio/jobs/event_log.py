@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -78,17 +78,21 @@ class EventWriter:
 
     def _drop_half_line(self) -> None:
         """What a process that was killed left behind after the last line's end."""
-        size = end = self._file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65_536)
-            self._file.seek(start)
-            newline = self._file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                end = start + newline + 1
-                break
-            end = start
-        if end < size:
+        if (end := end_of_last_line(self._file)) < self._file.seek(0, os.SEEK_END):
             self._file.truncate(end)
+
+
+def end_of_last_line(file: IO[bytes]) -> int:
+    """The byte after the last line that is whole; 0 if none is."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - 65_536)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
 
 
 def _write_whole(file: FileIO, data: bytes) -> None:

@@ -30,7 +30,7 @@ from dit_studio.jobs.archive_format import (
     folded,
     why_not_name,
 )
-from dit_studio.jobs.event_log import EventWriter
+from dit_studio.jobs.event_log import EventWriter, end_of_last_line
 from dit_studio.jobs.run_folder import RunFolder
 from dit_studio.jobs.run_label import change_label, checked, read_label, shortened
 from dit_studio.jobs.run_names import is_reserved
@@ -119,7 +119,8 @@ class _Writing:
             self.left_out.append(name)
             return
         self._names.add(folded(name))
-        size = _whole_lines(source) if name in _GROWING else os.fstat(source.fileno()).st_size
+        size = end_of_last_line(source) if name in _GROWING else os.fstat(source.fileno()).st_size
+        source.seek(0)
         digest, written = hashlib.sha256(), 0
         with self._archive.open(_entry(FILES + name), "w", force_zip64=True) as target:
             for block in _blocks(source, size):
@@ -145,7 +146,7 @@ def _other_files(run: RunFolder) -> Iterator[Path]:
 
 def _is_passed_over(path: Path) -> bool:
     name = path.name
-    is_derived = name.startswith(("run.lock", "history.", "events.")) and name not in _GROWING
+    is_derived = name.startswith(("run.lock", "events.")) and name not in _GROWING
     return name == "checkpoints" or name in _LEFT_OUT or name.startswith(".") or is_derived or _is_odd(path)
 
 
@@ -169,21 +170,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
     info.external_attr = 0o100644 << 16
     info.compress_type = zipfile.ZIP_DEFLATED if name.endswith(_PACKED) else zipfile.ZIP_STORED
     return info
-
-
-def _whole_lines(source: IO[bytes]) -> int:
-    """Where the last whole line ends."""
-    end = os.fstat(source.fileno()).st_size
-    while end > 0:
-        start = max(0, end - 65_536)
-        source.seek(start)
-        newline = source.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            end = start + newline + 1
-            break
-        end = start
-    source.seek(0)
-    return end
 
 
 def _blocks(source: IO[bytes], size: int) -> Iterator[bytes]:

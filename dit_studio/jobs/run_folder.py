@@ -215,12 +215,13 @@ class RunFolder:
         """
         with naming_disk_errors(self.path), (self.path / "run.lock").open("a+b") as file:
             if not _lock_soon(file) or self.is_alive_elsewhere():
-                status = self.read_status()
-                known = f": {status.worker}" if status.state.is_active else ""
-                raise RunError(
-                    f"{self.path} is in use by another process{known}.", remedy="Stop that one first, or watch it."
-                )
+                raise self.in_use(self.read_status())
             yield
+
+    def in_use(self, status: Status) -> RunError:
+        """What is said to whoever wants to write the run while another process does."""
+        known = f": {status.worker}" if status.state.is_active else ""
+        return RunError(f"{self.path} is in use by another process{known}.", remedy="Stop that one first, or watch it.")
 
     def is_locked(self) -> bool:
         return is_locked(self.path / "run.lock")

@@ -156,10 +156,7 @@ def _announce(folder: RunFolder) -> Status:
     with naming_disk_errors(folder.path), locked(folder.path / "run.lock") as is_free:
         status = folder.read_status()
         if not is_free or _is_starting(status) or _is_at_work_elsewhere(folder, status):
-            known = f": {status.worker}" if status.state.is_active else ""
-            raise RunError(
-                f"{folder.path} is in use by another process{known}.", remedy="Stop that one first, or watch it."
-            )
+            raise folder.in_use(status)
         rank_failures.forget(folder)
         folder.write_status(
             Status(state=JobState.PREPARING, step=status.step, steps=status.steps, heartbeat=time.time(),
